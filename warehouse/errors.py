@@ -1,0 +1,86 @@
+"""The one error tree, sorted by what the caller should do; exit codes follow from it.
+
+    CarrelError                       1
+      ConfigurationError              2   fix a setting, a spec or a command
+        SpecError                     2   a dataset spec, contract or gold file is wrong
+      SourceUnavailable               3   the input is not there or cannot be read
+        SourceMalformed               3   it is there, but its shape is not what the spec says
+      QualityFailed                   4   loaded, but held back from gold
+      LoadFailed                      5   the database refused, or the counts do not add up
+        Busy                          5   another run of the same dataset is under way
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+class CarrelError(Exception):
+    """Anything that Carrel reports to a person.
+
+    Every error says what is wrong and, in `remedy`, what to do about it.
+    """
+
+    exit_code = 1
+
+    def __init__(self, message: str, *, remedy: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        return f"{self.message} {self.remedy}" if self.remedy else self.message
+
+
+class ConfigurationError(CarrelError):
+    """A setting, a spec or a command is wrong; nothing has been written."""
+
+    exit_code = 2
+
+
+class SpecError(ConfigurationError):
+    """A dataset spec, contract or gold file is wrong."""
+
+    def __init__(self, path: Path, message: str, *, remedy: str | None = None) -> None:
+        super().__init__(f"{path}: {message}", remedy=remedy)
+        self.path = path
+
+
+class SourceUnavailable(CarrelError):
+    """The input is not there or cannot be read; nothing has been written."""
+
+    exit_code = 3
+
+
+class SourceMalformed(SourceUnavailable):
+    """The input's shape is not what the spec says (a missing column, bytes that are no text)."""
+
+    def __init__(
+        self,
+        path: Path | str,
+        message: str,
+        *,
+        line: int | None = None,
+        column: str | None = None,
+        remedy: str | None = None,
+    ) -> None:
+        place = f"{path}" + (f", line {line}" if line else "")
+        place += f", column {column!r}" if column else ""
+        super().__init__(f"{place}: {message}", remedy=remedy)
+        self.path, self.line, self.column = path, line, column
+
+
+class QualityFailed(CarrelError):
+    """The rows are in silver, but the contract holds them back from gold."""
+
+    exit_code = 4
+
+
+class LoadFailed(CarrelError):
+    """The database refused the rows, or the counts do not add up; the load was rolled back."""
+
+    exit_code = 5
+
+
+class Busy(LoadFailed):
+    """Another run of the same dataset is under way."""

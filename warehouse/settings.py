@@ -1,0 +1,129 @@
+"""Every setting, its default and one sentence. Nothing else reads the environment.
+
+A setting is read from `CARREL_<NAME>`, then from `.carrel/settings.env`, then from its default.
+What `carrel up` finds out while it starts (ports, place of the data) stands in
+`.carrel/stack.json`; what it generates (passwords, keys) in `.carrel/secrets.json`, mode 0600.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+from functools import cache, cached_property
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+from sqlalchemy.engine import URL, make_url
+
+from warehouse.errors import ConfigurationError
+
+ROOT = Path(__file__).resolve().parent.parent
+LOGINS = ("owner", "app", "admin", "librarian", "member")
+KEYS = ("claim_key", "pseudonym_key", "cookie_key")
+
+
+class Settings(BaseSettings):
+    """The settings of one Carrel."""
+
+    model_config = SettingsConfigDict(env_prefix="CARREL_", extra="forbid", frozen=True)
+
+    home: Path = Field(ROOT / ".carrel", description="Folder of state: ports, secrets, logs, data")
+    project: Path = Field(ROOT / "local", description="Folder of your own datasets and pages")
+    landing: Path | None = Field(
+        None, description="Folder that relative source paths start from; default: <home>/landing"
+    )
+    database_url: SecretStr | None = Field(
+        None, description="Your own PostgreSQL 15 or newer; default: the embedded one"
+    )
+    database: str = Field("carrel", description="Name of the database in the embedded PostgreSQL")
+    role_prefix: str = Field("carrel", description="Prefix of the login roles made in PostgreSQL")
+    pg_port: int = Field(5432, description="First port tried for the embedded PostgreSQL")
+    prefect_port: int = Field(4200, description="First port tried for the Prefect server")
+    app_port: int = Field(5006, description="First port tried for the web app")
+    prefect_database_url: SecretStr | None = Field(
+        None, description="Prefect's own database; default: SQLite below <home>"
+    )
+    shared: Path = Field(
+        ROOT.parent / "shared", description="Folder of the real data that some tests read"
+    )
+    strict: bool = Field(False, description="Tests fail where they would skip for want of data")
+    demo: bool = Field(False, description="Well-known demo sign-ins; refused beyond loopback")
+    timezone: str = Field("Europe/London", description="Time zone of schedules and of day bounds")
+    log_level: str = Field("INFO", description="Lowest level of log line written")
+    load_memory_mb: int = Field(512, description="Memory DuckDB may use in a load, in MB")
+    lock_wait_s: float = Field(600, description="Seconds a run waits for another of its dataset")
+    session_idle_min: int = Field(60, description="Minutes without a request that end a session")
+    session_hours: int = Field(12, description="Hours after which a session ends in any case")
+
+    @cached_property
+    def landing_folder(self) -> Path:
+        """Where relative source paths start."""
+        return self.landing or self.home / "landing"
+
+    @cached_property
+    def stack(self) -> dict[str, Any]:
+        """What `carrel up` found out, or nothing."""
+        path = self.home / "stack.json"
+        return json.loads(path.read_text()) if path.exists() else {}
+
+    @cached_property
+    def secrets(self) -> dict[str, str]:
+        """Generated passwords (one a login) and keys; made once, readable by the owner alone."""
+        path = self.home / "secrets.json"
+        if not path.exists():
+            _write_new(path, {n: secrets.token_urlsafe(32) for n in (*LOGINS, *KEYS)})
+        return json.loads(path.read_text())
+
+    def url(self, login: str = "owner") -> URL:
+        """The database URL of a login: `owner`, `app`, or a viewer role.
+
+        Raises:
+            ConfigurationError: no database is set and none has been started.
+        """
+        if self.database_url:
+            base = make_url(self.database_url.get_secret_value())
+        elif "pg_port" in self.stack:
+            base = URL.create(
+                "postgresql",
+                self.login("owner"),
+                self.secrets["owner"],
+                "127.0.0.1",
+                self.stack["pg_port"],
+                self.database,
+            )
+        else:
+            raise ConfigurationError(
+                "No database is running.", remedy="Start it with `carrel up`, or set CARREL_DATABASE_URL."
+            )
+        base = base.set(drivername="postgresql+psycopg")
+        if login == "owner":
+            return base
+        return base.set(username=self.login(login), password=self.secrets[login])
+
+    def login(self, name: str) -> str:
+        """The PostgreSQL role of a login."""
+        return f"{self.role_prefix}_{name}"
+
+
+def _write_new(path: Path, content: dict[str, str]) -> None:
+    """Write a file that only its owner can read, unless another process was first."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_suffix(f".{os.getpid()}")
+    draft.write_text(json.dumps(content, indent=1))
+    draft.chmod(0o600)
+    try:
+        os.link(draft, path)
+    except FileExistsError:
+        pass
+    finally:
+        draft.unlink()
+
+
+@cache
+def settings() -> Settings:
+    """The settings of this process; `settings.cache_clear()` makes the next call read anew."""
+    home = Path(os.environ.get("CARREL_HOME", ROOT / ".carrel"))
+    return Settings(_env_file=home / "settings.env")  # type: ignore[call-arg]

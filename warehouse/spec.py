@@ -1,0 +1,282 @@
+"""Dataset specs: what a dataset is, written once in YAML and validated here.
+
+`datasets()` discovers every `<domain>/<name>.yml` below `warehouse/datasets` and below the project
+folder's `datasets`. DDL, cleaning SQL, merge, row policies and catalogue all derive from a spec.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+
+from warehouse.errors import ConfigurationError, SpecError
+
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,47}$")]
+ColumnType = Literal[
+    "text", "integer", "bigint", "numeric", "double", "boolean", "date", "timestamp"
+]
+CleanStep = Literal[
+    "trim", "squeeze", "upper", "lower", "title", "digits", "isbn13", "first_isbn", "year"
+]
+Privacy = Literal["pseudonym", "drop", "personal"]
+
+
+class Strict(BaseModel):
+    """A model that names a misspelt key instead of ignoring it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Unpivot(Strict):
+    """Turn wide columns (one a month, say) into rows."""
+
+    columns: str = Field(description="Regular expression that a wide column's header matches")
+    name: Name = Field(description="Source name given to the column that holds the header")
+    value: Name = Field(description="Source name given to the column that holds the cell")
+    skip_blank: bool = Field(True, description="Count blank cells as ignored, not as bad rows")
+
+
+class Source(Strict):
+    """Where the rows come from and how the file is written."""
+
+    kind: Literal["csv"] = "csv"
+    path: str = Field(description="File or glob, below the landing folder unless absolute")
+    delimiter: str | None = Field(None, description="One character; found by looking when absent")
+    quote: str | None = Field('"', description="Quote character; null when the file has none")
+    encoding: str | None = Field(None, description="utf-8, utf-16, cp1252, …; found when absent")
+    header: bool = Field(True, description="False: columns are named c1, c2, … in `from`")
+    preamble: int = Field(0, ge=0, description="Lines before the header that are no data")
+    footer: str | None = Field(
+        None, description="Regular expression; the first line that matches it ends the data"
+    )
+    comment: str | None = Field(None, description="A line that starts with this is no data")
+    unpivot: Unpivot | None = None
+
+
+class Access(Strict):
+    """Which rows which role sees. Admins see all.
+
+    A librarian sees the rows of the own branches (`branch`), or all with `staff` or `public`;
+    a member sees the own rows (`member`), or all with `public`.
+    """
+
+    branch: Name | None = Field(None, description="Column that holds the branch code")
+    member: Name | None = Field(None, description="Column that holds the member's pseudonym")
+    staff: bool = Field(False, description="Every librarian sees every row")
+    public: bool = Field(False, description="Every signed-in person sees every row")
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Access:
+        if self.public and (self.branch or self.member or self.staff):
+            raise ValueError("public rows are for everyone: leave out branch, member and staff")
+        return self
+
+
+class Retention(Strict):
+    """How long rows are kept, and why."""
+
+    bronze: str = "30 days"
+    personal: str | None = None
+    reason: str | None = None
+
+
+class Column(Strict):
+    """One column of silver."""
+
+    name: Name
+    type: ColumnType
+    source: str | None = Field(None, alias="from", description="Header in the file; default: name")
+    aliases: tuple[str, ...] = Field((), description="Other headers the column has had")
+    meaning: str
+    clean: tuple[CleanStep, ...] = ("trim",)
+    nulls: tuple[str, ...] = Field(
+        ("",), description="Values that mean 'nothing', after cleaning"
+    )
+    formats: tuple[str, ...] = Field((), description="strptime formats of a date or timestamp")
+    pivot: int | None = Field(
+        None, ge=0, le=99, description="Two-digit years above this are 19xx, others 20xx"
+    )
+    required: bool = False
+    optional: bool = Field(False, description="The file may lack the column; it is then null")
+    allowed: tuple[str, ...] | None = Field(None, description="The only values accepted")
+    min: float | None = None
+    max: float | None = None
+    privacy: Privacy | None = None
+    default: str | None = Field(None, description="Value of a null, in SQL literal text")
+
+    @model_validator(mode="after")
+    def _dates_only(self) -> Column:
+        if (self.formats or self.pivot is not None) and self.type not in ("date", "timestamp"):
+            raise ValueError(f"column {self.name}: formats and pivot are for date and timestamp")
+        if self.privacy == "pseudonym" and self.type != "text":
+            raise ValueError(f"column {self.name}: a pseudonym is text")
+        return self
+
+    @property
+    def header(self) -> str:
+        """The column's name in the file."""
+        return self.source or self.name
+
+
+class Derived(Strict):
+    """A silver column computed from the others, by an expression in DuckDB SQL."""
+
+    name: Name
+    type: ColumnType
+    sql: str
+    meaning: str
+
+
+class Rule(Strict):
+    """A row-level rule: the row goes to quarantine when the expression holds."""
+
+    name: Name
+    reject_if: str
+    column: Name | None = Field(None, description="Column the finding is shown at")
+    meaning: str | None = None
+
+
+class Dataset(Strict):
+    """What a dataset is. `domain` and `name` come from the file's place."""
+
+    domain: Name
+    name: Name
+    path: Path = Field(exclude=True)
+    title: str
+    description: str = ""
+    grain: str
+    group: Name = Field(description="Deployment that ingests it; default: the domain")
+    source: Source
+    key: tuple[Name, ...] | Literal["content"]
+    mode: Literal["merge", "snapshot", "append"] = "merge"
+    duplicates: Literal["quarantine", "ignore"] = Field(
+        "quarantine", description="What happens to a second row of the same key in one file"
+    )
+    after: tuple[Name, ...] = Field((), description="Datasets (<domain>_<name>) loaded before it")
+    event: Name | None = Field(
+        None, description="Date or timestamp column by which gold is refreshed a day at a time"
+    )
+    licence: str | None = None
+    access: Access
+    retention: Retention = Retention()
+    columns: tuple[Column, ...]
+    derived: tuple[Derived, ...] = ()
+    rules: tuple[Rule, ...] = ()
+    examples: tuple[dict[str, str | None], ...] = ()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _group_defaults_to_domain(cls, data: Any) -> Any:
+        if isinstance(data, dict):
+            data.setdefault("group", data.get("domain"))
+        return data
+
+    @model_validator(mode="after")
+    def _names_exist(self) -> Dataset:
+        names = [c.name for c in self.columns] + [d.name for d in self.derived]
+        if twice := {n for n in names if names.count(n) > 1}:
+            raise ValueError(f"column named twice: {', '.join(sorted(twice))}")
+        kept = {c.name for c in self.stored}
+        asked = {
+            "key": () if self.key == "content" else self.key,
+            "access": [c for c in (self.access.branch, self.access.member) if c],
+            "event": [self.event] if self.event else [],
+            "rules": [r.column for r in self.rules if r.column],
+        }
+        for where, wanted in asked.items():
+            for column in wanted:
+                if column not in kept:
+                    raise ValueError(f"{where} names {column!r}, which is no column of silver")
+        return self
+
+    @property
+    def table(self) -> str:
+        """Name of its table in bronze, silver and quarantine: `<domain>_<name>`."""
+        return f"{self.domain}_{self.name}"
+
+    @cached_property
+    def stored(self) -> tuple[Column | Derived, ...]:
+        """The columns of silver, in order: declared ones that are kept, then derived ones."""
+        return tuple(c for c in self.columns if c.privacy != "drop") + self.derived
+
+    @property
+    def key_columns(self) -> tuple[str, ...]:
+        """The primary key of silver; `content_key` where the source has none."""
+        return ("content_key",) if self.key == "content" else self.key
+
+
+def read_spec(path: Path) -> Dataset:
+    """Read and validate one spec.
+
+    Raises:
+        SpecError: naming the file and every key that is wrong.
+    """
+    try:
+        data = yaml.safe_load(path.read_text("utf-8"))
+    except yaml.YAMLError as error:
+        raise SpecError(path, f"is not YAML: {error}") from error
+    if not isinstance(data, dict):
+        raise SpecError(path, "holds no mapping")
+    data |= {"domain": path.parent.name, "name": path.stem, "path": path}
+    try:
+        return Dataset.model_validate(data)
+    except ValidationError as error:
+        raise SpecError(path, _explain(error)) from error
+
+
+def _explain(error: ValidationError) -> str:
+    """Say every fault as `key: what is wrong`."""
+    faults = (f"{'.'.join(str(p) for p in e['loc']) or 'spec'}: {e['msg']}" for e in error.errors())
+    return "; ".join(faults)
+
+
+def discover(*folders: Path) -> dict[str, Dataset]:
+    """Every dataset below the folders, by table name, in order of discovery.
+
+    Raises:
+        SpecError: a spec is wrong, or two specs claim one table.
+    """
+    found: dict[str, Dataset] = {}
+    for folder in folders:
+        for path in sorted(folder.glob("*/*.yml")):
+            dataset = read_spec(path)
+            if dataset.table in found:
+                raise SpecError(path, f"{dataset.table} is also at {found[dataset.table].path}")
+            found[dataset.table] = dataset
+    return found
+
+
+def datasets() -> dict[str, Dataset]:
+    """The shipped datasets, then those of the project folder."""
+    from warehouse.settings import settings
+
+    return discover(Path(__file__).parent / "datasets", settings().project / "datasets")
+
+
+def dataset(name: str) -> Dataset:
+    """The dataset called `<domain>_<name>` or, where it is unambiguous, `<name>`.
+
+    Raises:
+        ConfigurationError: no dataset, or more than one, has that name.
+    """
+    found = datasets()
+    matches = [d for d in found.values() if name in (d.table, d.name)]
+    if len(matches) == 1:
+        return matches[0]
+    problem = "is the name of several datasets" if matches else "is no dataset"
+    raise ConfigurationError(f"{name!r} {problem}.", remedy=f"Known: {', '.join(found)}.")
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON schema of a spec, for editors; the file's place gives domain and name."""
+    schema = Dataset.model_json_schema(by_alias=True)
+    for hidden in ("domain", "name", "path"):
+        schema["properties"].pop(hidden, None)
+        if hidden in schema["required"]:
+            schema["required"].remove(hidden)
+    schema["required"].remove("group")
+    return schema
