@@ -1,0 +1,1 @@
+"""WHO sees what: pages, all through one `acting_as(viewer)`."""

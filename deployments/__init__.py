@@ -1,0 +1,1 @@
+"""WHERE it runs: the `carrel` command and the local stack."""

@@ -1,0 +1,1 @@
+"""WHEN: thin flows; each reads like a sentence."""

@@ -1,0 +1,1 @@
+"""WHETHER the data may be trusted: contracts and verdicts."""

@@ -1,0 +1,1 @@
+"""HOW: reusable steps, one verb a file."""

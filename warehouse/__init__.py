@@ -1,0 +1,1 @@
+"""WHAT is kept: specs, catalogue, migrations, row policies, gold SQL, settings, errors."""

@@ -1,13 +1,13 @@
 """The one error tree, sorted by what the caller should do; exit codes follow from it.
 
-    CarrelError                       1
-      ConfigurationError              2   fix a setting, a spec or a command
-        SpecError                     2   a dataset spec, contract or gold file is wrong
-      SourceUnavailable               3   the input is not there or cannot be read
-        SourceMalformed               3   it is there, but its shape is not what the spec says
-      QualityFailed                   4   loaded, but held back from gold
-      LoadFailed                      5   the database refused, or the counts do not add up
-        Busy                          5   another run of the same dataset is under way
+CarrelError                       1
+  ConfigurationError              2   fix a setting, a spec or a command
+    SpecError                     2   a dataset spec, contract or gold file is wrong
+  SourceUnavailable               3   the input is not there or cannot be read
+    SourceMalformed               3   it is there, but its shape is not what the spec says
+  QualityFailed                   4   loaded, but held back from gold
+  LoadFailed                      5   the database refused, or the counts do not add up
+    Busy                          5   another run of the same dataset is under way
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ from warehouse.errors import ConfigurationError
 
 ROOT = Path(__file__).resolve().parent.parent
 LOGINS = ("owner", "app", "admin", "librarian", "member")
-KEYS = ("claim_key", "pseudonym_key", "cookie_key")
+KEYS = ("claim_key", "pseudonym_key", "cookie_key", "superuser")
 
 
 class Settings(BaseSettings):
@@ -75,7 +75,7 @@ class Settings(BaseSettings):
         path = self.home / "secrets.json"
         if not path.exists():
             _write_new(path, {n: secrets.token_urlsafe(32) for n in (*LOGINS, *KEYS)})
-        return json.loads(path.read_text())
+        return dict(json.loads(path.read_text()))
 
     def url(self, login: str = "owner") -> URL:
         """The database URL of a login: `owner`, `app`, or a viewer role.
@@ -96,7 +96,8 @@ class Settings(BaseSettings):
             )
         else:
             raise ConfigurationError(
-                "No database is running.", remedy="Start it with `carrel up`, or set CARREL_DATABASE_URL."
+                "No database is running.",
+                remedy="Start it with `carrel up`, or set CARREL_DATABASE_URL.",
             )
         base = base.set(drivername="postgresql+psycopg")
         if login == "owner":
@@ -126,4 +127,4 @@ def _write_new(path: Path, content: dict[str, str]) -> None:
 def settings() -> Settings:
     """The settings of this process; `settings.cache_clear()` makes the next call read anew."""
     home = Path(os.environ.get("CARREL_HOME", ROOT / ".carrel"))
-    return Settings(_env_file=home / "settings.env")  # type: ignore[call-arg]
+    return Settings(_env_file=home / "settings.env")

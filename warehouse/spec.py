@@ -11,7 +11,14 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    model_validator,
+)
 
 from warehouse.errors import ConfigurationError, SpecError
 
@@ -93,9 +100,7 @@ class Column(Strict):
     aliases: tuple[str, ...] = Field((), description="Other headers the column has had")
     meaning: str
     clean: tuple[CleanStep, ...] = ("trim",)
-    nulls: tuple[str, ...] = Field(
-        ("",), description="Values that mean 'nothing', after cleaning"
-    )
+    nulls: tuple[str, ...] = Field(("",), description="Values that mean 'nothing', after cleaning")
     formats: tuple[str, ...] = Field((), description="strptime formats of a date or timestamp")
     pivot: int | None = Field(
         None, ge=0, le=99, description="Two-digit years above this are 19xx, others 20xx"

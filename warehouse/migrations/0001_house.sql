@@ -5,7 +5,7 @@ create schema bronze;
 create schema silver;
 create schema quarantine;
 create schema gold;
-create schema ops;
+create schema if not exists ops;
 create schema quality;
 create schema app;
 create schema private;

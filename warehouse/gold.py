@@ -1,0 +1,303 @@
+"""Gold tables: SQL files, each one table, ordered by their own references.
+
+A file is a header of `-- key: value` lines and one SELECT:
+
+    -- title: Circulation by hour
+    -- grain: one row a branch, day and hour
+    -- key: branch_code, day, hour
+    -- access: branch=branch_code            (or member=…, staff, public; comma-separated)
+    -- refresh: day from library_loan_events (only if a changed day can be refreshed alone)
+    -- column checkouts: Charges, renewals excluded (KPIS 1)
+
+A rebuild makes shadow tables in `gold_next`, gives them policies and grants, and swaps all of them
+in one transaction: nobody sees half of it, and a kill leaves yesterday's gold.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from graphlib import TopologicalSorter
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from psycopg import sql
+from psycopg.types.json import Jsonb
+from pydantic import ValidationError
+
+from warehouse.ddl import literal
+from warehouse.errors import SpecError
+from warehouse.policies import access_sql
+from warehouse.settings import settings
+from warehouse.spec import Access
+
+HEADER = re.compile(r"^--\s*(title|grain|key|access|refresh|description|column\s+\w+)\s*:\s*(.*)$")
+REFERENCE = re.compile(r'\b(silver|gold)\.(?:"(\w+)"|(\w+))')
+DAYS = re.compile(r"\{\{\s*days\(([\w.\"]+)\)\s*\}\}")
+Connection = psycopg.Connection[Any]
+Changed = Mapping[str, Collection[dt.date] | None]
+
+
+@dataclass(frozen=True)
+class GoldTable:
+    """One gold table as its file says. `reads` holds `silver.x` and `gold.y` names."""
+
+    domain: str
+    name: str
+    path: Path
+    title: str
+    grain: str
+    key: tuple[str, ...]
+    access: Access
+    body: str
+    reads: frozenset[str]
+    refresh: str | None = None
+    refresh_from: str | None = None
+    description: str = ""
+    meanings: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def table(self) -> str:
+        """Its name in schema gold: `<domain>_<name>`."""
+        return f"{self.domain}_{self.name}"
+
+
+def tables() -> dict[str, GoldTable]:
+    """Every gold table, shipped and of the project folder, each after those it reads.
+
+    Raises:
+        SpecError: a file's header is wrong, or a table reads a gold table that does not exist.
+    """
+    folders = (Path(__file__).parent / "gold", settings().project / "gold")
+    found = {t.table: t for folder in folders for t in map(_read, sorted(folder.glob("*/*.sql")))}
+    order: TopologicalSorter[str] = TopologicalSorter()
+    for table in found.values():
+        order.add(table.table, *(r.removeprefix("gold.") for r in table.reads if r[0] == "g"))
+    names = list(order.static_order())
+    for table in found.values():
+        if lost := [r for r in table.reads if r[0] == "g" and r.removeprefix("gold.") not in found]:
+            raise SpecError(table.path, f"reads {', '.join(lost)}, which no file makes")
+    return {name: found[name] for name in names}
+
+
+def _read(path: Path) -> GoldTable:
+    text = path.read_text("utf-8")
+    head = {m[1]: m[2] for m in map(HEADER.match, text.splitlines()) if m}
+    if lost := [k for k in ("title", "grain", "key", "access") if k not in head]:
+        raise SpecError(path, f"header lacks {', '.join(lost)}")
+    body = "\n".join(line for line in text.splitlines() if not line.startswith("--")).strip(" ;\n")
+    reads = frozenset(f"{schema}.{a or b}" for schema, a, b in REFERENCE.findall(body))
+    refresh, _, source = (p.strip() for p in head.get("refresh", "").partition(" from "))
+    if refresh and not DAYS.search(body):
+        raise SpecError(path, "has `refresh` but no {{days(column)}} in its SELECT")
+    return GoldTable(
+        domain=path.parent.name,
+        name=path.stem,
+        path=path,
+        title=head["title"],
+        grain=head["grain"],
+        key=tuple(k.strip() for k in head["key"].split(",")),
+        access=_access(path, head["access"]),
+        body=body,
+        reads=reads,
+        refresh=refresh or None,
+        refresh_from=source or None,
+        description=head.get("description", ""),
+        meanings={k.split()[1]: v for k, v in head.items() if k.startswith("column")},
+    )
+
+
+def _access(path: Path, text: str) -> Access:
+    parts = [p.strip().partition("=") for p in text.split(",")]
+    try:
+        return Access.model_validate({k: v or True for k, _, v in parts})
+    except ValidationError as error:
+        raise SpecError(path, f"access {text!r}: {error.errors()[0]['msg']}") from error
+
+
+def sources(table: GoldTable) -> frozenset[str]:
+    """Every dataset that a gold table reads, directly or through other gold tables."""
+    known = tables()
+    found = {r.removeprefix("silver.") for r in table.reads if r.startswith("silver.")}
+    for name in table.reads - {f"silver.{f}" for f in found}:
+        found |= sources(known[name.removeprefix("gold.")])
+    return frozenset(found)
+
+
+def create_missing(connection: Connection) -> None:
+    """Make gold tables that do not exist yet, empty, so that pages have something to ask."""
+    for table in tables().values():
+        if not exists(connection, table.table):
+            connection.execute(
+                f'create table gold."{table.table}" as {_select(table)} with no data'.encode()
+            )
+            connection.execute(finish(connection, table, "gold").encode())
+
+
+def exists(connection: Connection, table: str) -> bool:
+    """Whether a gold table is there."""
+    row = connection.execute("select to_regclass(%s)", [f'gold."{table}"']).fetchone()
+    return row is not None and row[0] is not None
+
+
+def publish(
+    connection: Connection,
+    names: Iterable[str],
+    *,
+    changed: Changed,
+    run_id: str | None = None,
+) -> dict[str, int]:
+    """Rebuild or refresh gold tables in one transaction; return each one's row count.
+
+    Args:
+        connection: the owner's, in autocommit or with no transaction open.
+        names: gold tables to publish; their order does not matter.
+        changed: datasets that changed, each with its changed event days (None: unknown, so whole).
+        run_id: written to ops.publications.
+    """
+    wanted = set(names)
+    chosen = [t for name, t in tables().items() if name in wanted]
+    whole: list[GoldTable] = []
+    with connection.transaction():
+        connection.execute("select pg_advisory_xact_lock(hashtext('carrel publish'))")
+        connection.execute("create schema if not exists gold_next")
+        for table in chosen:
+            days = changed_days(table, changed)
+            rebuilt = {f"gold.{t.table}" for t in whole}
+            if days is not None and not (table.reads & rebuilt):
+                _refresh(connection, table, days)
+            else:
+                _build(connection, table, rebuilt)
+                whole.append(table)
+        for table in whole:
+            _swap(connection, table)
+        return {t.table: _record(connection, t, run_id) for t in chosen}
+
+
+def changed_days(table: GoldTable, changed: Changed) -> list[dt.date] | None:
+    """The days to refresh, or None when the table must be rebuilt whole."""
+    if not table.refresh:
+        return None
+    touched = {name for name in sources(table) if name in changed}
+    source = table.refresh_from or next(iter(sources(table)))
+    days = changed.get(source)
+    return sorted(days) if touched == {source} and days is not None else None
+
+
+def _select(table: GoldTable, days: str = "true", shadows: Collection[str] = ()) -> str:
+    """The table's SELECT, with its day predicate and shadow names filled in."""
+    body = DAYS.sub(lambda m: days.replace("{column}", m[1]), table.body)
+    return REFERENCE.sub(
+        lambda m: f"gold_next.{m[0].split('.')[1]}" if _plain(m) in shadows else m[0], body
+    )
+
+
+def _plain(match: re.Match[str]) -> str:
+    return f"{match[1]}.{match[2] or match[3]}"
+
+
+def _build(connection: Connection, table: GoldTable, shadows: Collection[str]) -> None:
+    connection.execute(f'drop table if exists gold_next."{table.table}"'.encode())
+    select = _select(table, shadows=shadows)
+    connection.execute(f'create table gold_next."{table.table}" as {select}'.encode())
+    connection.execute(finish(connection, table, "gold_next").encode())
+    connection.execute(f'analyze gold_next."{table.table}"'.encode())
+
+
+def finish(connection: Connection, table: GoldTable, schema: str) -> str:
+    """Statements that give a new gold table its key, comments, policies and grants."""
+    target = f'{schema}."{table.table}"'
+    key = ", ".join(f'"{k}"' for k in table.key)
+    columns = list(_types(connection, schema, table.table))
+    lines = [f"alter table {target} add primary key ({key});"]
+    lines.append(f"comment on table {target} is {literal(f'{table.title}: {table.grain}')};")
+    lines += [
+        f'comment on column {target}."{c}" is {literal(table.meanings[c])};'
+        for c in columns
+        if c in table.meanings
+    ]
+    return "\n".join([*lines, access_sql(schema, table.table, table.access, columns)])
+
+
+def _types(connection: Connection, schema: str, table: str) -> dict[str, str]:
+    rows = connection.execute(
+        "select attname, format_type(atttypid, atttypmod) from pg_attribute"
+        " where attrelid = to_regclass(%s) and attnum > 0 and not attisdropped order by attnum",
+        [f'{schema}."{table}"'],
+    )
+    return dict(rows.fetchall())
+
+
+def _refresh(connection: Connection, table: GoldTable, days: list[dt.date]) -> None:
+    """Replace the rows of some days."""
+    if not days:
+        return
+    target = f'gold."{table.table}"'
+    listed = ", ".join(f"date '{d:%Y-%m-%d}'" for d in days)
+    predicate = (
+        f"({{column}} >= date '{days[0]:%Y-%m-%d}' and {{column}} < date '{days[-1]:%Y-%m-%d}' + 1"
+        f" and {{column}}::date in ({listed}))"
+    )
+    connection.execute(
+        sql.SQL("delete from gold.{} where {} = any(%s)").format(
+            sql.Identifier(table.table), sql.Identifier(table.refresh or "")
+        ),
+        [days],
+    )
+    connection.execute(f"insert into {target} {_select(table, predicate)}".encode())
+
+
+def _swap(connection: Connection, table: GoldTable) -> None:
+    connection.execute(f'drop table if exists gold."{table.table}"'.encode())
+    connection.execute(f'alter table gold_next."{table.table}" set schema gold'.encode())
+
+
+RECORD = """
+insert into ops.publications (table_name, published_at, complete_to, run_id, rows, sources)
+select
+    %(table)s, clock_timestamp(), coalesce(min(t.read_at), now()), %(run_id)s, %(rows)s,
+    %(sources)s
+from (
+    select dataset, max(started_at) as read_at from ops.loads
+    where dataset = any(%(sources)s) and state in ('done', 'unchanged') group by dataset
+) t
+on conflict (table_name) do update set
+    published_at = excluded.published_at, complete_to = excluded.complete_to,
+    run_id = excluded.run_id, rows = excluded.rows, sources = excluded.sources
+"""
+
+
+def _record(connection: Connection, table: GoldTable, run_id: str | None) -> int:
+    count = sql.SQL("select count(*) from gold.{}").format(sql.Identifier(table.table))
+    row = connection.execute(count).fetchone()
+    rows = int(row[0]) if row else 0
+    connection.execute(
+        RECORD,
+        {"table": table.table, "run_id": run_id, "rows": rows, "sources": sorted(sources(table))},
+    )
+    return rows
+
+
+def entry(connection: Connection, table: GoldTable) -> dict[str, Any]:
+    """The catalogue row of a gold table."""
+    return {
+        "table_name": f"gold.{table.table}",
+        "layer": "gold",
+        "domain": table.domain,
+        "name": table.table,
+        "title": table.title,
+        "grain": table.grain,
+        "description": table.description,
+        "licence": None,
+        "key_columns": list(table.key),
+        "access": Jsonb(table.access.model_dump()),
+        "columns": Jsonb(
+            [
+                {"name": n, "type": t, "meaning": table.meanings.get(n, ""), "privacy": None}
+                for n, t in _types(connection, "gold", table.table).items()
+            ]
+        ),
+    }
