@@ -1,0 +1,52 @@
+"""Every test runs in a Carrel of its own: a temporary home, no setting from outside.
+
+Only CARREL_SHARED and CARREL_STRICT pass through. The home is made before anything is collected,
+so that a test module may read the settings while it is imported.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+import pytest
+
+PASSED_THROUGH = ("CARREL_SHARED", "CARREL_STRICT", "CARREL_CHROMIUM")
+
+
+def _isolate() -> None:
+    """Point this process, and those it starts, at an empty home."""
+    for name in list(os.environ):
+        if name.startswith(("CARREL_", "PREFECT_")) and name not in PASSED_THROUGH:
+            del os.environ[name]
+    home = Path(tempfile.mkdtemp(prefix="carrel test "))
+    home.chmod(0o755)  # as root, PostgreSQL runs as an account that must reach its data
+    atexit.register(shutil.rmtree, home, ignore_errors=True)
+    os.environ |= {
+        "CARREL_HOME": str(home),
+        "CARREL_PROJECT": str(home / "local"),
+        "CARREL_DATABASE": "ask_for_the_fixture_database",
+        "CARREL_PG_PORT": "15432",
+        "PREFECT_HOME": str(home / "prefect"),
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "SODA_CORE_TELEMETRY_ENABLED": "false",
+        "DO_NOT_TRACK": "1",
+    }
+
+
+_isolate()
+
+pytest_plugins = ["tests.fix_warehouse", "tests.fix_prefect", "tests.fix_shared"]
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave long sweeps out unless `-m` says otherwise."""
+    if config.option.markexpr:
+        return
+    long = [item for item in items if item.get_closest_marker("full")]
+    if long:
+        config.hook.pytest_deselected(items=long)
+        items[:] = [item for item in items if item not in long]

@@ -1,0 +1,125 @@
+"""Fixtures on a real PostgreSQL, one embedded server a test session.
+
+`database`    a fresh migrated database; the settings point at it; for tests that commit
+`connection`  a psycopg connection as the owner whose work is rolled back; for tests that do not
+`setting`     changes settings for one test: `setting(landing=folder, lock_wait_s=1)`
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from itertools import count
+from typing import Any
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from deployments.postgres import Server, server
+from warehouse import database as database_module
+from warehouse.settings import LOGINS, settings
+
+NONE = "ask_for_the_fixture_database"
+TEMPLATE = "carrel_template"
+NUMBERS = count(1)
+
+
+def forget() -> None:
+    """Close the pools and read the settings anew."""
+    engine = database_module.engine
+    if engine.cache_info().currsize:
+        for arguments in ((), *((login,) for login in LOGINS)):
+            engine(*arguments).dispose()
+    engine.cache_clear()
+    settings.cache_clear()
+
+
+def use(name: str) -> None:
+    """Point the settings of this process, and of those it starts, at a database."""
+    forget()
+    os.environ["CARREL_DATABASE"] = name
+    settings.cache_clear()
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Server]:
+    """The running embedded server."""
+    running = server()
+    running.start()
+    yield running
+    forget()
+    running.stop()
+
+
+@pytest.fixture(scope="session")
+def template(postgres: Server) -> str:
+    """Name of a migrated database without rows, to be copied."""
+    from warehouse.migrate import migrate
+
+    use(TEMPLATE)
+    postgres.make_database()
+    migrate()
+    use(NONE)
+    return TEMPLATE
+
+
+@pytest.fixture
+def database(template: str) -> Iterator[str]:
+    """A fresh migrated database, dropped afterwards; yields its name."""
+    name = f"carrel_{next(NUMBERS)}"
+    with copied(name, template):
+        use(name)
+        yield name
+        use(NONE)
+
+
+@pytest.fixture(scope="session")
+def scratch(template: str) -> Iterator[str]:
+    """The database that tests with `connection` share and never change."""
+    with copied("carrel_scratch", template) as name:
+        yield name
+
+
+@pytest.fixture
+def connection(scratch: str) -> Iterator[psycopg.Connection[Any]]:
+    """A connection as the owner in a transaction that is rolled back."""
+    use(scratch)
+    with database_module.connect() as opened:
+        yield opened
+        opened.rollback()
+    use(NONE)
+
+
+@pytest.fixture
+def setting(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
+    """A function that changes settings for one test."""
+
+    def change(**values: object) -> None:
+        for name, value in values.items():
+            monkeypatch.setenv(f"CARREL_{name.upper()}", str(value))
+        forget()
+
+    yield change
+    monkeypatch.undo()
+    forget()
+
+
+class copied:  # noqa: N801 - used as a statement
+    """A copy of a database for the length of a `with`."""
+
+    def __init__(self, name: str, template: str) -> None:
+        self.name, self.template = name, template
+
+    def __enter__(self) -> str:
+        self._run("create database {} template {}", self.name, self.template)
+        return self.name
+
+    def __exit__(self, *_: object) -> None:
+        self._run("drop database {} with (force)", self.name)
+
+    def _run(self, statement: str, *names: str) -> None:
+        url = settings().url().set(drivername="postgresql", database="postgres")
+        conninfo = url.render_as_string(hide_password=False)
+        with psycopg.connect(conninfo, autocommit=True) as admin:
+            admin.execute(sql.SQL(statement).format(*map(sql.Identifier, names)))
