@@ -12,6 +12,7 @@ import fcntl
 import os
 import pwd
 import secrets
+import shlex
 import shutil
 import signal
 import stat
@@ -93,9 +94,7 @@ class Server:
 
     def command(self, port: int) -> list[str]:
         """The command that runs it in the foreground."""
-        values = _tuning() | {"port": str(port), "listen_addresses": LOOPBACK}
-        options = [part for name, value in values.items() for part in ("-c", f"{name}={value}")]
-        return [self._binary("postgres"), "-D", str(self.data), *options]
+        return [self._binary("postgres"), "-D", str(self.data), *_options(port)]
 
     def prepare(self) -> None:
         """Make the data folder unless it is there, and clear what a kill left behind."""
@@ -110,13 +109,15 @@ class Server:
         if port is None:
             self.prepare()
             port = free_port(self.first_port)
+            detached = [self._binary("pg_ctl"), "start", "-W", "-s", "-D", str(self.data)]
+            detached += ["-o", shlex.join(_options(port))]
             with (self.home / "postgres.log").open("ab") as log:
-                subprocess.Popen(
-                    self.command(port),
+                subprocess.run(
+                    detached,
+                    check=True,
                     stdin=subprocess.DEVNULL,
                     stdout=log,
                     stderr=log,
-                    start_new_session=True,
                     **self._as_account(),
                 )
         self.wait(port)
@@ -291,6 +292,11 @@ def _clear_orphans(data: Path) -> None:
             process.terminate()
     psutil.wait_procs(orphans, timeout=10)
     (data / "postmaster.pid").unlink(missing_ok=True)
+
+
+def _options(port: int) -> list[str]:
+    values = _tuning() | {"port": str(port), "listen_addresses": LOOPBACK}
+    return [part for name, value in values.items() for part in ("-c", f"{name}={value}")]
 
 
 def _tuning() -> dict[str, str]:
