@@ -1,0 +1,175 @@
+"""Soda, asked here and nowhere else: measure each check of a contract.
+
+Soda's telemetry is on by default; it is turned off before the import. The connection reads only,
+and its password stands in memory alone: no data source file is written. Soda logs the text of
+queries and of database errors, which may hold personal values, so its lines never reach our log.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from threading import Lock
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from quality.contract import Contract
+from warehouse.settings import settings
+
+if TYPE_CHECKING:
+    from soda_core.contracts.contract_verification import (
+        CheckResult,
+        ContractVerificationResult,
+        Threshold,
+    )
+
+os.environ["SODA_CORE_TELEMETRY_ENABLED"] = "false"
+
+_one_at_a_time = Lock()  # Soda is not safe in threads
+
+
+@dataclass(frozen=True)
+class Check:
+    """One check as measured: `measured` is what the threshold was compared with."""
+
+    name: str
+    type: str
+    column: str | None
+    measured: float | None
+    threshold: str
+    outcome: str  # passed, failed, warned, not evaluated, excluded
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """Every check of a contract, and what went wrong while measuring (without personal values)."""
+
+    checks: tuple[Check, ...]
+    is_ok: bool
+    errors: tuple[str, ...] = ()
+
+
+def measure(contract: Contract) -> Measurement:
+    """Ask Soda, on the owner's database, whether each check of the contract holds."""
+    from soda_core.common.yaml import ContractYamlSource
+    from soda_core.contracts.contract_verification import ContractVerificationSession
+
+    source = ContractYamlSource.from_str(_text(contract), file_path=str(contract.path))
+    data = _data_source()
+    with _one_at_a_time, _kept_quiet():
+        try:
+            session = ContractVerificationSession.execute([source], data_source_impls=[data])
+        finally:
+            data.close_connection()
+    (result,) = session.contract_verification_results
+    return Measurement(_checks(result, contract.given_names), session.is_ok, _errors(session))
+
+
+def _text(contract: Contract) -> str:
+    """The contract with the name of the connected database filled in."""
+    source, _, schema, table = contract.content["dataset"].split("/")
+    dataset = "/".join((source, settings().url().database or "", schema, table))
+    return yaml.safe_dump(contract.content | {"dataset": dataset}, sort_keys=False)
+
+
+def _data_source() -> Any:
+    """The owner's database, read only, as Soda wants it."""
+    from soda_postgres.common.data_sources.postgres_data_source import PostgresDataSourceImpl
+    from soda_postgres.common.data_sources.postgres_data_source_connection import (
+        PostgresDataSource,
+    )
+
+    url = settings().url()
+    connection = {
+        "host": url.host or "localhost",
+        "port": url.port or 5432,
+        "database": url.database,
+        "user": url.username,
+        "password": url.password or "",
+        "application_name": "carrel verify",
+        "options": "-c timezone=UTC -c default_transaction_read_only=on",
+    }
+    return PostgresDataSourceImpl(
+        PostgresDataSource(name="carrel", connection=connection | dict(url.query))
+    )
+
+
+@contextmanager
+def _kept_quiet() -> Iterator[None]:
+    """Let Soda collect its own log lines, which decide its status, but hand them to no one else."""
+    soda = logging.getLogger("soda")
+    before = soda.propagate, soda.level
+    collector = _ToSodaAlone(logging.WARNING)
+    soda.addHandler(collector)
+    soda.propagate = False
+    soda.setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        soda.removeHandler(collector)
+        soda.propagate, soda.level = before
+
+
+class _ToSodaAlone(logging.Handler):
+    """Hands a record to the handler that Soda keeps at the root logger."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        for handler in logging.root.handlers:
+            if type(handler).__module__.startswith("soda_core."):
+                handler.handle(record)
+
+
+def _checks(result: ContractVerificationResult, given: set[str]) -> tuple[Check, ...]:
+    names: dict[str, int] = {}
+    checks = []
+    for measured in result.check_results:
+        name = _name(measured, given)
+        names[name] = names.get(name, 0) + 1
+        checks.append(_check(measured, name if names[name] == 1 else f"{name} {names[name]}"))
+    return tuple(checks)
+
+
+def _name(result: CheckResult, given: set[str]) -> str:
+    """The author's name of a check, else its column and type (Soda's own names repeat)."""
+    if result.check.name in given:
+        return str(result.check.name)
+    kind = " ".join(p for p in (result.check.type, result.check.qualifier) if p).replace("_", " ")
+    return f"{result.check.column_name}: {kind}" if result.check.column_name else kind
+
+
+def _check(result: CheckResult, name: str) -> Check:
+    check = result.check
+    value = result.threshold_value
+    return Check(
+        name=name,
+        type=check.type,
+        column=check.column_name,
+        measured=None if value is None else float(value),
+        threshold=_said(check.threshold),
+        outcome={"WARN": "warned"}.get(
+            result.outcome.name, result.outcome.name.lower().replace("_", " ")
+        ),
+    )
+
+
+def _said(threshold: Threshold | None) -> str:
+    """A threshold in words, as `must be greater than: 1 and must be less than: 60`."""
+    lines = str(threshold).splitlines() if threshold else []
+    return " and ".join(line for line in lines if not line.startswith("level:"))
+
+
+def _errors(session: Any) -> tuple[str, ...]:
+    """What Soda could not do: the first line of each error, with quoted values left out."""
+    firsts = (e.splitlines()[0] for e in session.get_errors() if e)
+    return tuple(dict.fromkeys(map(_without_values, firsts)))
+
+
+def _without_values(message: str) -> str:
+    if "does not exist" in message:  # names a table or a column, never a value
+        return message
+    return re.sub(r"\"[^\"]*\"|'[^']*'", "…", message)
