@@ -1,0 +1,5 @@
+"""`python -m deployments` is the `carrel` command."""
+
+from deployments.cli import main
+
+main()
