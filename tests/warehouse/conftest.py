@@ -1,5 +1,5 @@
 """Fixtures of the warehouse's tests."""
 
-pytest_plugins: list[str] = []
+from tests.warehouse.fix_shop import shop
 
-from tests.warehouse.fix_shop import shop  # noqa: E402, F401
+__all__ = ["shop"]
