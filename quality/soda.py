@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import os
 import re
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from soda_core.contracts.contract_verification import (
         CheckResult,
         ContractVerificationResult,
+        ContractVerificationSessionResult,
         Threshold,
     )
 
@@ -56,18 +58,22 @@ class Measurement:
 
 def measure(contract: Contract) -> Measurement:
     """Ask Soda, on the owner's database, whether each check of the contract holds."""
+    with _one_at_a_time, _kept_quiet():
+        session = _ask(_text(contract), str(contract.path))
+    (result,) = session.contract_verification_results
+    return Measurement(_checks(result, contract.given_names), session.is_ok, _errors(session))
+
+
+def _ask(text: str, path: str) -> ContractVerificationSessionResult:
     from soda_core.common.yaml import ContractYamlSource
     from soda_core.contracts.contract_verification import ContractVerificationSession
 
-    source = ContractYamlSource.from_str(_text(contract), file_path=str(contract.path))
+    source = ContractYamlSource.from_str(text, file_path=path)
     data = _data_source()
-    with _one_at_a_time, _kept_quiet():
-        try:
-            session = ContractVerificationSession.execute([source], data_source_impls=[data])
-        finally:
-            data.close_connection()
-    (result,) = session.contract_verification_results
-    return Measurement(_checks(result, contract.given_names), session.is_ok, _errors(session))
+    try:
+        return ContractVerificationSession.execute([source], data_source_impls=[data])
+    finally:
+        data.close_connection()
 
 
 def _text(contract: Contract) -> str:
@@ -101,7 +107,10 @@ def _data_source() -> Any:
 
 @contextmanager
 def _kept_quiet() -> Iterator[None]:
-    """Let Soda collect its own log lines, which decide its status, but hand them to no one else."""
+    """Let Soda collect its own log lines, which decide its status, but hand them to no one else.
+
+    It also warns of its own deprecated parts, which is no concern of ours.
+    """
     soda = logging.getLogger("soda")
     before = soda.propagate, soda.level
     collector = _ToSodaAlone(logging.WARNING)
@@ -109,7 +118,9 @@ def _kept_quiet() -> Iterator[None]:
     soda.propagate = False
     soda.setLevel(logging.WARNING)
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)
+            yield
     finally:
         soda.removeHandler(collector)
         soda.propagate, soda.level = before
@@ -163,7 +174,7 @@ def _said(threshold: Threshold | None) -> str:
     return " and ".join(line for line in lines if not line.startswith("level:"))
 
 
-def _errors(session: Any) -> tuple[str, ...]:
+def _errors(session: ContractVerificationSessionResult) -> tuple[str, ...]:
     """What Soda could not do: the first line of each error, with quoted values left out."""
     firsts = (e.splitlines()[0] for e in session.get_errors() if e)
     return tuple(dict.fromkeys(map(_without_values, firsts)))
