@@ -14,7 +14,7 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from sqlalchemy.engine import URL, make_url
 
@@ -46,6 +46,9 @@ class Settings(BaseSettings):
     prefect_database_url: SecretStr | None = Field(
         None, description="Prefect's own database; default: SQLite below <home>"
     )
+    prefect_api_url: str | None = Field(
+        None, description="API of your own Prefect server or of Prefect Cloud; default: a local one"
+    )
     shared: Path = Field(
         ROOT.parent / "shared", description="Folder of the real data that some tests read"
     )
@@ -76,6 +79,31 @@ class Settings(BaseSettings):
         if not path.exists():
             _write_new(path, {n: secrets.token_urlsafe(32) for n in (*LOGINS, *KEYS)})
         return dict(json.loads(path.read_text()))
+
+    @property
+    def library_variables(self) -> dict[str, str]:
+        """What our libraries read from the environment: no telemetry, Prefect's state at home."""
+        variables = {
+            "DO_NOT_TRACK": "1",
+            "SODA_CORE_TELEMETRY_ENABLED": "false",
+            "PREFECT_HOME": str(self.home.resolve() / "prefect"),
+            "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+            "PREFECT_SERVER_EVENTS_RETENTION_PERIOD": "P7D",
+            "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,flow_runs",
+            "PREFECT_CLI_PROMPT": "false",
+        }
+        if self.prefect_database_url:
+            secret = self.prefect_database_url.get_secret_value()
+            variables["PREFECT_SERVER_DATABASE_CONNECTION_URL"] = secret
+        if api := self.prefect_api:
+            variables |= {"PREFECT_API_URL": api, "PREFECT_SERVER_UI_API_URL": api}
+        return variables
+
+    @property
+    def prefect_api(self) -> str | None:
+        """Where Prefect's API answers: your own, or the one that `carrel up` started."""
+        port = self.stack.get("prefect_port")
+        return self.prefect_api_url or (f"http://127.0.0.1:{port}/api" if port else None)
 
     def url(self, login: str = "owner") -> URL:
         """The database URL of a login: `owner`, `app`, or a viewer role.
@@ -123,8 +151,26 @@ def _write_new(path: Path, content: dict[str, str]) -> None:
         draft.unlink()
 
 
+def child_environment(**extra: str) -> dict[str, str]:
+    """The environment of a process that we start."""
+    return os.environ | settings().library_variables | extra
+
+
+def tell_libraries() -> None:
+    """Put `library_variables` into this process's environment; before Prefect is imported."""
+    os.environ.update(settings().library_variables)
+
+
 @cache
 def settings() -> Settings:
-    """The settings of this process; `settings.cache_clear()` makes the next call read anew."""
+    """The settings of this process; `settings.cache_clear()` makes the next call read anew.
+
+    Raises:
+        ConfigurationError: naming every setting that is wrong.
+    """
     home = Path(os.environ.get("CARREL_HOME", ROOT / ".carrel"))
-    return Settings(_env_file=home / "settings.env")
+    try:
+        return Settings(_env_file=home / "settings.env")
+    except ValidationError as error:
+        faults = (f"CARREL_{e['loc'][0]}".upper() + f": {e['msg']}" for e in error.errors())
+        raise ConfigurationError(f"A setting is wrong: {'; '.join(faults)}.") from error

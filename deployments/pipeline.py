@@ -1,0 +1,121 @@
+"""Prefect's side of the stack, over its API: is it well, what is deployed, run it and wait."""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import yaml
+
+from deployments.facts import note
+from warehouse.errors import CarrelError, ConfigurationError, LoadFailed
+from warehouse.settings import ROOT, child_environment, settings
+
+DECLARED = ROOT / "prefect.yaml"
+RUN_SECONDS = 900
+ENDED = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
+
+
+def answers() -> bool:
+    """Whether Prefect's API is well."""
+    api = settings().prefect_api
+    if not api:
+        return False
+    try:
+        return httpx.get(f"{api}/health", timeout=5, trust_env=False).is_success
+    except httpx.HTTPError:
+        return False
+
+
+def declared() -> list[dict[str, Any]]:
+    """The deployments of prefect.yaml."""
+    if not DECLARED.exists():
+        raise ConfigurationError(f"{DECLARED} is missing.")
+    return list(yaml.safe_load(DECLARED.read_text("utf-8")).get("deployments", []))
+
+
+def deploy() -> bool:
+    """Deploy everything in prefect.yaml; False when it stands there already."""
+    digest = hashlib.sha256(DECLARED.read_bytes()).hexdigest()
+    if settings().stack.get("deployed") == digest and _is_deployed():
+        return False
+    done = subprocess.run(
+        [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all"],
+        cwd=ROOT,
+        env=child_environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+        stdin=subprocess.DEVNULL,
+    )
+    if done.returncode:
+        said = (done.stdout + done.stderr).strip()[-2000:]
+        raise CarrelError(f"prefect.yaml could not be deployed: {said}")
+    note(deployed=digest)
+    return True
+
+
+def _is_deployed() -> bool:
+    known = {d["name"] for d in _call("POST", "/deployments/filter", {})}
+    return {d["name"] for d in declared()} <= known
+
+
+def deployment_of(group: str) -> str:
+    """`flow/deployment` of the deployment that ingests a group.
+
+    Raises:
+        ConfigurationError: prefect.yaml declares none.
+    """
+    known = {d["name"]: d for d in _call("POST", "/deployments/filter", {})}
+    for one in declared():
+        if (one.get("parameters") or {}).get("group") == group and one["name"] in known:
+            flow = _call("GET", f"/flows/{known[one['name']]['flow_id']}")
+            return f"{flow['name']}/{one['name']}"
+    raise ConfigurationError(f"prefect.yaml deploys no flow for the group {group!r}.")
+
+
+def run_deployment(
+    name: str, *, progress: Callable[[str], None], seconds: float = RUN_SECONDS
+) -> str:
+    """Run a deployment and wait; return the name of its final state.
+
+    Raises:
+        LoadFailed: the run failed, crashed, was cancelled or took too long.
+    """
+    found = _call("GET", f"/deployments/name/{name}")
+    run = _call("POST", f"/deployments/{found['id']}/create_flow_run", {})
+    end = time.monotonic() + seconds
+    while (state := run["state"])["type"] not in ENDED:
+        if time.monotonic() > end:
+            raise LoadFailed(f"The run of {name} is {state['name']} after {seconds:.0f} s.")
+        progress(state["name"].lower())
+        time.sleep(0.5)
+        run = _call("GET", f"/flow_runs/{run['id']}")
+    if state["type"] != "COMPLETED":
+        raise LoadFailed(
+            f"The run of {name} ended {state['name']}: {state.get('message')}",
+            remedy=f"See {settings().home}/logs/prefect-worker.log.",
+        )
+    return str(state["name"])
+
+
+def _call(method: str, path: str, body: object = None) -> Any:
+    api = settings().prefect_api
+    try:
+        # trust_env=False: no proxy stands between us and our own server.
+        answer = httpx.request(
+            method,
+            f"{api}{path}",
+            json=body,
+            timeout=30,
+            trust_env=bool(settings().prefect_api_url),
+        )
+        answer.raise_for_status()
+    except httpx.HTTPError as error:
+        raise CarrelError(f"Prefect's API at {api} refused {path}: {error}") from error
+    return answer.json()

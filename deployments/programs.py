@@ -1,0 +1,125 @@
+"""The programs of the local stack, and the supervisor's configuration made from them."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from deployments.ports import LOOPBACK
+from deployments.postgres import server
+from warehouse.settings import ROOT, settings
+
+POOL = "carrel"
+
+
+@dataclass(frozen=True)
+class Program:
+    """A program that the supervisor runs; `port` is None where it listens on none."""
+
+    name: str
+    command: tuple[str, ...]
+    port: int | None = None
+    stop_signal: str = "TERM"
+    stop_seconds: int = 20
+    folder: Path = ROOT
+    account: str | None = None
+
+    @property
+    def address(self) -> str:
+        """Where a person or a program reaches it."""
+        if self.port is None:
+            return ""
+        scheme = "postgresql" if self.name == "postgres" else "http"
+        return f"{scheme}://{LOOPBACK}:{self.port}"
+
+
+def programs() -> list[Program]:
+    """What runs with these settings, in the order of starting."""
+    mine = settings()
+    found = [] if mine.database_url else [_postgres(mine.stack["pg_port"])]
+    if not mine.prefect_api_url:
+        found.append(_prefect_server(mine.stack["prefect_port"]))
+    return [*found, _prefect_worker(), _app(mine.stack["app_port"])]
+
+
+def _postgres(port: int) -> Program:
+    embedded = server()
+    account = embedded.account.pw_name if embedded.account else None
+    return Program(
+        "postgres",
+        tuple(embedded.command(port)),
+        port,
+        stop_signal="INT",  # "fast": ends sessions, loses nothing
+        folder=Path("/"),
+        account=account,
+    )
+
+
+def _prefect_server(port: int) -> Program:
+    command = (sys.executable, "-m", "prefect", "server", "start", "--host", LOOPBACK)
+    return Program("prefect-server", (*command, "--port", str(port)), port)
+
+
+def _prefect_worker() -> Program:
+    command = (sys.executable, "-m", "prefect", "worker", "start", "--pool", POOL)
+    return Program("prefect-worker", (*command, "--type", "process", "--name", "local"))
+
+
+def _app(port: int) -> Program:
+    return Program("app", (sys.executable, "-m", "bi_app.serve", "--port", str(port)), port)
+
+
+def configuration(folder: Path, socket: Path, known: list[Program], *, user: str | None) -> str:
+    """The supervisor's configuration; all its state is in `folder`."""
+    parts = {
+        "unix_http_server": {"file": socket, "chmod": "0700"},
+        "rpcinterface:supervisor": {
+            "supervisor.rpcinterface_factory": "supervisor.rpcinterface:make_main_rpcinterface"
+        },
+        "supervisord": {
+            "logfile": folder / "logs" / "supervisor.log",
+            "pidfile": folder / "supervisor.pid",
+            "childlogdir": folder / "logs",
+            "directory": folder,
+            "umask": "077",
+        },
+    }
+    if user:
+        parts["supervisord"]["user"] = user
+    for program in known:
+        parts[f"program:{program.name}"] = _section(folder, program)
+    return _rendered(parts)
+
+
+def _section(folder: Path, program: Program) -> dict[str, object]:
+    section: dict[str, object] = {
+        "command": shlex.join(program.command),
+        "directory": program.folder,
+        "autostart": "false",
+        "autorestart": "true",
+        "startsecs": 1,
+        "stopsignal": program.stop_signal,
+        "stopwaitsecs": program.stop_seconds,
+        # Prefect's worker starts a process a flow run: those go with it.
+        "stopasgroup": "false" if program.name == "postgres" else "true",
+        "killasgroup": "true",
+        "redirect_stderr": "true",
+        "stdout_logfile": folder / "logs" / f"{program.name}.log",
+        "stdout_logfile_maxbytes": "10MB",
+        "stdout_logfile_backups": 3,
+    }
+    return section | ({"user": program.account} if program.account else {})
+
+
+def _rendered(parts: dict[str, dict[str, object]]) -> str:
+    """As an ini file; a percent sign would start an expansion and is doubled."""
+    lines = []
+    for name, section in parts.items():
+        lines += [
+            f"[{name}]",
+            *(f"{k}={str(v).replace('%', '%%')}" for k, v in section.items()),
+            "",
+        ]
+    return "\n".join(lines)

@@ -1,0 +1,252 @@
+"""`carrel up`, `down`, `status`: the whole stack on one machine."""
+
+from __future__ import annotations
+
+import fcntl
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import httpx
+
+from deployments import pipeline, sign_ins, supervision
+from deployments.facts import note
+from deployments.ports import free_port
+from deployments.postgres import server
+from deployments.programs import Program, programs
+from deployments.sign_ins import SignIn
+from warehouse.database import connect
+from warehouse.errors import CarrelError
+from warehouse.migrate import migrate
+from warehouse.settings import settings
+
+T = TypeVar("T")
+Say = Callable[[str], None]
+PORTS = {"pg_port": "PostgreSQL", "prefect_port": "Prefect", "app_port": "the app"}
+PROGRAM_OF = {"pg_port": "postgres", "prefect_port": "prefect-server", "app_port": "app"}
+START_SECONDS = 180
+GROUP = "library"
+
+
+@dataclass(frozen=True)
+class Started:
+    """What `up` has to tell: addresses in the order of interest, and new sign-ins."""
+
+    addresses: dict[str, str]
+    sign_ins: list[SignIn]
+    seconds: float
+
+
+class Steps:
+    """Names each step when it begins and says how long it took."""
+
+    def __init__(self, say: Say) -> None:
+        self.say = say
+        self.seconds: dict[str, float] = {}
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[None]:
+        """Time what happens within."""
+        began = time.monotonic()
+        yield
+        self.seconds[name] = time.monotonic() - began
+        self.say(f"{name:<34} {self.seconds[name]:6.1f} s")
+
+
+def up(say: Say, *, demo: bool = False) -> Started:
+    """Start everything, wait until it is well, and return.
+
+    Raises:
+        ConfigurationError: demo sign-ins are present in a start without `demo`.
+        LoadFailed: the sample's flow run failed.
+        CarrelError: a program did not start; its log is named.
+    """
+    began = time.monotonic()
+    steps = Steps(say)
+    with _one_at_a_time():
+        _begin(say)
+        with ThreadPoolExecutor(4) as pool:
+            _bring_up(steps, pool)
+        made = _accounts(demo)
+    addresses = {p.name: p.address for p in programs() if p.port}
+    order = ("app", "prefect-server", "postgres")
+    found = {name: addresses[name] for name in order if name in addresses}
+    return Started(found, made, time.monotonic() - began)
+
+
+def _begin(say: Say) -> None:
+    """Choose ports and start the supervisor, unless it runs."""
+    if supervision.is_supervised():
+        say("The stack runs already; looking after it.")
+        return
+    supervision.stop_supervisor()  # what a killed supervisor left behind
+    if not settings().database_url:
+        server().stop()
+    _choose_ports(say)
+    if not settings().database_url:
+        server().prepare()
+    supervision.start_supervisor()
+
+
+def _choose_ports(say: Say) -> None:
+    taken: set[int] = set()
+    for key, name in PORTS.items():
+        wanted = getattr(settings(), key)
+        port = free_port(wanted, but_not=frozenset(taken))
+        taken.add(port)
+        if port != wanted:
+            say(f"Port {wanted} is taken: {name} gets {port}.")
+        note(**{key: port})
+
+
+def _bring_up(steps: Steps, pool: ThreadPoolExecutor) -> None:
+    """Database and data, Prefect, and the app start beside each other; the data's run is last."""
+    for program in programs():
+        if program.name in ("postgres", "prefect-server"):
+            supervision.start_program(program.name)
+    sample = pool.submit(_sample, steps)
+    prefect = pool.submit(_prefect, steps)
+    database = pool.submit(_database, steps)
+    _all(database, sample)
+    app = pool.submit(_app, steps)
+    _all(prefect)
+    _load(steps)
+    _all(app)
+
+
+def _database(steps: Steps) -> None:
+    if not settings().database_url:
+        with steps.step("PostgreSQL"):
+            server().wait(settings().stack["pg_port"])
+            server().make_database()
+    with steps.step("migrations"):
+        migrate()
+
+
+def _sample(steps: Steps) -> None:
+    with steps.step("sample library"):
+        from deployments.sample import make_sample
+
+        make_sample(settings().landing_folder)
+
+
+def _prefect(steps: Steps) -> None:
+    if not settings().prefect_api_url:
+        with steps.step("Prefect server"):
+            _wait_well("prefect-server", pipeline.answers)
+    with steps.step("Prefect deployments and worker"):
+        supervision.start_program("prefect-worker")
+        pipeline.deploy()
+
+
+def _load(steps: Steps) -> None:
+    """Run the library's deployment, unless its gold stands already."""
+    if is_published():
+        return
+    with steps.step("library flow, as a deployment run"):
+        name = pipeline.deployment_of(GROUP)
+        pipeline.run_deployment(name, progress=_Progress(steps.say))
+
+
+def is_published() -> bool:
+    """Whether gold of the library stands."""
+    query = "select 1 from ops.publications where table_name like '%%library_circulation%%'"
+    with connect() as db:
+        return db.execute(query).fetchone() is not None
+
+
+class _Progress:
+    """Says what has been loaded so far, when that changes."""
+
+    def __init__(self, say: Say) -> None:
+        self.say, self.said = say, ""
+
+    def __call__(self, state: str) -> None:
+        with connect() as db:
+            row = db.execute(
+                "select count(distinct dataset), sum(rows_in) from ops.loads where state = 'done'"
+            ).fetchone()
+        now = f"  {state}: {row[0]} datasets, {row[1] or 0:,} rows" if row else ""
+        if now != self.said:
+            self.say(now)
+            self.said = now
+
+
+def _app(steps: Steps) -> None:
+    with steps.step("app"):
+        supervision.start_program("app")
+        _wait_well("app", app_answers)
+
+
+def app_answers() -> bool:
+    """Whether the app serves its sign-in page."""
+    address = f"http://127.0.0.1:{settings().stack.get('app_port')}/"
+    try:
+        return httpx.get(address, timeout=10, trust_env=False).status_code < 500
+    except httpx.HTTPError:
+        return False
+
+
+def _wait_well(name: str, well: Callable[[], bool]) -> None:
+    def ready() -> bool:
+        supervision.check_alive(name)
+        return well()
+
+    problem = f"{name} did not answer"
+    supervision.wait_for(ready, START_SECONDS, problem, remedy=supervision.log(name))
+
+
+def _accounts(demo: bool) -> list[SignIn]:
+    if demo:
+        return sign_ins.make_demo()
+    sign_ins.refuse_demo()
+    return sign_ins.make_first()
+
+
+def _all(*futures: Future[None]) -> None:
+    for future in futures:
+        future.result()
+
+
+def down(say: Say) -> None:
+    """Stop everything that `up` started; quietly when nothing runs."""
+    began = time.monotonic()
+    ended = supervision.stop_supervisor()
+    if not settings().database_url:
+        server().stop()  # one that was started without the supervisor
+    note(pg_port=None, prefect_port=None, app_port=None, supervisor_socket=None)
+    took = time.monotonic() - began
+    say(f"Stopped {ended} processes in {took:.1f} s." if ended else "Nothing was running.")
+
+
+def stay(say: Say) -> None:
+    """Wait for Ctrl-C or SIGTERM."""
+    stop = threading.Event()
+    for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(name, lambda *_: stop.set())
+    say("Running; Ctrl-C stops it.")
+    while not stop.wait(1.0):
+        if not supervision.is_supervised():
+            raise CarrelError("The supervisor has ended.", remedy=supervision.log("supervisor"))
+
+
+def status() -> list[tuple[Program, str]]:
+    """Each program and its state; nothing when the stack is down."""
+    known = supervision.states()
+    return [(p, str(known[p.name]["description"])) for p in programs()] if known else []
+
+
+@contextmanager
+def _one_at_a_time() -> Iterator[None]:
+    """Two `up` at once: the second waits for the first."""
+    path: Path = settings().home / "up.lock"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
