@@ -13,11 +13,13 @@ import httpx
 import yaml
 
 from deployments.facts import note
+from deployments.programs import POOL
 from warehouse.errors import CarrelError, ConfigurationError, LoadFailed
 from warehouse.settings import ROOT, child_environment, settings
 
 DECLARED = ROOT / "prefect.yaml"
 RUN_SECONDS = 900
+RUNS_AT_ONCE = 2
 ENDED = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
 
 
@@ -39,9 +41,17 @@ def declared() -> list[dict[str, Any]]:
     return list(yaml.safe_load(DECLARED.read_text("utf-8")).get("deployments", []))
 
 
+def make_pool() -> None:
+    """Make the pool of process workers unless it is there; its worker fills in the job template."""
+    if not _call("POST", "/work_pools/filter", {"work_pools": {"name": {"any_": [POOL]}}}):
+        pool = {"name": POOL, "type": "process", "concurrency_limit": RUNS_AT_ONCE}
+        _call("POST", "/work_pools/", pool)
+
+
 def deploy() -> bool:
     """Deploy everything in prefect.yaml; False when it stands there already."""
-    digest = hashlib.sha256(DECLARED.read_bytes()).hexdigest()
+    sources = [DECLARED, *sorted((ROOT / "flows").glob("*.py"))]
+    digest = hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()
     if settings().stack.get("deployed") == digest and _is_deployed():
         return False
     done = subprocess.run(

@@ -141,6 +141,7 @@ def _prefect(steps: Steps) -> None:
         with steps.step("Prefect server"):
             _wait_well("prefect-server", pipeline.answers)
     with steps.step("Prefect deployments and worker"):
+        pipeline.make_pool()
         supervision.start_program("prefect-worker")
         pipeline.deploy()
 

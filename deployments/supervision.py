@@ -73,7 +73,7 @@ def start_program(name: str) -> None:
 def check_alive(name: str) -> None:
     """Raise if the supervisor has given a program up."""
     state = states().get(name, {}).get("statename")
-    if state in ("FATAL", "EXITED"):
+    if state == "FATAL":
         raise CarrelError(f"{name} ended while it started.", remedy=log(name))
 
 

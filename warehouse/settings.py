@@ -53,6 +53,9 @@ class Settings(BaseSettings):
         ROOT.parent / "shared", description="Folder of the real data that some tests read"
     )
     strict: bool = Field(False, description="Tests fail where they would skip for want of data")
+    chromium: Path | None = Field(
+        None, description="Chromium that the page tests use; default: the one in PATH"
+    )
     demo: bool = Field(False, description="Well-known demo sign-ins; refused beyond loopback")
     timezone: str = Field("Europe/London", description="Time zone of schedules and of day bounds")
     log_level: str = Field("INFO", description="Lowest level of log line written")
@@ -91,6 +94,7 @@ class Settings(BaseSettings):
             "PREFECT_SERVER_EVENTS_RETENTION_PERIOD": "P7D",
             "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,flow_runs",
             "PREFECT_CLI_PROMPT": "false",
+            "PREFECT_WORKER_QUERY_SECONDS": "3",
         }
         if self.prefect_database_url:
             secret = self.prefect_database_url.get_secret_value()
