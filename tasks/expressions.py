@@ -1,0 +1,227 @@
+"""DuckDB SQL made from a dataset spec: cells become typed columns, findings and a key hash.
+
+The block of cells is a view `block` with `r` (row within the block), a text column `c<position>`
+for each header position read and, where columns are turned into rows, `wide_name`, `wide_value`.
+A view `cleaned` holds the cleaned text of each column, `s<i>`; `typed` the typed columns under
+their own names. Keys of pseudonyms are DuckDB variables, so that no statement contains them.
+"""
+
+from __future__ import annotations
+
+from tasks.extract import UNPIVOT_NAME, Places
+from warehouse.ddl import literal
+from warehouse.spec import Column, Dataset
+
+TYPES = {
+    "text": "varchar",
+    "integer": "integer",
+    "bigint": "bigint",
+    "numeric": "decimal(38, 10)",
+    "double": "double",
+    "boolean": "boolean",
+    "date": "date",
+    "timestamp": "timestamp",
+}
+SPACE = "' ' || chr(9) || chr(10) || chr(11) || chr(12) || chr(13) || chr(160) || chr(65279)"
+WHOLE = "'[+-]?[0-9]+([.]0*)?'"
+NUMBER = "'[+-]?([0-9]+([.][0-9]*)?|[.][0-9]+)([eE][+-]?[0-9]+)?'"
+TRUE = "('t', 'true', 'y', 'yes', '1', 'on')"
+FALSE = "('f', 'false', 'n', 'no', '0', 'off')"
+ISO = {"%Y-%m-%d": 10, "%Y-%m-%d %H:%M:%S": 19, "%Y-%m-%dT%H:%M:%S": 19, "%Y-%m-%d %H:%M": 16}
+MACROS = f"""
+create macro trimmed(x) as
+    case when regexp_matches(x, '^\\s|\\s$|^\\x{{a0}}|\\x{{a0}}$') then trim(x, {SPACE}) else x end;
+create macro squeezed(x) as regexp_replace(x, '\\s+', ' ', 'g');
+create macro digits(x) as regexp_replace(x, '[^0-9]', '', 'g');
+create macro titled(x) as list_aggregate(list_transform(string_split(lower(x), ' '),
+    lambda w: upper(w[1]) || w[2:]), 'string_agg', ' ');
+create macro year_in(x) as nullif(regexp_extract(x, '(^|[^0-9])(1[0-9]{{3}}|20[0-9]{{2}})([^0-9]|$)', 2), '');
+create macro isbn_text(x) as upper(regexp_replace(x, '[^0-9Xx]', '', 'g'));
+create macro isbn13_digit(x) as cast((10 - list_sum(list_transform(range(1, 13),
+    lambda i: cast(substr(x, i, 1) as integer) * (1 + 2 * ((i + 1) % 2)))) % 10) % 10 as varchar);
+create macro isbn10_sum(x) as list_sum(list_transform(range(1, 11),
+    lambda i: (11 - i) * case substr(x, i, 1) when 'X' then 10 else cast(substr(x, i, 1) as integer) end));
+create macro isbn13_of(x) as case
+    when regexp_full_match(x, '97[89][0-9]{{10}}') and isbn13_digit(x) = x[13] then x
+    when regexp_full_match(x, '[0-9]{{9}}[0-9X]') and isbn10_sum(x) % 11 = 0
+        then '978' || x[1:9] || isbn13_digit('978' || x[1:9]) end;
+create macro isbn13(x) as isbn13_of(isbn_text(x));
+create macro first_isbn(x) as nullif(isbn_text(regexp_extract(upper(x),
+    '(97[89][- ]?([0-9][- ]?){{9}}[0-9]|([0-9][- ]?){{9}}[0-9X])')), '');
+create macro pseudonym(x) as left(sha256(getvariable('outer_pad')
+    || unhex(sha256(getvariable('inner_pad') || encode(x)))), 32);
+create macro whole(x, number) as
+    case when cast(number as varchar) = x or regexp_full_match(x, {WHOLE}) then number end;
+create macro in_time(x) as case when x between '1000-01-01' and '9999-12-31 23:59:59.999999' then x end;
+create macro century(x, last) as case
+    when x is null then null
+    when year(x) % 100 > last and year(x) >= 2000 then x - interval 100 years
+    when year(x) % 100 <= last and year(x) < 2000 then x + interval 100 years
+    else x end;
+create macro day_of(x) as case
+    when length(x) <= 10 then try_cast(x as date)
+    when cast(try_cast(x as timestamp) as time) = time '00:00:00' then try_cast(x as date) end;
+"""
+STEPS = {
+    "trim": "trimmed({})",
+    "squeeze": "squeezed({})",
+    "upper": "upper({})",
+    "lower": "lower({})",
+    "title": "titled({})",
+    "digits": "digits({})",
+    "isbn13": "isbn13({})",
+    "first_isbn": "first_isbn({})",
+    "year": "year_in({})",
+}
+
+
+def cell(column: Column, places: Places) -> str:
+    """The column's text as it stands in the block."""
+    place = places.columns[column.name]
+    if place is None:
+        return "cast(null as varchar)"
+    if place < 0:
+        return "wide_name" if place == UNPIVOT_NAME else "wide_value"
+    return f"c{place}"
+
+
+def cleaned_text(column: Column, places: Places) -> str:
+    """The column's text after its cleaning steps; null where it means nothing."""
+    text = cell(column, places)
+    for step in column.clean:
+        text = STEPS[step].format(text)
+    for null in column.nulls:
+        text = f"nullif({text}, {literal(null)})"
+    return text
+
+
+def typed_value(column: Column, text: str) -> str:
+    """The typed value of a cleaned text; null where it does not have the type."""
+    if column.privacy == "pseudonym":
+        return f"case when {text} is not null then pseudonym({text}) end"
+    value = _converted(column, text)
+    if column.default is not None:
+        value = f"case when {text} is null then {column.default} else {value} end"
+    return f"cast({value} as {TYPES[column.type]})"
+
+
+def _converted(column: Column, text: str) -> str:
+    kind = TYPES[column.type]
+    if column.type == "text":
+        return text
+    if column.type in ("integer", "bigint"):
+        return f"whole({text}, try_cast({text} as {kind}))"
+    if column.type in ("numeric", "double"):
+        return (
+            f"case when regexp_full_match({text}, {NUMBER}) then try_cast({text} as {kind}) end"
+        )
+    if column.type == "boolean":
+        return f"case when lower({text}) in {TRUE} then true when lower({text}) in {FALSE} then false end"
+    return f"in_time({_moment(column, text)})"
+
+
+def _moment(column: Column, text: str) -> str:
+    """A date or timestamp: ISO where no format is stated; two-digit years by the pivot."""
+    if not column.formats:
+        return f"day_of({text})" if column.type == "date" else f"try_cast({text} as timestamp)"
+    tries = [
+        f"case when length({text}) = {ISO[f]} then try_cast({text} as timestamp) end"
+        for f in column.formats
+        if f in ISO
+    ]
+    if long := [f for f in column.formats if f not in ISO and "%y" not in f]:
+        tries.append(f"in_time(try_strptime({text}, [{', '.join(map(literal, long))}]))")
+    if short := [f for f in column.formats if "%y" in f]:
+        found = f"try_strptime({text}, [{', '.join(map(literal, short))}])"
+        tries.append(found if column.pivot is None else f"century({found}, {column.pivot})")
+    return f"cast(coalesce({', '.join(tries)}, null) as {TYPES[column.type]})"
+
+
+def faults(dataset: Dataset) -> list[tuple[str, str, str, str]]:
+    """Every way a row may be bad: (rule, column, condition, value shown)."""
+    found = []
+    for i, column in enumerate(dataset.columns):
+        name, text = f'"{column.name}"', f"s{i}"
+        shown = text if column.privacy is None else "null"
+        tests = [("type", f"{text} is not null and {name} is null")]
+        if column.required or column.name in dataset.key_columns:
+            tests.append(("required", f"{text} is null and {name} is null"))
+        if column.allowed is not None:
+            listed = ", ".join(literal(v) for v in column.allowed)
+            tests.append(("allowed", f"{text} not in ({listed})"))
+        bounds = [(column.min, "<"), (column.max, ">")]
+        beyond = [f"{name} {sign} {bound}" for bound, sign in bounds if bound is not None]
+        if beyond:
+            tests.append(("range", " or ".join(beyond)))
+        if column.type == "text" and column.privacy != "pseudonym":
+            tests = tests[1:]
+        found += [(rule, column.name, condition, shown) for rule, condition in tests]
+    private = {c.name for c in dataset.columns if c.privacy}
+    for rule in dataset.rules:
+        shown = f'cast("{rule.column}" as varchar)' if rule.column else "null"
+        if rule.column in private:
+            shown = "null"
+        found.append((rule.name, rule.column or "", rule.reject_if, shown))
+    return found
+
+
+def views(dataset: Dataset, places: Places, source: str) -> str:
+    """`with cleaned, typed, whole_rows` over a block."""
+    texts = [f"{cleaned_text(c, places)} as s{i}" for i, c in enumerate(dataset.columns)]
+    values = [f'{typed_value(c, f"s{i}")} as "{c.name}"' for i, c in enumerate(dataset.columns)]
+    derived = [f'cast({d.sql} as {TYPES[d.type]}) as "{d.name}"' for d in dataset.derived]
+    return (
+        f"with cleaned as (select r, {', '.join(texts)} from {source}),\n"
+        f"typed as (select *, {', '.join(values)} from cleaned),\n"
+        f"rows as (select {', '.join(['*', *derived])} from typed)"
+    )
+
+
+def blank(dataset: Dataset) -> str:
+    """Whether every cell of the row is blank."""
+    return f"coalesce({', '.join(f's{i}' for i in range(len(dataset.columns)))}, null) is null"
+
+
+def good_rows(dataset: Dataset, places: Places, load_id: int) -> str:
+    """Rows without a fault: `r`, `h` (key hash), then silver's columns."""
+    bad = [f"({condition})" for _, _, condition, _ in faults(dataset)]
+    if not any(rule == "required" for rule, *_ in faults(dataset)):
+        bad.append(f"({blank(dataset)})")
+    columns = [f'"{c.name}"' for c in dataset.stored]
+    key = ", ".join(f'"{c}"' for c in dataset.key_columns)
+    if dataset.key == "content":
+        columns.insert(0, f"{content_hash(dataset)} as content_key")
+        key = content_hash(dataset)
+    return (
+        f"{views(dataset, places, 'block')}\n"
+        f"select r, hash({key}) as h, {', '.join(columns)}, cast({load_id} as bigint) as _load_id\n"
+        f"from rows where not coalesce({' or '.join(bad) or 'false'}, false)"
+    )
+
+
+def content_hash(dataset: Dataset) -> str:
+    """A digest of the record: its cleaned texts, pseudonyms in place of persons."""
+    parts = []
+    for i, column in enumerate(dataset.columns):
+        if column.privacy != "drop":
+            value = f'"{column.name}"' if column.privacy == "pseudonym" else f"s{i}"
+            parts.append(f"coalesce({value}, chr(30))")
+    return f"md5(concat_ws(chr(31), {', '.join(parts)}))"
+
+
+def bad_rows(dataset: Dataset, places: Places) -> str:
+    """A row a finding, of the rows in the view `suspects`; rule `blank` where all is blank."""
+    cases = [
+        f"case when {condition} then {{'rule': {literal(rule)}, 'column_name': "
+        f"{f'cast({literal(column)} as varchar)' if column else 'cast(null as varchar)'}, "
+        f"'value': cast({shown} as varchar)}} end"
+        for rule, column, condition, shown in faults(dataset)
+    ]
+    nothing = "[{'rule': 'blank', 'column_name': cast(null as varchar), 'value': cast(null as varchar)}]"
+    listed = f"list_filter([{', '.join(cases)}], lambda f: f is not null)" if cases else nothing
+    return (
+        f"{views(dataset, places, 'suspects')},\n"
+        f"found as (select r, unnest(case when {blank(dataset)} then {nothing}"
+        f" else {listed} end) as f from rows)\n"
+        "select r, f.rule, f.column_name, left(f.value, 500) as value from found"
+    )

@@ -1,0 +1,201 @@
+"""Find a dataset's files, and find out how each is written."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from tasks.dialect import (
+    SAMPLE,
+    Dialect,
+    compression_of,
+    dialect_of,
+    encoding_of,
+    fold,
+    opened,
+)
+from warehouse.errors import SourceMalformed, SourceUnavailable
+from warehouse.settings import settings
+from warehouse.spec import Column, Dataset
+
+CHUNK = 1 << 20
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """A file that arrived for a dataset: where it is, what it weighs, how it is written.
+
+    `bronze` is set where the lines are to be read from that load's bronze partition instead.
+    """
+
+    dataset: str
+    path: Path
+    sha256: str
+    bytes: int
+    dialect: Dialect
+    bronze: int | None = None
+
+
+def extract(dataset: Dataset, path: Path | None = None) -> list[Arrival]:
+    """The files to load, in order of name; of a snapshot only the last one.
+
+    Args:
+        dataset: whose files.
+        path: one file or a folder; default: what the spec's `source.path` matches.
+
+    Raises:
+        SourceUnavailable: there is no such file.
+        SourceMalformed: a file is no text, or a required column is missing.
+    """
+    found = _paths(dataset, path)
+    if dataset.mode == "snapshot":
+        found = found[-1:]
+    return [arrival(dataset, p) for p in found]
+
+
+def _paths(dataset: Dataset, path: Path | None) -> list[Path]:
+    pattern = Path(dataset.source.path)
+    if path is None:
+        root = Path(pattern.anchor) if pattern.is_absolute() else settings().landing_folder
+        rest = pattern.relative_to(pattern.anchor) if pattern.is_absolute() else pattern
+        found = sorted(p for p in root.glob(str(rest)) if p.is_file())
+        where = root / rest
+    elif path.is_dir():
+        found, where = sorted(p for p in path.glob(pattern.name) if p.is_file()), path
+    else:
+        found, where = [path] if path.is_file() else [], path
+    if not found:
+        raise SourceUnavailable(
+            f"{dataset.table}: no file at {where}.", remedy="Put it there, or name its path."
+        )
+    return found
+
+
+def arrival(dataset: Dataset, path: Path) -> Arrival:
+    """Look at one file: checksum, encoding, delimiter, header.
+
+    Raises:
+        SourceUnavailable: it cannot be read.
+        SourceMalformed: it is no text, or a required column is missing.
+    """
+    try:
+        compression = compression_of(path)
+        with opened(path, compression) as stream:
+            sample = stream.read(SAMPLE)
+        encoding = dataset.source.encoding or _encoding(path, compression, sample)
+        digest = _sha256(path)
+        size = path.stat().st_size
+    except (OSError, EOFError) as error:
+        raise SourceUnavailable(f"{path}: cannot be read: {error}.") from error
+    if encoding.startswith("utf-8") and b"\0" in sample and sample.count(0) > len(sample) // 20:
+        raise SourceMalformed(path, "holds bytes that are no text.", remedy="Save it as CSV.")
+    if encoding == "utf-8" and sample.startswith(b"\xef\xbb\xbf"):
+        encoding = "utf-8-sig"
+    try:
+        text = sample.decode(encoding, "replace")
+    except LookupError:
+        raise SourceMalformed(path, f"{encoding!r} is no encoding.") from None
+    dialect = dialect_of(dataset, path, encoding, text)
+    found = Arrival(dataset.table, path, digest, size, replace(dialect, compression=compression))
+    places(dataset, found)
+    return found
+
+
+def _encoding(path: Path, compression: str | None, sample: bytes) -> str:
+    if compression:
+        return encoding_of(sample)
+    return encoding_of(sample, _later_chunks(path))
+
+
+def _later_chunks(path: Path) -> Iterator[bytes]:
+    """Chunks after the sample that hold more than ASCII, at most 16 of them."""
+    found = 0
+    with path.open("rb") as stream:
+        stream.seek(SAMPLE)
+        while found < 16 and (chunk := stream.read(CHUNK)):
+            if not chunk.isascii():
+                found += 1
+                yield chunk
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+@dataclass(frozen=True)
+class Places:
+    """Which header position feeds each column; None where an optional column is absent.
+
+    `wide` lists the positions that are turned into rows.
+    """
+
+    columns: dict[str, int | None]
+    wide: tuple[int, ...] = ()
+
+    @property
+    def used(self) -> list[int]:
+        """The positions that are read at all, in order."""
+        plain = {p for p in self.columns.values() if p is not None and p >= 0}
+        return sorted(plain | set(self.wide))
+
+
+UNPIVOT_NAME, UNPIVOT_VALUE = -1, -2
+
+
+def places(dataset: Dataset, arrival: Arrival) -> Places:
+    """Match the header with the spec's columns.
+
+    An extra column is ignored (`extra` names it, and the load notes it).
+
+    Raises:
+        SourceMalformed: a column is missing or stands there twice, with line and remedy.
+    """
+    header = [fold(h) for h in arrival.dialect.header]
+    found = {c.name: _place(dataset, arrival, header, c) for c in dataset.columns}
+    wide: tuple[int, ...] = ()
+    if unpivot := dataset.source.unpivot:
+        pattern = re.compile(unpivot.columns)
+        wide = tuple(i for i, h in enumerate(arrival.dialect.header) if pattern.fullmatch(h))
+        if not wide:
+            raise _missing(arrival, unpivot.columns, "no header matches this wide column.")
+    return Places(found, wide)
+
+
+def _place(dataset: Dataset, arrival: Arrival, header: list[str], column: Column) -> int | None:
+    unpivot = dataset.source.unpivot
+    if unpivot and column.header in (unpivot.name, unpivot.value):
+        return UNPIVOT_NAME if column.header == unpivot.name else UNPIVOT_VALUE
+    names = [fold(n) for n in (column.header, *column.aliases)]
+    hits = [i for i, h in enumerate(header) if h in names]
+    if len(hits) == 1:
+        return hits[0]
+    if hits:
+        raise _missing(arrival, column.header, "the header names it more than once.")
+    if column.optional:
+        return None
+    raise _missing(arrival, column.header, "the header lacks it.")
+
+
+def _missing(arrival: Arrival, column: str, message: str) -> SourceMalformed:
+    header = arrival.dialect.header
+    close = difflib.get_close_matches(column, header, n=1)
+    hint = f"Was it renamed to {close[0]!r}? Then add that to its aliases. " if close else ""
+    listed = ", ".join(header[:30]) or "nothing"
+    return SourceMalformed(
+        arrival.path,
+        message,
+        line=arrival.dialect.header_line,
+        column=column,
+        remedy=f"{hint}The header holds: {listed}.",
+    )
+
+
+def extra(dataset: Dataset, arrival: Arrival) -> list[str]:
+    """Headers that the spec does not name; their cells stay in bronze only."""
+    used = set(places(dataset, arrival).used)
+    return [h for i, h in enumerate(arrival.dialect.header) if i not in used]
