@@ -114,10 +114,13 @@ run_tests() {
 
 run_check() {
     make_env dev
-    for step in "ruff format --check ." "ruff check ." "mypy" "lint-imports --no-cache"; do
+    PATH=$VENV/bin:$PATH
+    for step in "ruff format --check ." "ruff check --quiet ." mypy "lint-imports --no-cache"; do
         say "check: $step"
-        PATH=$VENV/bin:$PATH $step
+        $step
     done
+    say "check: secrets"
+    git ls-files -z -- ':!*.lock' | xargs -0 detect-secrets-hook --no-verify
     say "check: house rules"
     "$PYTHON" -m pytest tests/test_house.py
 }

@@ -73,7 +73,7 @@ def _app(port: int) -> Program:
 
 def configuration(folder: Path, socket: Path, known: list[Program], *, user: str | None) -> str:
     """The supervisor's configuration; all its state is in `folder`."""
-    parts = {
+    parts: dict[str, dict[str, object]] = {
         "unix_http_server": {"file": socket, "chmod": "0700"},
         "rpcinterface:supervisor": {
             "supervisor.rpcinterface_factory": "supervisor.rpcinterface:make_main_rpcinterface"
