@@ -186,7 +186,7 @@ def before_next(rng: np.random.Generator, out: Ints, item: Ints, back: Ints) -> 
     """
     following = np.append(out[1:], np.iinfo(np.int64).max)
     same = np.append(item[1:] == item[:-1], False)
-    wait = np.minimum((following - out) // 2, rng.integers(900, 9000, len(out)))
+    wait = np.minimum((following - out) // 2, rng.integers(600, 3600, len(out)))
     return np.where(same & (back >= following - wait), following - wait, back)
 
 
@@ -231,7 +231,7 @@ def renewal_events(rng: np.random.Generator, loans: Loans, nth: int, end: int) -
     hour from seven to eleven at night, for most are made at home.
     """
     due = loans.out // DAY + loans.period * nth
-    hour = np.clip(rng.normal(15.5, 4, len(due)), 7, 22.9)
+    hour = rng.triangular(7, 16, 23, len(due))
     at = (due - rng.integers(0, 3, len(due))) * DAY + (hour * 3600).astype(np.int64)
     on_day = np.minimum(loans.back, end)
     rows = np.flatnonzero((loans.renewals >= nth) & (at > loans.out + DAY) & (at < on_day - 3600))

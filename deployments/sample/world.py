@@ -5,6 +5,7 @@ Everything is drawn with numpy from one seed; days are counted from the first da
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import date, timedelta
 
@@ -19,6 +20,7 @@ Texts = NDArray[np.object_]
 Flags = NDArray[np.bool_]
 
 YEARS = 3
+VOWEL = re.compile(r"\b([Aa]) (?=[AEIO]|Un(?!icorn)|Ho(ur|nest))")
 OUTSIDE = -99_999  # "no day": not withdrawn, never lapsed, no consent
 
 COLLECTIONS = (
@@ -363,7 +365,7 @@ def mixed(rng: np.random.Generator, count: int, *patterns: tuple[str | list[str]
     phrases = np.empty(count, object)
     for number, pattern in enumerate(patterns):
         rows = np.flatnonzero(which == number)
-        phrases[rows] = fill(rng, len(rows), *pattern)
+        phrases[rows] = [VOWEL.sub(r"\1n ", text) for text in fill(rng, len(rows), *pattern)]
     return phrases
 
 

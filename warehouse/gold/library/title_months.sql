@@ -1,0 +1,30 @@
+-- title: Loans of each title by month
+-- grain: one row a branch, month and title that was lent or renewed
+-- key: branch_code, month, title_code
+-- access: branch=branch_code
+-- description: For popular and trending titles (KPIS 15). Events of copies that the catalogue does not know are left out, so that the sums can be lower than circulation. Names of titles stand in gold.library_titles.
+-- column branch_code: Branch where the title was lent
+-- column month: First day of the month
+-- column title_code: Title, as source:number, as in gold.library_titles
+-- column checkouts: Checkouts, renewals excluded (KPIS 1)
+-- column renewals: Renewals (KPIS 1)
+select
+    e.branch_code,
+    e.month,
+    i.source_code || ':' || i.title_code as title_code,
+    sum(e.checkouts)::integer as checkouts,
+    sum(e.renewals)::integer as renewals
+from (
+    select
+        e.source_code,
+        e.item_code,
+        e.branch_code,
+        date_trunc('month', e.occurred_at)::date as month,
+        count(*) filter (where e.kind = 'checkout') as checkouts,
+        count(*) filter (where e.kind = 'renewal') as renewals
+    from silver.library_loan_events e
+    where e.kind in ('checkout', 'renewal')
+    group by e.source_code, e.item_code, e.branch_code, date_trunc('month', e.occurred_at)::date
+) e
+join silver.library_items i on i.source_code = e.source_code and i.item_code = e.item_code
+group by e.branch_code, e.month, i.source_code, i.title_code
