@@ -1,0 +1,94 @@
+"""Ingest: from a dataset's files to published gold.
+
+extract -> land beside clean -> merge     for each file
+-> verify -> publish                      once, for the dataset as it then stands
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from prefect import flow
+from pydantic import AfterValidator, Field
+
+from flows.report import conclude, conclude_group
+from flows.result import GroupResult, IngestResult
+from flows.run import Attempts, chosen, closed_on_error, in_order, run
+from flows.steps import clean, extract, land, merge, publish, verify
+from quality.contract import contract
+from tasks.extract import Arrival
+from tasks.ledger import begin, only_run
+from tasks.merge import Loaded
+from warehouse.spec import Dataset
+from warehouse.spec import dataset as spec
+
+Label = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+DatasetName = Annotated[Label, AfterValidator(lambda name: spec(name).table)]
+
+
+@flow(name="ingest", flow_run_name="ingest {dataset}", persist_result=False)
+def ingest(dataset: DatasetName, path: str | None = None, force: bool = False) -> IngestResult:
+    """Bring in one dataset's files, judge it, and publish the gold that reads it.
+
+    Args:
+        dataset: its name, `<domain>_<name>`.
+        path: one file or folder; default: what the spec's `source.path` matches.
+        force: load files again that have not changed.
+
+    Raises:
+        ConfigurationError: no such dataset, or its spec or contract is wrong; nothing is written.
+        SourceUnavailable: a file is absent, or its shape is wrong.
+        LoadFailed: the database refused, or the counts do not add up.
+    """
+    with run() as run_id:
+        result = bring_in(spec(dataset), run_id, path=path, force=force)
+        return conclude(result.with_gold(publish([spec(dataset)], run_id)))
+
+
+@flow(name="ingest-group", flow_run_name="ingest group {group}", persist_result=False)
+def ingest_group(group: Label | None = None, besides: tuple[Label, ...] = ()) -> GroupResult:
+    """Bring in every dataset of a group, each after those it names, then publish gold once.
+
+    Args:
+        group: the group; default: every group but those named in `besides`.
+        besides: groups that are left out.
+    """
+    with run() as run_id:
+        return bring_in_all(chosen(group, besides), run_id)
+
+
+def bring_in_all(datasets: dict[str, Dataset], run_id: str) -> GroupResult:
+    """Bring in several datasets, each after those it names, then publish gold once.
+
+    One that fails does not stop the others, but those after it are held.
+    """
+    attempts = Attempts(run_id)
+    for dataset in in_order(datasets):
+        attempts.make(dataset, bring_in)
+    published = publish(list(datasets.values()), run_id)
+    return conclude_group(attempts.result(published))
+
+
+def bring_in(
+    dataset: Dataset, run_id: str, *, path: str | None = None, force: bool = False
+) -> IngestResult:
+    """Load a dataset's files one after another, then judge what stands in silver."""
+    contract(dataset)  # a wrong one is said before anything is written
+    with only_run(dataset):
+        arrivals = extract(dataset, path and Path(path))
+        loads = [load(dataset, arrival, run_id, force) for arrival in arrivals]
+        verdict = verify(dataset, loads[-1].load_id, run_id)
+    return IngestResult.of(dataset.table, run_id, loads, verdict)
+
+
+def load(dataset: Dataset, arrival: Arrival, run_id: str, force: bool) -> Loaded:
+    """Land a file and clean it at the same time, then merge it; a known file is left alone."""
+    begun = begin(dataset, arrival, run_id=run_id, force=force)
+    if begun.state == "unchanged":
+        return Loaded.unchanged_file(begun)
+    with closed_on_error(begun):
+        with land.beside(dataset, arrival, begun):
+            cleaned = clean(dataset, arrival, begun)
+        merged: Loaded = merge(dataset, begun, cleaned)
+    return merged

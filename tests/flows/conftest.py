@@ -1,0 +1,5 @@
+"""Fixtures of the flows' tests."""
+
+from tests.flows.fix_desk import desk
+
+__all__ = ["desk"]
