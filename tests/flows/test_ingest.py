@@ -210,7 +210,9 @@ def test_refresh_waits_for_files_that_are_not_there(desk: Desk) -> None:
 def test_a_circle_is_refused(desk: Desk) -> None:
     path = desk.folder / "datasets" / "desk" / "titles.yml"
     path.write_text(path.read_text().replace("after: []", "after: [desk_totals]"))
-    with pytest.raises(SpecError, match=r"circle: .*(desk_totals -> desk_titles|desk_titles -> desk_totals)"):
+    with pytest.raises(
+        SpecError, match=r"circle: .*(desk_totals -> desk_titles|desk_titles -> desk_totals)"
+    ):
         ingest_group.fn("desk")
 
 
