@@ -81,14 +81,13 @@ def up(
     from deployments import stack
     from warehouse.settings import settings
 
-    try:
-        _tell(stack.up(say, demo=demo or settings().demo))
-    except KeyboardInterrupt:
-        stack.down(say)
-        raise
+    started = stack.up(say, demo=demo or settings().demo)
+    _tell(started)
     if foreground:
         stack.stay(say)
         stack.down(say)
+    elif started.problem:
+        raise started.problem
 
 
 def _tell(started: Any) -> None:
@@ -105,6 +104,8 @@ def _tell(started: Any) -> None:
         typer.echo(
             "Sign-ins were printed by the first `up`; `carrel users set-password EMAIL` resets one."
         )
+    if started.problem:
+        say(f"warning: {started.problem}")
     say(f"ready after {started.seconds:.1f} s")
 
 

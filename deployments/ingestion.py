@@ -24,7 +24,8 @@ def run_ingest(name: str, path: Path | None, *, force: bool) -> Iterator[str]:
         QualityFailed: loaded, but held back from gold.
     """
     table = dataset(name).table
-    tell_libraries()
+    # The run's log lines go to its page in Prefect; the console gets the outcome alone.
+    tell_libraries(PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL="CRITICAL")
     from flows.ingest import ingest
 
     run = ingest if pipeline.answers() else ingest.fn

@@ -22,7 +22,7 @@ from deployments.postgres import server
 from deployments.programs import Program, programs
 from deployments.sign_ins import SignIn
 from warehouse.database import connect
-from warehouse.errors import CarrelError
+from warehouse.errors import CarrelError, LoadFailed, QualityFailed
 from warehouse.migrate import migrate
 from warehouse.settings import settings
 
@@ -36,11 +36,15 @@ GROUP = "library"
 
 @dataclass(frozen=True)
 class Started:
-    """What `up` has to tell: addresses in the order of interest, and new sign-ins."""
+    """What `up` has to tell: addresses in the order of interest, new sign-ins, what went wrong.
+
+    A failed flow run leaves the rest running, to be looked at.
+    """
 
     addresses: dict[str, str]
     sign_ins: list[SignIn]
     seconds: float
+    problem: CarrelError | None
 
 
 class Steps:
@@ -68,23 +72,34 @@ def up(say: Say, *, demo: bool = False) -> Started:
         CarrelError: a program did not start; its log is named.
     """
     began = time.monotonic()
-    steps = Steps(say)
     with _one_at_a_time():
-        _begin(say)
-        with ThreadPoolExecutor(4) as pool:
-            _bring_up(steps, pool)
-        made = _accounts(demo)
-    addresses = {p.name: p.address for p in programs() if p.port}
-    order = ("app", "prefect-server", "postgres")
-    found = {name: addresses[name] for name in order if name in addresses}
-    return Started(found, made, time.monotonic() - began)
+        with _undone_on_failure(say, unless=_begin(say)), ThreadPoolExecutor(4) as pool:
+            problem = _bring_up(Steps(say), pool, demo)
+        made = sign_ins.make_demo() if demo else sign_ins.make_first()
+    return Started(_addresses(), made, time.monotonic() - began, problem)
 
 
-def _begin(say: Say) -> None:
-    """Choose ports and start the supervisor, unless it runs."""
+def _addresses() -> dict[str, str]:
+    known = {p.name: p.address for p in programs() if p.port}
+    return {name: known[name] for name in ("app", "prefect-server", "postgres") if name in known}
+
+
+@contextmanager
+def _undone_on_failure(say: Say, *, unless: bool) -> Iterator[None]:
+    """Stop what was started when starting fails or is interrupted, unless it ran before."""
+    try:
+        yield
+    except BaseException:
+        if not unless:
+            down(say)
+        raise
+
+
+def _begin(say: Say) -> bool:
+    """Choose ports and start the supervisor; True when it runs already."""
     if supervision.is_supervised():
         say("The stack runs already; looking after it.")
-        return
+        return True
     supervision.stop_supervisor()  # what a killed supervisor left behind
     if not settings().database_url:
         server().stop()
@@ -92,6 +107,7 @@ def _begin(say: Say) -> None:
     if not settings().database_url:
         server().prepare()
     supervision.start_supervisor()
+    return False
 
 
 def _choose_ports(say: Say) -> None:
@@ -105,7 +121,7 @@ def _choose_ports(say: Say) -> None:
         note(**{key: port})
 
 
-def _bring_up(steps: Steps, pool: ThreadPoolExecutor) -> None:
+def _bring_up(steps: Steps, pool: ThreadPoolExecutor, demo: bool) -> CarrelError | None:
     """Database and data, Prefect, and the app start beside each other; the data's run is last."""
     for program in programs():
         if program.name in ("postgres", "prefect-server"):
@@ -114,10 +130,13 @@ def _bring_up(steps: Steps, pool: ThreadPoolExecutor) -> None:
     prefect = pool.submit(_prefect, steps)
     database = pool.submit(_database, steps)
     _all(database, sample)
+    if not demo:
+        sign_ins.refuse_demo()
     app = pool.submit(_app, steps)
     _all(prefect)
-    _load(steps)
+    problem = _load(steps)
     _all(app)
+    return problem
 
 
 def _database(steps: Steps) -> None:
@@ -146,13 +165,19 @@ def _prefect(steps: Steps) -> None:
         pipeline.deploy()
 
 
-def _load(steps: Steps) -> None:
-    """Run the library's deployment, unless its gold stands already."""
+def _load(steps: Steps) -> CarrelError | None:
+    """Run the library's deployment, unless its gold stands already; return what went wrong."""
     if is_published():
-        return
+        return None
     with steps.step("library flow, as a deployment run"):
         name = pipeline.deployment_of(GROUP)
-        pipeline.run_deployment(name, progress=_Progress(steps.say))
+        try:
+            ended = pipeline.run_deployment(name, progress=_Progress(steps.say))
+        except LoadFailed as error:
+            return error
+    if ended == "Completed":
+        return None
+    return QualityFailed(f"The library flow ended: {ended}.", remedy="See its page in Prefect.")
 
 
 def is_published() -> bool:
@@ -173,7 +198,7 @@ class _Progress:
             row = db.execute(
                 "select count(distinct dataset), sum(rows_in) from ops.loads where state = 'done'"
             ).fetchone()
-        now = f"  {state}: {row[0]} datasets, {row[1] or 0:,} rows" if row else ""
+        now = f"  {row[0]} datasets, {row[1]:,} rows" if row and row[1] else f"  {state}"
         if now != self.said:
             self.say(now)
             self.said = now
@@ -201,13 +226,6 @@ def _wait_well(name: str, well: Callable[[], bool]) -> None:
 
     problem = f"{name} did not answer"
     supervision.wait_for(ready, START_SECONDS, problem, remedy=supervision.log(name))
-
-
-def _accounts(demo: bool) -> list[SignIn]:
-    if demo:
-        return sign_ins.make_demo()
-    sign_ins.refuse_demo()
-    return sign_ins.make_first()
 
 
 def _all(*futures: Future[None]) -> None:

@@ -95,6 +95,7 @@ class Settings(BaseSettings):
             "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,flow_runs",
             "PREFECT_CLI_PROMPT": "false",
             "PREFECT_WORKER_QUERY_SECONDS": "3",
+            "PREFECT_LOGGING_SETTINGS_PATH": str(ROOT / "flows" / "logging.yml"),
         }
         if self.prefect_database_url:
             secret = self.prefect_database_url.get_secret_value()
@@ -160,9 +161,9 @@ def child_environment(**extra: str) -> dict[str, str]:
     return os.environ | settings().library_variables | extra
 
 
-def tell_libraries() -> None:
+def tell_libraries(**extra: str) -> None:
     """Put `library_variables` into this process's environment; before Prefect is imported."""
-    os.environ.update(settings().library_variables)
+    os.environ.update(settings().library_variables | extra)
 
 
 @cache
