@@ -1,1 +1,1 @@
-"""WHO sees what: pages, all through one `acting_as(viewer)`."""
+"""The web app: who sees what. Every row it shows comes through `acting_as(viewer)`."""

@@ -1,0 +1,104 @@
+"""The routes beside the pages."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import logging
+import time
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import text
+from tornado.web import HTTPError, RequestHandler, StaticFileHandler
+
+from bi_app.api.tables import TABLES
+from bi_app.auth.forms import message_page, safe_headers
+from bi_app.auth.gate import signed_in_of
+from bi_app.auth.roles import may_open, menu
+from bi_app.models.export import WRITERS, file_name
+from warehouse.database import engine
+
+log = logging.getLogger(__name__)
+ASSETS = Path(__file__).parent.parent / "assets"
+STARTED = time.time()
+
+
+class Home(RequestHandler):
+    """`/` leads to the first page of the role, or to the sign-in form."""
+
+    async def get(self) -> None:
+        safe_headers(self)
+        signed_in = await signed_in_of(self)
+        self.redirect(menu(signed_in.account.viewer.role)[0].path if signed_in else "/sign-in")
+
+
+class Health(RequestHandler):
+    """State of the app and its database: 200, or 503 when the database is away."""
+
+    async def get(self) -> None:
+        self.set_header("Cache-Control", "no-store")
+        database = await asyncio.to_thread(_database)
+        self.set_status(200 if database == "ok" else 503)
+        self.finish({"app": "ok", "database": database, "up_seconds": int(time.time() - STARTED)})
+
+
+def _database() -> str:
+    try:
+        with engine("app").connect() as connection:
+            connection.execute(text("select 1"))
+    except Exception:
+        log.warning("health: the database did not answer")
+        return "away"
+    return "ok"
+
+
+class Download(RequestHandler):
+    """`/download/<page>/<table>.<csv|xlsx>`: what that page shows for this choice, as a file."""
+
+    async def get(self, page: str, name: str, kind: str) -> None:
+        safe_headers(self)
+        signed_in = await signed_in_of(self)
+        if signed_in is None:
+            return self.redirect("/sign-in")
+        if not may_open(f"/{page}", signed_in.account.viewer.role) or page not in TABLES:
+            raise HTTPError(403)
+        media, write = WRITERS[kind]
+        arguments = self.request.arguments
+
+        def make() -> tuple[bytes, str]:
+            table = TABLES[page](signed_in.account.viewer, name, arguments)
+            return write(table), file_name(table, kind, today=dt.date.today())
+
+        try:
+            body, file = await asyncio.to_thread(make)
+        except KeyError as missing:
+            raise HTTPError(404) from missing
+        self.set_header("Content-Type", media)
+        self.set_header("Content-Disposition", f'attachment; filename="{file}"')
+        self.finish(body)
+        return None
+
+    def write_error(self, status_code: int, **kwargs: Any) -> None:
+        words = {403: "This file is not yours to open.", 404: "There is no such file."}
+        said = words.get(status_code, "Something went wrong on our side.")
+        self.finish(message_page("No download", said))
+
+
+class Asset(StaticFileHandler):
+    """Our style sheet, script and icon: no data in them, so no sign-in; kept for a year."""
+
+    def set_extra_headers(self, path: str) -> None:
+        self.set_header("X-Content-Type-Options", "nosniff")
+
+    @classmethod
+    def get_version(cls, settings: Any, path: str) -> str:
+        return ""
+
+
+ROUTES = [
+    (r"/", Home),
+    (r"/health", Health),
+    (r"/download/(\w+)/(\w+)\.(csv|xlsx)", Download),
+    (r"/assets/((?:carrel\.(?:css|js))|icon\.svg)", Asset, {"path": str(ASSETS)}),
+]

@@ -1,0 +1,397 @@
+/* The browser's side of a Carrel page: filters, cards, tables and menus.
+   One Bokeh model (Controls) carries the choice to the server and its texts back; charts and
+   tables follow the ColumnDataSources of the document. */
+(() => {
+  "use strict";
+  const SERIES = { checkouts: "#2a9676", renewals: "#bf8f2e", total: "#4d8f9e", returns: "#5a86c4", in_house_uses: "#a273b5" };
+  const PAGE_ROWS = 10;
+  const whole = new Intl.NumberFormat("en-GB", { maximumFractionDigits: 0 });
+  const decimal = new Intl.NumberFormat("en-GB", { minimumFractionDigits: 1, maximumFractionDigits: 1 });
+  const dates = new Intl.DateTimeFormat("en-GB", { weekday: "short", day: "numeric", month: "short", year: "numeric", timeZone: "UTC" });
+  const $ = (selector, root = document) => root.querySelector(selector);
+  const $$ = (selector, root = document) => [...root.querySelectorAll(selector)];
+  const place = (name) => $(`[data-place="${name}"]`);
+  let model = null;
+
+  /** An element: make("p", {class: "x", onclick: f}, "text", child, …). */
+  function make(tag, attributes = {}, ...children) {
+    const element = document.createElement(tag);
+    for (const [name, value] of Object.entries(attributes)) {
+      if (value === false || value == null) continue;
+      if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
+      else element.setAttribute(name, value === true ? "" : value);
+    }
+    element.append(...children);
+    return element;
+  }
+
+  function icon(path) {
+    const span = make("span", {});
+    span.innerHTML = `<svg viewBox="0 0 24 24" aria-hidden="true">${path}</svg>`;
+    return span.firstChild;
+  }
+
+  /* --- The choice ------------------------------------------------------------------------- */
+
+  function choose(change) {
+    model.query = { ...model.query, ...change };
+    document.body.classList.add("busy");
+  }
+
+  /** The choice as a URL's query, for downloads and for the address. */
+  function address() {
+    const { period, start, end, branches, measure } = model.query;
+    const asked = new URLSearchParams();
+    if (period && period !== "custom") asked.set("period", period);
+    else if (start) { asked.set("start", start); asked.set("end", end); }
+    for (const code of branches || []) asked.append("branch", code);
+    if (measure && measure !== "checkouts") asked.set("measure", measure);
+    return asked.toString();
+  }
+
+  function follow() {
+    document.body.classList.remove("busy");
+    drawFilters();
+    const asked = address();
+    history.replaceState(null, "", asked ? `?${asked}` : location.pathname);
+    for (const link of $$("a[data-download]")) link.search = asked;
+    document.documentElement.style.setProperty("--series-now", SERIES[model.query.measure] || "");
+  }
+
+  function drawFilters() {
+    const box = place("filters");
+    if (!box) return;
+    const { periods, first, last, branches } = model.options;
+    const query = model.query;
+    if (!box.dataset.drawn) {
+      box.dataset.drawn = "yes";
+      const segments = make("div", { class: "segments", role: "group", "aria-label": "Period" },
+        ...Object.entries(periods).map(([key, text]) =>
+          make("button", { type: "button", "data-period": key, onclick: () => choose({ period: key }) }, text)));
+      const day = (name, label) => make("input", { type: "date", "data-day": name, "aria-label": label, min: first, max: last, onchange: pickDays });
+      const days = make("div", { class: "field" }, day("start", "First day"), make("span", {}, "–"), day("end", "Last day"));
+      box.replaceChildren(segments, days);
+      if (branches.length) box.append(branchChooser(branches));
+      box.append(make("button", { type: "button", class: "link", "data-reset": true, onclick: () => choose({ period: "12m", branches: [] }) }, "Reset"));
+    }
+    for (const button of $$("[data-period]", box)) button.setAttribute("aria-pressed", String(button.dataset.period === query.period));
+    for (const name of ["start", "end"]) $(`[data-day="${name}"]`, box).value = query[name];
+    const chosen = new Set(query.branches);
+    for (const check of $$("[data-branch]", box)) check.checked = chosen.has(check.dataset.branch);
+    const label = $("[data-branch-label]", box);
+    if (label) label.textContent = branchText(branches, query.branches);
+    $("[data-reset]", box).hidden = query.period === "12m" && !query.branches.length;
+  }
+
+  function branchText(branches, chosen) {
+    if (!chosen.length) return `All ${branches.length} branches`;
+    return chosen.length === 1 ? branches.find(([code]) => code === chosen[0])[1] : `${chosen.length} branches`;
+  }
+
+  function branchChooser(branches) {
+    const pick = () => choose({ branches: $$("[data-branch]:checked").map((c) => c.dataset.branch) });
+    const rows = branches.map(([code, name]) =>
+      make("label", {}, make("input", { type: "checkbox", "data-branch": code, onchange: pick }), name));
+    return make("details", { class: "pop choose" },
+      make("summary", { class: "field" }, make("span", { "data-branch-label": true, style: "color:inherit" })),
+      make("div", { class: "pop-body" }, ...rows,
+        make("button", { type: "button", class: "link", onclick: () => choose({ branches: [] }) }, "All branches")));
+  }
+
+  function pickDays() {
+    const [start, end] = ["start", "end"].map((n) => $(`[data-day="${n}"]`).value);
+    if (start && end && start <= end) choose({ period: "custom", start, end });
+  }
+
+  /* --- Cards, notes, messages --------------------------------------------------------------- */
+
+  function drawCards() {
+    const box = place("cards");
+    if (!box) return;
+    const open = $("details[open]", box)?.dataset.name;
+    const focused = document.activeElement?.dataset?.pick;
+    box.replaceChildren(...model.cards.map(card));
+    if (open) $(`details[data-name="${open}"]`, box)?.setAttribute("open", "");
+    if (focused) $(`[data-pick="${focused}"]`, box)?.focus();
+  }
+
+  function card(figure) {
+    const chosen = figure.name === model.query.measure;
+    const picks = figure.name in SERIES;
+    const title = picks
+      ? make("button", { type: "button", class: "pick", "data-pick": figure.name, "aria-pressed": String(chosen), onclick: () => choose({ measure: figure.name }) }, figure.title)
+      : make("span", { class: "fixed-name" }, figure.title);
+    const box = make("div", { class: `kpi${chosen ? " chosen" : ""}`, "data-card": figure.name, style: `--series:${SERIES[figure.name] || "var(--soft)"}` },
+      title, make("span", { class: "value" }, figure.value), changeOf(figure), definition(figure));
+    if (figure.spark?.length) box.append(spark(figure.spark));
+    return box;
+  }
+
+  function changeOf(figure) {
+    if (figure.note != null) return make("span", { class: "change" }, figure.note);
+    const change = figure.change;
+    if (change == null) return make("span", { class: "change" }, "no earlier data");
+    const way = change > 0 ? "up" : change < 0 ? "down" : "";
+    const sign = change > 0 ? "\u25B2" : change < 0 ? "\u25BC" : "";
+    return make("span", { class: "change", title: model.options.compared }, make("b", { class: way }, `${sign} ${decimal.format(Math.abs(change))} %`));
+  }
+
+  function definition(figure) {
+    const compared = figure.change == null ? [] : [make("p", { class: "soft" }, model.options.compared)];
+    return make("details", { class: "pop", "data-name": figure.name },
+      make("summary", { class: "icon-button", "aria-label": `Definition of ${figure.title}` }, icon('<circle cx="12" cy="12" r="8.5"/><path d="M12 11v5.5M12 7.6v.1"/>')),
+      make("div", { class: "pop-body" }, make("p", {}, figure.definition), ...compared));
+  }
+
+  function spark(points) {
+    const step = 100 / (points.length - 1);
+    const line = points.map((y, i) => `${(i * step).toFixed(1)},${(30 - y * 0.28).toFixed(1)}`).join(" ");
+    const svg = icon(`<polyline points="${line}" vector-effect="non-scaling-stroke"/>`);
+    svg.setAttribute("viewBox", "0 0 100 31");
+    svg.setAttribute("preserveAspectRatio", "none");
+    svg.setAttribute("class", "spark");
+    return svg;
+  }
+
+  function drawNotes() {
+    for (const note of $$("[data-note]")) if (note.dataset.note in model.notes) note.textContent = model.notes[note.dataset.note];
+  }
+
+  function drawMessage() {
+    const box = place("message");
+    const { kind, text } = model.message || {};
+    box.hidden = !text;
+    box.className = `banner ${kind || ""}`;
+    box.textContent = text || "";
+  }
+
+  /* --- Tables -------------------------------------------------------------------------------- */
+
+  function source(name) {
+    for (const doc of Bokeh.documents) {
+      const found = doc.get_model_by_name(name);
+      if (found) return found;
+    }
+    return null;
+  }
+
+  function text(value, kind) {
+    if (value == null || value === "" || Number.isNaN(value)) return "";
+    if (kind === "date") return dates.format(new Date(value));
+    if (typeof value !== "number") return String(value);
+    return kind === "number" ? decimal.format(value) : kind === "integer" ? whole.format(value) : String(value);
+  }
+
+  const isNumber = (column) => ["integer", "number", "percent"].includes(column.kind);
+
+  /** A table that follows a source: sorted by its headings, searched, ten rows a page or all. */
+  class Table {
+    constructor(cell, target, paged) {
+      this.columns = JSON.parse(cell.dataset.columns);
+      this.target = target;
+      this.paged = paged;
+      this.page = 0;
+      this.sort = null;
+      this.term = "";
+      this.ranked = paged && cell.dataset.cell === "titles";
+      this.name = cell.dataset.cell;
+      target.dataset.name = this.name;
+      const search = $(".search", cell);
+      if (search) search.addEventListener("input", () => { this.term = search.value.toLowerCase(); this.page = 0; this.draw(); });
+      this.source = source(cell.dataset.source);
+      this.source.properties.data.change.connect(() => { this.page = 0; if (!target.hidden) this.draw(); });
+    }
+
+    rows() {
+      const data = this.source.data;
+      const count = this.columns.length ? data[this.columns[0].key].length : 0;
+      let rows = Array.from({ length: count }, (_, i) => ({ i, cells: this.columns.map((c) => data[c.key][i]) }));
+      if (this.name === "daily") rows = rows.filter((r) => within(r.cells[0]));
+      if (this.term) rows = rows.filter((r) => r.cells.some((v) => String(v).toLowerCase().includes(this.term)));
+      if (this.sort) rows.sort((a, b) => this.sort.way * compare(a.cells[this.sort.at], b.cells[this.sort.at]));
+      return rows;
+    }
+
+    draw() {
+      const rows = this.rows();
+      const pages = this.paged ? Math.max(1, Math.ceil(rows.length / PAGE_ROWS)) : 1;
+      const seen = this.paged ? rows.slice(this.page * PAGE_ROWS, (this.page + 1) * PAGE_ROWS) : rows;
+      const focused = this.target.contains(document.activeElement) ? document.activeElement.dataset.focus : null;
+      if (!rows.length) return this.target.replaceChildren(make("p", { class: "none" }, this.term ? "No row matches the search." : "No rows in this period."));
+      this.target.replaceChildren(make("table", {}, this.head(), make("tbody", {}, ...seen.map((r) => this.row(r)))));
+      if (this.paged && pages > 1) this.target.append(this.pager(pages, rows.length));
+      if (focused) $(`[data-focus="${focused}"]`, this.target)?.focus();
+    }
+
+    head() {
+      const heading = (column, at) => {
+        const way = this.sort?.at === at ? (this.sort.way > 0 ? "ascending" : "descending") : null;
+        return make("th", { scope: "col", "aria-sort": way, class: this.classOf(column, at) },
+          make("button", { type: "button", "data-focus": `h${at}`, onclick: () => this.by(at) }, column.title));
+      };
+      const rank = this.ranked ? [make("th", { scope: "col", class: "rank n" }, make("button", { type: "button", "data-focus": "rank", onclick: () => this.by(null) }, "#"))] : [];
+      return make("thead", {}, make("tr", {}, ...rank, ...this.columns.map(heading)));
+    }
+
+    classOf(column, at) {
+      const wide = this.ranked && ["collection", "renewals", "copies"].includes(column.key);
+      return [isNumber(column) ? "n" : "", wide ? "wide-only" : ""].join(" ").trim() || null;
+    }
+
+    by(at) {
+      const first = at != null && isNumber(this.columns[at]) ? -1 : 1;
+      this.sort = at == null ? null : { at, way: this.sort?.at === at ? -this.sort.way : first };
+      this.page = 0;
+      this.draw();
+    }
+
+    row({ i, cells }) {
+      const rank = this.ranked ? [make("td", { class: "rank n" }, String(i + 1))] : [];
+      return make("tr", {}, ...rank, ...cells.map((value, at) => this.cell(value, this.columns[at], at)));
+    }
+
+    cell(value, column, at) {
+      const cell = make("td", { class: this.classOf(column, at) });
+      if (column.kind === "badge") {
+        const [kind, words] = String(value).split("|");
+        if (words) cell.append(make("span", { class: `badge ${kind}` }, words));
+        return cell;
+      }
+      if (this.ranked && column.key === "checkouts") {
+        const top = Math.max(...this.source.data.checkouts, 1);
+        cell.classList.add("bar-cell");
+        cell.append(make("span", { class: "bar", style: `width:${(value / top) * 110}px`, "aria-hidden": "true" }));
+      }
+      cell.append(text(value, column.kind));
+      return cell;
+    }
+
+    pager(pages, count) {
+      const go = (page) => { this.page = page; this.draw(); };
+      const button = (label, words, page, off) => make("button", { type: "button", class: "button", "aria-label": words, "data-focus": words, disabled: off, onclick: () => go(page) }, label);
+      return make("div", { class: "pager" }, make("span", { role: "status" }, `${this.page * PAGE_ROWS + 1}–${Math.min((this.page + 1) * PAGE_ROWS, count)} of ${whole.format(count)}`),
+        button("\u2190", "Previous rows", this.page - 1, this.page === 0), button("\u2192", "Next rows", this.page + 1, this.page === pages - 1));
+    }
+  }
+
+  function within(day) {
+    const range = source("daily_range");
+    return !range || (day >= range.start - 1 && day < range.end - 1);
+  }
+
+  function compare(a, b) {
+    const [x, y] = [a, b].map((v) => (typeof v === "string" && /^[-+\d]/.test(v) ? parseFloat(v.replaceAll(",", "")) : v));
+    return typeof x === "number" && typeof y === "number" ? x - y : String(a).localeCompare(String(b));
+  }
+
+  function startTables() {
+    for (const cell of $$("[data-cell]")) {
+      const target = $(".data", cell);
+      if (cell.dataset.kind === "table") {
+        $(".chart", cell).replaceChildren(target);
+        target.hidden = false;
+        target.style.maxHeight = "none";
+        cell.table = new Table(cell, target, true);
+        cell.table.draw();
+      } else if (cell.dataset.source) {
+        cell.table = new Table(cell, target, false);
+      }
+    }
+  }
+
+  function toggleTable(button) {
+    const cell = button.closest("[data-cell]");
+    const target = $(".data", cell), chart = $(".chart", cell);
+    target.style.maxHeight = `${Math.max(chart.offsetHeight, 260)}px`;
+    target.hidden = !target.hidden;
+    chart.hidden = !target.hidden;
+    button.setAttribute("aria-pressed", String(!target.hidden));
+    if (!target.hidden) cell.table.draw();
+  }
+
+  /* --- Brush --------------------------------------------------------------------------------- */
+
+  const iso = (ms) => new Date(ms).toISOString().slice(0, 10);
+  const DAY = 86400000;
+
+  function startBrush() {
+    const range = source("daily_range");
+    if (!range) return;
+    let timer = 0;
+    range.change.connect(() => {
+      clearTimeout(timer);
+      timer = setTimeout(() => {
+        const { first, last } = model.options;
+        const start = iso(Math.round(range.start / DAY) * DAY), end = iso(Math.round(range.end / DAY) * DAY - DAY);
+        const bounded = { start: start < first ? first : start, end: end > last ? last : end };
+        const query = model.query;
+        if ((bounded.start !== query.start || bounded.end !== query.end) && bounded.start <= bounded.end) choose({ period: "custom", ...bounded });
+      }, 220);
+    });
+  }
+
+  /* --- Start ----------------------------------------------------------------------------------- */
+
+  function draw() {
+    follow();
+    drawCards();
+    drawNotes();
+    drawMessage();
+  }
+
+  function start(controls) {
+    model = controls;
+    draw();
+    controls.on("query", () => { follow(); drawCards(); });
+    controls.on("cards", () => { document.body.classList.remove("busy"); drawCards(); });
+    controls.on("notes", drawNotes);
+    controls.on("message", () => { document.body.classList.remove("busy"); drawMessage(); });
+    startTables();
+    startBrush();
+    document.documentElement.dataset.ready = "yes";
+    window.carrel.page?.(controls);
+  }
+
+  function watchConnection() {
+    const lost = () => { place("veil").hidden = false; };
+    const docs = (window.Bokeh && Bokeh.documents) || [];
+    for (const doc of docs) doc.on_event?.("connection_lost", lost);
+    for (const doc of docs) doc.on_event?.("client_reconnected", () => { place("veil").hidden = true; });
+  }
+
+  document.addEventListener("click", (event) => {
+    const path = event.composedPath();
+    for (const pop of $$("details.pop[open]")) if (!path.includes(pop)) pop.open = false;
+    const button = event.target.closest?.("[data-act]");
+    if (!button) return;
+    if (button.dataset.act === "table") toggleTable(button);
+    if (button.dataset.act === "menu") {
+      const open = $("#menu").classList.toggle("open");
+      button.setAttribute("aria-expanded", String(open));
+    }
+    if (button.dataset.act === "theme") {
+      const root = document.documentElement;
+      root.dataset.theme = root.dataset.theme === "dark" ? "light" : "dark";
+      localStorage.setItem("carrel.theme", root.dataset.theme);
+      window.dispatchEvent(new Event("carrel.theme"));
+    }
+  });
+
+  document.addEventListener("keydown", (event) => {
+    if (event.key !== "Escape") return;
+    for (const pop of $$("details.pop[open]")) { pop.open = false; $("summary", pop).focus(); }
+  });
+
+  /** Charts read their colours from the style sheet when they paint: paint again. */
+  window.addEventListener("carrel.theme", () => {
+    for (const view of Object.values(window.Bokeh?.index?.roots ?? window.Bokeh?.index ?? [])) repaint(view);
+  });
+
+  function repaint(view) {
+    view.request_paint?.("everything");
+    view.repaint?.();
+    for (const child of view.child_views ?? []) repaint(child);
+  }
+
+  window.carrel = { start, choose, make, Table, source, watchConnection, text, place };
+})();

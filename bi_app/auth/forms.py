@@ -1,0 +1,190 @@
+"""The sign-in form, sign-out, and the plain pages around them, in our own look."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import hmac
+import secrets
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, Template
+from tornado.web import HTTPError, RequestHandler
+
+from bi_app.auth import sessions
+from bi_app.auth.accounts import LONGEST, Account, check_password
+from bi_app.auth.sessions import COOKIE, FORM_COOKIE
+from bi_app.auth.watch import close_pages
+
+ASSETS = Path(__file__).parent.parent / "assets"
+HOME = "/"
+WRONG = "E-mail or password is not right."
+STALE = "This form was open for too long, or cookies are off. Please try again."
+VERIFYING = asyncio.Semaphore(2)  # each verification takes 47 MiB
+POLICY = (
+    "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval' blob:; "
+    "style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; font-src 'self' data:; "
+    "connect-src 'self' blob: data: ws: wss:; frame-ancestors 'none'; base-uri 'self'; form-action 'self'"
+)
+
+
+@cache
+def template(name: str) -> Template:
+    """One of our pages, as a template that escapes what it is given."""
+    environment = Environment(loader=FileSystemLoader(ASSETS), autoescape=True)
+    environment.globals["version"] = asset_version()
+    return environment.get_template(name)
+
+
+@cache
+def asset_version() -> str:
+    """Changes when an asset changes, so that browsers may keep them for long."""
+    digest = hashlib.sha256()
+    for path in sorted(ASSETS.iterdir()):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:12]
+
+
+def message_page(title: str, text: str, *, action: tuple[str, str] = (HOME, "Go back")) -> str:
+    """A whole page that says one thing and offers one way on."""
+    return template("message.html").render(title=title, text=text, action=action)
+
+
+def safe_headers(handler: RequestHandler) -> None:
+    """Nothing from elsewhere, not in a frame, not in a cache."""
+    handler.set_header("Content-Security-Policy", POLICY)
+    handler.set_header("X-Content-Type-Options", "nosniff")
+    handler.set_header("X-Frame-Options", "DENY")
+    handler.set_header("Referrer-Policy", "same-origin")
+    handler.set_header("Cache-Control", "no-store")
+
+
+def set_sealed_cookie(handler: RequestHandler, name: str, value: str) -> None:
+    """A cookie that scripts cannot read and other sites cannot send."""
+    secure = handler.request.protocol == "https"
+    handler.set_cookie(name, value, httponly=True, samesite="Lax", secure=secure, path="/")
+
+
+def form_token(session_id: str) -> str:
+    """What a form of a signed-in person must carry."""
+    return sessions.signature("form", session_id)
+
+
+class Form(RequestHandler):
+    """A page of ours with a form: safe headers, and a token that other sites do not know."""
+
+    def prepare(self) -> None:
+        safe_headers(self)
+
+    @property
+    def address(self) -> str:
+        """Where the request comes from."""
+        return str(self.request.remote_ip)
+
+    def check_token(self, expected: str) -> None:
+        """Refuse a form that was not ours.
+
+        Raises:
+            HTTPError: 403.
+        """
+        given = self.get_body_argument("token", "")
+        if not hmac.compare_digest(given.encode(), expected.encode()):
+            raise HTTPError(403, reason="Form token does not match")
+
+    def write_error(self, status_code: int, **kwargs: Any) -> None:
+        title = "That did not work"
+        text = STALE if status_code == 403 else "Something went wrong on our side."
+        self.finish(message_page(title, text, action=("/sign-in", "To the sign-in form")))
+
+
+class SignIn(Form):
+    """Ask for e-mail and password; start a session."""
+
+    async def get(self) -> None:
+        if await asyncio.to_thread(sessions.find, self.get_cookie(COOKIE)):
+            self.redirect(self.next_page)
+        else:
+            self.show()
+
+    def show(self, *, email: str = "", error: str = "") -> None:
+        """Write the form, with a token that matches a fresh cookie."""
+        seed = secrets.token_urlsafe(24)
+        set_sealed_cookie(self, FORM_COOKIE, sessions.sealed("seed", seed))
+        page = template("sign_in.html").render(
+            email=email, error=error, next=self.next_page, token=sessions.signature("form", seed)
+        )
+        self.finish(page)
+
+    @property
+    def next_page(self) -> str:
+        """Where to go afterwards: a path of this site only."""
+        asked = self.get_argument("next", HOME)
+        inside = asked.startswith("/") and not asked.startswith(("//", "/\\"))
+        return asked if inside and "\n" not in asked and "\r" not in asked else HOME
+
+    async def post(self) -> None:
+        seed = sessions.opened("seed", self.get_cookie(FORM_COOKIE))
+        if seed is None:
+            self.set_status(403)
+            return self.show(error=STALE)
+        self.check_token(sessions.signature("form", seed))
+        email = self.get_body_argument("email", "").strip()[:200]
+        wait = await asyncio.to_thread(sessions.wait, email, self.address)
+        if wait:
+            await self.refuse(email, "locked", f"Too many attempts. Please wait {_span(wait)}.")
+            return None
+        account = await self.verified(email)
+        if account is None:
+            await self.refuse(email, "refused", WRONG)
+        else:
+            await self.welcome(account)
+        return None
+
+    async def verified(self, email: str) -> Account | None:
+        """The account when the password is right; worked out in a thread, two at a time."""
+        password = self.get_body_argument("password", "", strip=False)[: LONGEST + 1]
+        async with VERIFYING:
+            return await asyncio.to_thread(check_password, email, password)
+
+    async def refuse(self, email: str, outcome: str, error: str) -> None:
+        """Say no without saying why, and write it down."""
+        await asyncio.to_thread(sessions.note, email, self.address, outcome)
+        self.set_status(429 if outcome == "locked" else 401)
+        self.show(email=email, error=error)
+
+    async def welcome(self, account: Account) -> None:
+        """End the session there was, start a new one, and go on."""
+        await asyncio.to_thread(sessions.note, account.email, self.address, "ok")
+        before = await asyncio.to_thread(sessions.find, self.get_cookie(COOKIE))
+        if before:
+            await asyncio.to_thread(sessions.end, before.session_id)
+        client = self.request.headers.get("User-Agent", "")
+        cookie = await asyncio.to_thread(
+            lambda: sessions.start(account, address=self.address, client=client)
+        )
+        set_sealed_cookie(self, COOKIE, cookie)
+        self.clear_cookie(FORM_COOKIE)
+        self.redirect(self.next_page, status=303)
+
+
+class SignOut(Form):
+    """End the session, close its open pages, forget the cookie."""
+
+    async def get(self) -> None:
+        self.redirect(HOME)
+
+    async def post(self) -> None:
+        signed_in = await asyncio.to_thread(sessions.find, self.get_cookie(COOKIE))
+        if signed_in:
+            self.check_token(form_token(signed_in.session_id))
+            await asyncio.to_thread(sessions.end, signed_in.session_id)
+            close_pages(self.application, {signed_in.session_id})
+        self.clear_cookie(COOKIE)
+        self.set_header("Clear-Site-Data", '"cache", "storage"')
+        self.redirect("/sign-in", status=303)
+
+
+def _span(seconds: int) -> str:
+    return f"{seconds} seconds" if seconds < 90 else f"{round(seconds / 60)} minutes"

@@ -1,0 +1,88 @@
+"""The gate before every door of a page: document, websocket, script and metadata.
+
+Bokeh asks `get_user_async` before each of them. A websocket must also belong to the session that
+opened the document: a token copied to another page, or by another person, is refused.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Any
+
+from bokeh.util.token import get_session_id
+from tornado.web import HTTPError, RequestHandler
+from tornado.websocket import WebSocketHandler
+
+from bi_app.auth import sessions, watch
+from bi_app.auth.forms import message_page, safe_headers
+from bi_app.auth.roles import may_open, page_of
+from bi_app.auth.sessions import COOKIE, SignedIn
+
+log = logging.getLogger(__name__)
+
+
+async def get_user_async(handler: RequestHandler) -> str | None:
+    """The e-mail of the signed-in person, or None; the request is ended with 403 where it must.
+
+    None sends a document to the sign-in form and closes a websocket with 403.
+    """
+    _check_signed(handler)
+    watch.keep_watch(handler.application)
+    safe_headers(handler)
+    signed_in = await signed_in_of(handler)
+    if signed_in is None:
+        return None
+    role = signed_in.account.viewer.role
+    allowed = may_open(handler.request.path, role)
+    if isinstance(handler, WebSocketHandler):
+        allowed = allowed and _owns(handler, signed_in)
+    if not allowed:
+        return _refuse(handler, signed_in)
+    handler.request.carrel = signed_in  # type: ignore[attr-defined]
+    return signed_in.account.email
+
+
+async def signed_in_of(handler: RequestHandler) -> SignedIn | None:
+    """The live session that the request's cookie names, looked up off the event loop."""
+    return await asyncio.to_thread(sessions.find, handler.get_cookie(COOKIE))
+
+
+def _refuse(handler: RequestHandler, signed_in: SignedIn) -> str | None:
+    """Answer 403: Panel does so itself on a websocket, we do so elsewhere."""
+    log.warning(
+        "refused %s to account %s", page_of(handler.request.path), signed_in.account.account_id
+    )
+    if isinstance(handler, WebSocketHandler):
+        return None
+    handler.set_status(403)
+    handler.finish(
+        message_page(
+            "This page is not yours to open",
+            f"You are signed in as {signed_in.account.name} ({signed_in.account.viewer.role}).",
+        )
+    )
+    return signed_in.account.email
+
+
+def _owns(handler: Any, signed_in: SignedIn) -> bool:
+    """Whether the document behind a websocket's token was opened by the same session."""
+    protocols = handler.request.headers.get("Sec-WebSocket-Protocol", "").split(",")
+    if len(protocols) != 2:
+        return False
+    try:
+        session_id = get_session_id(protocols[1].strip())
+    except Exception:  # a token that cannot be read is nobody's
+        return False
+    document = handler.application_context._sessions.get(session_id)
+    if document is None:
+        return True  # a new document will be made for this very person
+    owner = watch.owner_of(document)
+    return owner is not None and owner.session_id == signed_in.session_id
+
+
+def _check_signed(handler: Any) -> None:
+    """Refuse to serve with unsigned Bokeh sessions: their tokens could be made up."""
+    if not handler.application.sign_sessions:
+        log.error("BOKEH_SIGN_SESSIONS is off; see bi_app/serve.py")
+        raise HTTPError(500)

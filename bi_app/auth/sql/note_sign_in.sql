@@ -1,0 +1,1 @@
+insert into app.sign_ins (email, address, outcome) values (:email, :address, :outcome)

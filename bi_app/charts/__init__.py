@@ -1,0 +1,1 @@
+"""Charts: built once a session, then fed by replacing the data of their sources."""

@@ -1,0 +1,76 @@
+"""Weekday by hour: how busy an average week is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from bokeh.models import ColumnDataSource, FixedTicker
+
+from bi_app.charts import theme
+from bi_app.models.circulation import WEEKDAYS
+
+TIP = (
+    "<b>@weekday @from{{safe}}</b><br><span>@mean{{0,0.0}}</span> {unit} on average"
+    "<br><i>@sum{{0,0}} in all</i>"
+)
+
+
+class Busy:
+    """A heat map of 7 weekdays by the hours that occur."""
+
+    def __init__(self, hours: range) -> None:
+        self.hours = hours
+        self.source = ColumnDataSource(self._frame(), name="busy")
+        self.mapper = theme.scale("checkouts")
+        self.figure = self._figure()
+
+    def _frame(self) -> dict[str, Any]:
+        hours = np.tile(np.array(self.hours), 7)
+        weekdays = np.repeat(np.arange(7), len(self.hours))
+        return {
+            "x": hours, "y": weekdays,
+            "weekday": [WEEKDAYS[w] for w in weekdays],
+            "from": [clock(h) for h in hours],
+            "mean": np.zeros(len(hours)), "sum": np.zeros(len(hours), np.int32),
+        }
+
+    def _figure(self) -> Any:
+        plot = theme.bare_figure(
+            height=286, name="busy_chart",
+            x_range=(self.hours.start - 0.5, self.hours.stop - 0.5), y_range=(6.5, -0.5),
+        )
+        cells = plot.rect(
+            x="x", y="y", width=0.94, height=0.9, source=self.source, line_color=None,
+            border_radius=5, fill_color={"field": "mean", "transform": self.mapper},
+            hover_line_color=theme.MUTED, hover_line_width=2,
+            hover_fill_color={"field": "mean", "transform": self.mapper},
+        )
+        self.hover = theme.hover(renderers=[cells])
+        plot.add_tools(self.hover)
+        plot.ygrid.visible = False
+        plot.yaxis.ticker = FixedTicker(ticks=list(range(7)))
+        plot.yaxis.major_label_overrides = dict(enumerate(WEEKDAYS))
+        plot.xaxis.ticker = FixedTicker(ticks=list(self.hours)[::2])
+        plot.xaxis.major_label_overrides = {h: f"{h:02}:00" for h in self.hours}
+        return plot
+
+    def show(self, sums: np.ndarray[Any, Any], weekdays: np.ndarray[Any, Any]) -> None:
+        """Show sums by weekday and hour as means; `weekdays` is how often each occurs."""
+        mean = sums / np.maximum(weekdays, 1)[:, None]
+        self.mapper.high = max(float(mean.max(initial=0)), 1e-9)
+        self.source.data = {
+            **self.source.data,
+            "mean": np.round(mean.ravel(), 1),
+            "sum": sums.ravel().astype(np.int32),
+        }
+
+    def paint(self, measure: str) -> None:
+        """Take the colour and unit of a measure."""
+        self.hover.tooltips = theme.tip(TIP, measure)
+        self.mapper.palette = theme.shades(measure)
+
+
+def clock(hour: int) -> str:
+    """An hour of the day as a span: 14:00–15:00."""
+    return f"{hour:02}:00–{(hour + 1) % 24:02}:00"

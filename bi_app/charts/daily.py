@@ -1,0 +1,118 @@
+"""Circulation a day, with a strip below that shows everything and moves the period."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from bokeh.models import (
+    ColumnDataSource,
+    DatetimeTickFormatter,
+    Range1d,
+    RangeTool,
+)
+
+from bi_app.charts import theme
+from bi_app.models.selection import Selection, day_number
+
+DAY_MS = 86_400_000
+TIP = (
+    "<b>@day{{%a %-d %b %Y}}</b><br><span>@value{{0,0}}</span> {unit}"
+    "<br><i>7-day mean @mean{{0,0}}</i>"
+)
+
+
+class Daily:
+    """Bars of days and a line of their 7-day mean; `strip` carries the brush."""
+
+    def __init__(self, first_day: int, days: int) -> None:
+        """`first_day` in days since 1970; `days` the length of the data."""
+        self.first_day, self.length = first_day, days
+        self.source = ColumnDataSource(_blank(), name="daily")
+        self.x_range = Range1d(start=0, end=1, name="daily_range", min_interval=3 * DAY_MS)
+        self.y_range = theme.from_zero()
+        self.figure = self._figure()
+        self.strip = self._strip()
+
+    def _figure(self) -> Any:
+        plot = theme.bare_figure(
+            height=260, x_range=self.x_range, y_range=self.y_range, x_axis_type="datetime",
+            name="daily_chart",
+        )
+        self.bars = plot.vbar(
+            x="middle", top="value", width=0.86 * DAY_MS, source=self.source, line_color=None,
+            fill_alpha=0.32, hover_fill_alpha=0.6,
+        )
+        self.line = plot.line(x="middle", y="mean", source=self.source, line_width=2.4)
+        self.hover = theme.hover(
+            renderers=[self.bars], mode="vline", point_policy="follow_mouse",
+            formatters={"@day": "datetime"},
+        )
+        plot.add_tools(self.hover)
+        theme.counted(plot.yaxis[0])
+        _dated(plot.xaxis[0])
+        return plot
+
+    def _strip(self) -> Any:
+        low = self.first_day * DAY_MS
+        plot = theme.bare_figure(
+            height=54, x_range=Range1d(start=low, end=low + self.length * DAY_MS),
+            y_range=theme.from_zero(), x_axis_type="datetime", name="daily_strip",
+        )
+        self.area = plot.varea(x="middle", y1=0, y2="mean", source=self.source, fill_alpha=0.35)
+        tool = RangeTool(x_range=self.x_range)
+        tool.overlay.fill_color, tool.overlay.fill_alpha = theme.MUTED, 0.18
+        tool.overlay.line_color, tool.overlay.line_width = theme.MUTED, 1
+        tool.overlay.line_dash = "solid"
+        plot.add_tools(tool)
+        plot.yaxis.visible = plot.ygrid.visible = False
+        _dated(plot.xaxis[0], ticks=6)
+        return plot
+
+    def show(self, values: np.ndarray[Any, Any], chosen: Selection) -> None:
+        """Show `values`, one a day from the first day on, and move to the chosen period."""
+        mean = rolling_mean(values)
+        days = (np.arange(len(values)) + self.first_day) * float(DAY_MS)
+        self.source.data = {
+            "day": days,
+            "middle": days + DAY_MS / 2,
+            "value": values.astype(np.int32),
+            "mean": mean,
+        }
+        self.strip.y_range.end = max(1.0, float(mean.max()) * 1.1)
+        self.move(values, chosen)
+
+    def move(self, values: np.ndarray[Any, Any], chosen: Selection) -> None:
+        """Move to the chosen period; bars keep their data."""
+        start, end = day_number(chosen.start), day_number(chosen.end) + 1
+        seen = values[start - self.first_day : end - self.first_day]
+        self.x_range.update(start=start * DAY_MS, end=end * DAY_MS)
+        self.y_range.end = max(1.0, float(seen.max(initial=0)) * 1.06)
+
+    def paint(self, measure: str) -> None:
+        """Take the colour and unit of a measure."""
+        self.hover.tooltips = theme.tip(TIP, measure)
+        colour = theme.SERIES[measure]
+        for glyph in (self.bars.glyph, self.bars.hover_glyph, self.area.glyph):
+            glyph.fill_color = colour
+        self.line.glyph.line_color = colour
+
+
+def rolling_mean(values: np.ndarray[Any, Any], days: int = 7) -> np.ndarray[Any, Any]:
+    """The mean of each day and the days before it, up to `days` in all; rounded to 0.1."""
+    sums = np.concatenate([[0], np.cumsum(values, dtype=np.int64)])
+    ends = np.arange(1, len(values) + 1)
+    starts = np.maximum(ends - days, 0)
+    return np.round((sums[ends] - sums[starts]) / (ends - starts), 1)
+
+
+def _blank() -> dict[str, list[Any]]:
+    return {"day": [], "middle": [], "value": [], "mean": []}
+
+
+def _dated(axis: Any, ticks: int = 7) -> None:
+    axis.formatter = DatetimeTickFormatter(
+        days="%-d %b", months="%b %Y", years="%Y", context=None, strip_leading_zeros=True
+    )
+    axis.ticker.desired_num_ticks = ticks
+    axis.ticker.num_minor_ticks = 0

@@ -1,0 +1,84 @@
+"""The one theme: series colours that hold on light and dark, and figures without clutter.
+
+Text, grid and hover colours come from CSS variables (`--bk-…` in assets/carrel.css), so that
+a change between light and dark needs no message to the server.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bokeh.models import (
+    BasicTicker,
+    HoverTool,
+    LinearColorMapper,
+    NumeralTickFormatter,
+    Range1d,
+)
+from bokeh.plotting import figure
+
+from bi_app.models.measures import MEASURES
+
+SERIES = {
+    "checkouts": "#2a9676",
+    "renewals": "#bf8f2e",
+    "total": "#4d8f9e",
+    "returns": "#5a86c4",
+    "in_house_uses": "#a273b5",
+}
+MUTED = "#8a958f"
+FONT = "var(--font)"
+SHADES = ("0a", "1c", "30", "47", "61", "7d", "9c", "bf", "e6")
+
+
+def shades(measure: str) -> list[str]:
+    """A scale from clear to full, which holds on any background."""
+    return [SERIES[measure] + alpha for alpha in SHADES]
+
+
+def scale(measure: str) -> LinearColorMapper:
+    """A colour mapper of a measure; its bounds are set with the data."""
+    return LinearColorMapper(palette=shades(measure), low=0, high=1)
+
+
+def bare_figure(**options: Any) -> figure:
+    """A figure with no outline, toolbar, or background; `options` as in Bokeh."""
+    plot = figure(
+        tools="",
+        toolbar_location=None,
+        sizing_mode="stretch_width",
+        background_fill_color=None,
+        border_fill_color=None,
+        outline_line_color=None,
+        min_border=0,
+        **options,
+    )
+    for axis in plot.axis:
+        axis.axis_line_color = None
+        axis.major_tick_line_color = None
+        axis.minor_tick_line_color = None
+        axis.major_label_text_font_size = "12px"
+        axis.major_label_text_font = "Inter, Segoe UI, Helvetica, Arial, sans-serif"
+    plot.xgrid.visible = False
+    return plot
+
+
+def counted(axis: Any, ticks: int = 4) -> None:
+    """Write an axis of counts as 0, 500, 1k, 1.5k, with few ticks."""
+    axis.formatter = NumeralTickFormatter(format="0.[0]a")
+    axis.ticker = BasicTicker(desired_num_ticks=ticks, min_interval=1, num_minor_ticks=0)
+
+
+def hover(**options: Any) -> HoverTool:
+    """A hover tool; made anew for each figure, because Bokeh models belong to one session."""
+    return HoverTool(tooltips="", **options)
+
+
+def tip(template: str, measure: str) -> str:
+    """The hover box of a measure, from a template with `{unit}` in it."""
+    return f'<div class="tip">{template.format(unit=MEASURES[measure].unit)}</div>'
+
+
+def from_zero(top: float = 1) -> Range1d:
+    """A range that starts at nothing."""
+    return Range1d(start=0, end=top)

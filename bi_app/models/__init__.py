@@ -1,0 +1,1 @@
+"""What pages show, worked out: numbers, tables, freshness; no widgets and no SQL."""

@@ -1,0 +1,96 @@
+"""Tables as CSV and Excel: typed, and safe to open in a spreadsheet.
+
+A text that starts with =, +, -, @, tab or return would be run as a formula; it is quoted
+(OWASP ASVS 1.2.10).
+"""
+
+from __future__ import annotations
+
+import csv
+import datetime as dt
+import io
+import re
+from collections.abc import Callable
+from typing import Any
+
+from bi_app.models.table import Table
+
+RISKY = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+FORMATS = {"integer": "#,##0", "number": "#,##0.0", "date": "yyyy-mm-dd", "datetime": "yyyy-mm-dd hh:mm"}
+
+
+def safe_text(value: Any) -> Any:
+    """A value that no spreadsheet takes for a formula; only texts are touched."""
+    risky = isinstance(value, str) and value.lstrip(" ").startswith(RISKY)
+    return f"'{value}" if risky else value
+
+
+def file_name(table: Table, kind: str, *, today: dt.date) -> str:
+    """A plain file name: letters, digits, dash and underscore."""
+    plain = re.sub(r"[^a-z0-9]+", "-", table.name.lower()).strip("-") or "table"
+    return f"carrel-{plain}-{today:%Y-%m-%d}.{kind}"
+
+
+def to_csv(table: Table) -> bytes:
+    """UTF-8 with a byte order mark (so that Excel reads it), comma, CRLF, ISO dates."""
+    text = io.StringIO()
+    writer = csv.writer(text)
+    writer.writerow([safe_text(c.title) for c in table.columns])
+    writer.writerows([_plain(v) for v in record] for record in table.records())
+    return text.getvalue().encode("utf-8-sig")
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dt.datetime):
+        return value.isoformat(sep=" ", timespec="seconds")
+    return value.isoformat() if isinstance(value, dt.date) else safe_text(value)
+
+
+def to_xlsx(table: Table) -> bytes:
+    """A workbook with the table and, on a second sheet, what it is."""
+    from openpyxl import Workbook
+    from openpyxl.cell import WriteOnlyCell
+    from openpyxl.styles import Font
+
+    book = Workbook(write_only=True)
+    sheet = book.create_sheet(re.sub(r"[\\/*?:\[\]]", " ", table.title)[:31])
+    sheet.freeze_panes = "A2"
+    for place, column in enumerate(table.columns):
+        sheet.column_dimensions[chr(65 + place % 26)].width = 34 if column.kind == "text" else 16
+
+    def cell(value: Any, look: str | None = None) -> Any:
+        made = WriteOnlyCell(sheet, value=_cell_value(value))
+        if isinstance(value, str):
+            made.data_type = "s"
+        if look:
+            made.number_format = look
+        return made
+
+    heads = [cell(c.title) for c in table.columns]
+    for head in heads:
+        head.font = Font(bold=True)
+    sheet.append(heads)
+    looks = [FORMATS.get(c.kind) for c in table.columns]
+    for record in table.records():
+        sheet.append([cell(v, look) for v, look in zip(record, looks, strict=True)])
+    about = book.create_sheet("About")
+    for note in (table.title, *table.notes):
+        about.append([safe_text(note)])
+    stream = io.BytesIO()
+    book.save(stream)
+    return stream.getvalue()
+
+
+def _cell_value(value: Any) -> Any:
+    """Excel knows no time zones and refuses control characters."""
+    if isinstance(value, dt.datetime):
+        return value.replace(tzinfo=None)
+    if isinstance(value, str):
+        return safe_text(re.sub(r"[\x00-\x08\x0b\x0c\x0e-\x1f]", "", value))
+    return value
+
+
+WRITERS: dict[str, tuple[str, Callable[[Table], bytes]]] = {
+    "csv": ("text/csv; charset=utf-8", to_csv),
+    "xlsx": ("application/vnd.openxmlformats-officedocument.spreadsheetml.sheet", to_xlsx),
+}

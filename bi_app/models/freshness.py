@@ -1,0 +1,56 @@
+"""How fresh and how sound the figures are."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+from dataclasses import dataclass
+from zoneinfo import ZoneInfo
+
+from bi_app.models.store import bare
+from bi_app.queries import rows
+from warehouse.access import Viewer
+from warehouse.settings import settings
+
+
+@dataclass(frozen=True)
+class Freshness:
+    """All changes before `complete_to` are in; `quality` is the share of checks passed, in %."""
+
+    complete_to: dt.datetime | None
+    quality: int | None
+    checks: int
+    passed: int
+    held_back: tuple[str, ...]
+
+    @property
+    def statement(self) -> str:
+        """As a sentence's end: "all changes before 1 Mar 2026, 02:10 are in, quality 97"."""
+        if self.complete_to is None:
+            return "nothing has been published yet"
+        moment = self.complete_to.astimezone(ZoneInfo(settings().timezone))
+        text = f"all changes before {moment.day} {moment:%b %Y, %H:%M}"
+        return text if self.quality is None else f"{text}, quality {self.quality}"
+
+    @property
+    def explanation(self) -> str:
+        """What quality means here, and what is held back."""
+        text = f"Quality is the share of contract checks passed: {self.passed} of {self.checks}."
+        if self.held_back:
+            text += (
+                f" The newest load of {', '.join(self.held_back)} failed its contract and is held"
+                " back: these figures are the last that passed."
+            )
+        return text
+
+
+def freshness(viewer: Viewer, tables: Sequence[str], datasets: Sequence[str] = ()) -> Freshness:
+    """Freshness of gold tables and of datasets that are read directly."""
+    found = rows(viewer, "freshness", {"tables": bare(tables), "datasets": list(datasets)})[0]
+    return Freshness(
+        found["complete_to"],
+        found["quality"],
+        found["checks"] or 0,
+        found["passed"] or 0,
+        tuple(found["held_back"] or ()),
+    )

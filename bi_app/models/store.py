@@ -1,0 +1,58 @@
+"""Arrays held for all sessions of one scope, until the table is published anew.
+
+The key holds the viewer's scope, so that nobody is shown what another scope may see, and the
+time of publication, so that a load is seen at once.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+from bi_app.queries import rows
+from warehouse.access import Viewer
+
+T = TypeVar("T")
+KEPT = 24
+STAMP_SECONDS = 5.0
+_kept: OrderedDict[tuple[Any, ...], tuple[float, Any]] = OrderedDict()
+_stamps: dict[tuple[str, ...], tuple[float, float]] = {}
+_lock = threading.RLock()
+
+
+def held(viewer: Viewer, tables: Sequence[str], load: Callable[[Viewer], T]) -> T:
+    """`load(viewer)`, or what it returned for this scope since the tables were published."""
+    key = (viewer.scope, load.__qualname__, *tables)
+    stamp = _stamp(viewer, tuple(tables))
+    with _lock:
+        kept = _kept.get(key)
+        if kept is None or kept[0] != stamp:
+            kept = _kept[key] = (stamp, load(viewer))
+        _kept.move_to_end(key)
+        while len(_kept) > KEPT:
+            _kept.popitem(last=False)
+    return kept[1]
+
+
+def forget() -> None:
+    """Drop everything that is held."""
+    with _lock:
+        _kept.clear()
+        _stamps.clear()
+
+
+def _stamp(viewer: Viewer, tables: tuple[str, ...]) -> float:
+    """When the tables were last published; asked at most every few seconds."""
+    looked, stamp = _stamps.get(tables, (0.0, 0.0))
+    if time.monotonic() - looked > STAMP_SECONDS:
+        stamp = rows(viewer, "stamp", {"tables": bare(tables)})[0]["stamp"]
+        _stamps[tables] = (time.monotonic(), stamp)
+    return stamp
+
+
+def bare(tables: Sequence[str]) -> list[str]:
+    """Names of gold tables as ops.publications has them."""
+    return [t.removeprefix("gold.") for t in tables]

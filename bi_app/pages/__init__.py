@@ -1,0 +1,1 @@
+"""One file a page; `panel serve` runs it once a session, tests call its `build`."""

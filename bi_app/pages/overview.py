@@ -1,0 +1,199 @@
+"""Circulation at a glance: cards, days, busy hours, branches and titles."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import panel as pn
+from bokeh.models import ColumnDataSource
+
+from bi_app.auth.sessions import SignedIn
+from bi_app.charts.branches import Branches
+from bi_app.charts.busy import Busy
+from bi_app.charts.daily import Daily
+from bi_app.models import measures
+from bi_app.models.circulation import Circulation, circulation, tables_of
+from bi_app.models.freshness import Freshness, freshness
+from bi_app.models.measures import MEASURES
+from bi_app.models.overview import TITLE_COLUMNS, View
+from bi_app.models.selection import PERIODS, Selection, from_arguments, select
+from bi_app.models.table import Column
+from bi_app.models.titles import titles
+from bi_app.pages.shell import Cell, Controls, Page, reacting, serve
+
+TITLE = "Circulation"
+NOTHING = (
+    "There is no circulation to show yet",
+    "It appears here as soon as loan events have been loaded and passed their contract:"
+    " carrel ingest library_loan_events",
+)
+
+
+class Overview:
+    """The page of one session: its charts, and the choice they show."""
+
+    def __init__(self, signed_in: SignedIn, asked: dict[str, Any]) -> None:
+        self.viewer = signed_in.account.viewer
+        self.known: Circulation = circulation(self.viewer)
+        self.fresh: Freshness = freshness(self.viewer, tables_of(self.viewer))
+        self.compares = len(self.known.codes) > 1
+        self.shown: Selection | None = None
+        if not self.known.empty:
+            self._build(asked)
+            reacting(self.controls, signed_in, self.show)
+
+    def _build(self, asked: dict[str, Any]) -> None:
+        known = self.known
+        self.daily = Daily(known.first, known.counts.shape[1])
+        self.busy = Busy(known.hours)
+        self.branches = Branches(len(known.codes)) if self.compares else None
+        self.titles = ColumnDataSource({c.key: [] for c in TITLE_COLUMNS}, name="titles")
+        self.controls = Controls(options=options(known))
+        self.show(asked)
+        if self.branches:
+            self.branches.source.selected.on_change("indices", self._tapped)
+
+    def show(self, asked: dict[str, Any]) -> None:
+        """Show what was asked for, and only what changed by it."""
+        chosen = select(asked, self.known.bounds)
+        if chosen == self.shown:
+            return
+        view = View(self.known, titles(self.viewer, self.known), chosen)
+        before, self.shown = self.shown, chosen
+        self._show_days(view, before)
+        self.busy.show(*view.hour_values())
+        if self.branches:
+            self.branches.show(view.branch_frame())
+        if before is None or before.measure != chosen.measure:
+            self._paint(chosen.measure)
+        self._show_titles(view, before)
+        self.controls.param.update(
+            cards=view.cards(), notes=notes(view), query=chosen.as_dict(), message=said(view)
+        )
+
+    def _show_days(self, view: View, before: Selection | None) -> None:
+        chosen, values = view.chosen, view.day_values()
+        same = before and (before.branches, before.measure) == (chosen.branches, chosen.measure)
+        if same:
+            self.daily.move(values, chosen)
+        else:
+            self.daily.show(values, chosen)
+
+    def _show_titles(self, view: View, before: Selection | None) -> None:
+        chosen = view.chosen
+        months = (chosen.start.replace(day=1), chosen.end.replace(day=1), chosen.branches)
+        if before is None or months != (
+            before.start.replace(day=1), before.end.replace(day=1), before.branches
+        ):
+            self.titles.data = view.title_frame()
+
+    def _paint(self, measure: str) -> None:
+        for chart in (self.daily, self.busy, self.branches):
+            if chart:
+                chart.paint(measure)
+
+    def _tapped(self, _attr: str, _old: list[int], new: list[int]) -> None:
+        """A click on a branch chooses it alone; a click on the chosen one chooses all again."""
+        if not new or self.shown is None or self.branches is None:
+            return
+        code = self.branches.source.data["code"][new[0]]
+        alone = [] if self.shown.branches == (code,) else [code]
+        self.controls.query = {**self.shown.as_dict(), "branches": alone}
+
+    def page(self) -> Page:
+        """The cells of the page."""
+        if self.known.empty:
+            return Page(TITLE, self.fresh, empty=NOTHING)
+        return Page(
+            TITLE,
+            self.fresh,
+            controls=self.controls,
+            cells=self._cells(),
+            sources=[self.titles],
+        )
+
+    def _cells(self) -> list[Cell]:
+        cells = [
+            Cell(
+                "daily", "Each day", measures.DAILY, [self.daily.figure, self.daily.strip],
+                "daily", DAILY_COLUMNS, download="daily",
+            ),
+            Cell(
+                "busy", "Busy hours", measures.BUSY, [self.busy.figure], "busy", BUSY_COLUMNS,
+                span=7 if self.branches else 12, download="busy",
+            ),
+        ]
+        if self.branches:
+            cells.append(
+                Cell(
+                    "branches", "Branches", measures.BRANCHES, [self.branches.figure], "branches",
+                    BRANCH_COLUMNS, span=5, download="branches",
+                )
+            )
+        cells.append(
+            Cell(
+                "titles", "Top titles", measures.TITLES, source="titles", columns=TITLE_COLUMNS,
+                download="titles", kind="table",
+            )
+        )
+        return cells
+
+
+DAILY_COLUMNS = (
+    Column("day", "Day", "date"),
+    Column("value", "Count", "integer"),
+    Column("mean", "7-day mean", "number"),
+)
+BUSY_COLUMNS = (
+    Column("weekday", "Weekday"),
+    Column("from", "Hour"),
+    Column("mean", "Mean", "number"),
+    Column("sum", "Sum", "integer"),
+)
+BRANCH_COLUMNS = (
+    Column("name", "Branch"),
+    Column("value", "Count", "integer"),
+    Column("before_text", "Period before", "integer"),
+    Column("change", "Change", "percent"),
+)
+
+
+def options(known: Circulation) -> dict[str, Any]:
+    """What there is to choose from, for the browser."""
+    several = len(known.codes) > 1
+    return {
+        "periods": PERIODS,
+        "first": known.bounds.first.isoformat(),
+        "last": known.bounds.last.isoformat(),
+        "branches": [list(p) for p in zip(known.codes, known.names, strict=True)] if several else [],
+        "compared": measures.CHANGE,
+    }
+
+
+def notes(view: View) -> dict[str, str]:
+    """Texts that follow the choice."""
+    title = MEASURES[view.measure].title
+    chosen = view.chosen
+    first, last = f"{chosen.start:%b %Y}", f"{chosen.end:%b %Y}"
+    return {
+        "daily": f"{title}; drag the strip below to move the period",
+        "busy": f"{title}, mean of an hour of the week",
+        "branches": f"{title}; the mark is the period before",
+        "titles": f"By checkouts in {first if first == last else f'{first} to {last}'}",
+    }
+
+
+def said(view: View) -> dict[str, str]:
+    """The message on top, if any."""
+    if not view.empty:
+        return {}
+    return {"kind": "empty", "text": "Nothing happened in this period at these branches."}
+
+
+def build(signed_in: SignedIn) -> Page:
+    """The overview for one person, with the choice that the address names."""
+    return Overview(signed_in, from_arguments(pn.state.session_args)).page()
+
+
+if pn.state.served:
+    serve(build)

@@ -1,0 +1,148 @@
+"""The frame around every page: menu, title with freshness, cells, and the edge for errors.
+
+A page is a list of cells. What moves between browser and server is the `Controls` component;
+the rest of the frame is plain HTML (assets/page.html), which costs the server nothing.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import panel as pn
+import param
+from bokeh.model import Model
+from panel.custom import JSComponent
+
+from bi_app.auth import watch
+from bi_app.auth.forms import form_token, template
+from bi_app.auth.roles import PAGES, menu, page_of
+from bi_app.auth.sessions import SignedIn
+from bi_app.models.freshness import Freshness
+from bi_app.models.table import Column
+from warehouse.errors import CarrelError
+
+log = logging.getLogger(__name__)
+
+
+class Controls(JSComponent):
+    """What the browser and the server tell each other; drawn by assets/carrel.js."""
+
+    query = param.Dict({}, doc="What the person chose: period, start, end, branches, measure")
+    options = param.Dict({}, doc="What there is to choose from; fixed for the session")
+    cards = param.List([], doc="Figures on top: name, title, value, change, spark, definition")
+    notes = param.Dict({}, doc="Texts that change with the choice, by the name of their place")
+    message = param.Dict({}, doc="A message on top of the page: kind and text")
+
+    _esm = "export const render = ({model}) => window.carrel.start(model)"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A part of a page: a chart with its table, or a table alone.
+
+    `models` are Bokeh models to draw, `source` the name of the ColumnDataSource behind the
+    table, `span` how many of the 12 columns it takes, `download` the name of the table to save.
+    """
+
+    name: str
+    title: str
+    definition: str = ""
+    models: Sequence[Model] = ()
+    source: str = ""
+    columns: Sequence[Column] = ()
+    span: int = 12
+    download: str = ""
+    kind: str = "chart"
+
+
+@dataclass
+class Page:
+    """A page as built for one viewer."""
+
+    title: str
+    freshness: Freshness | None = None
+    subtitle: str = ""
+    source: str = "overview"
+    controls: Controls | None = None
+    cells: Sequence[Cell] = ()
+    sources: Sequence[Model] = ()
+    empty: tuple[str, str] | None = None
+    filters: bool = True
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+
+def serve(build: Callable[[SignedIn], Page]) -> None:
+    """Build the page for who asks and put it into the document; show a message if that fails."""
+    document = pn.state.curdoc
+    signed_in: SignedIn | None = getattr(document.session_context.request, "carrel", None)
+    path = page_of(document.session_context.request.path)
+    if signed_in is None or signed_in.account.viewer.role not in PAGES[path].roles:
+        page = Page("Not yours to open", empty=("Not yours to open", "Please go back."))
+    else:
+        page = guarded(build, signed_in)
+    place(document, page, signed_in, path)
+
+
+def guarded(build: Callable[[SignedIn], Page], signed_in: SignedIn) -> Page:
+    """The page, or one that says what went wrong, with a number to find it in the log."""
+    try:
+        return build(signed_in)
+    except Exception as error:
+        return Page("Something went wrong", empty=("This page cannot be shown now", said(error)))
+
+
+def said(error: Exception) -> str:
+    """What a person is told of an error: our own words, or a number that the log holds too."""
+    number = secrets.token_hex(4)
+    log.exception("page error %s", number)
+    text = error.message if isinstance(error, CarrelError) else "The error has been noted."
+    return f"{text} Please try again; if it stays, tell your administrator the number {number}."
+
+
+def place(document: Any, page: Page, signed_in: SignedIn | None, path: str) -> None:
+    """Put a page into its document."""
+    for cell in page.cells:
+        for model in cell.models:
+            document.add_root(model)
+    for source in page.sources:
+        document.add_root(source)
+    if page.controls is not None:
+        root = page.controls.server_doc(document, page.title, location=False).roots[-1]
+        root.name = "controls"
+    document.title = f"{page.title} · Carrel"
+    document.template = template("page.html")
+    document.template_variables.update(variables(page, signed_in, path))
+
+
+def variables(page: Page, signed_in: SignedIn | None, path: str) -> dict[str, Any]:
+    """What the template needs."""
+    account = signed_in.account if signed_in else None
+    return {
+        "page": page,
+        "path": path,
+        "menu": menu(account.viewer.role) if account else [],
+        "account": account,
+        "form_token": form_token(signed_in.session_id) if signed_in else "",
+        "placed": {m.name for c in page.cells for m in c.models},
+        "columns": {c.name: [asdict(k) for k in c.columns] for c in page.cells},
+        "app_favicon": "",
+        **page.extra,
+    }
+
+
+def reacting(controls: Controls, signed_in: SignedIn, react: Callable[[dict[str, Any]], None]) -> None:
+    """Call `react` with each new choice; a failure becomes a message on the page."""
+
+    def answer(event: Any) -> None:
+        watch.used(signed_in)
+        try:
+            controls.message = {}
+            react(event.new)
+        except Exception as error:
+            controls.message = {"kind": "error", "text": said(error)}
+
+    controls.param.watch(answer, "query")

@@ -1,0 +1,61 @@
+"""The one place that says how the app is served.
+
+    python -m bi_app.serve        prints the command, to run by hand
+"""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+
+from bi_app.auth.sessions import COOKIES, signature
+from warehouse.settings import ROOT, settings
+
+HERE = Path(__file__).parent
+LOOPBACK = "127.0.0.1"
+
+
+def pages() -> list[Path]:
+    """The page files: shipped, then those of the project folder."""
+    shipped = [HERE / "pages" / f"{name}.py" for name in ("overview", "my_loans", "explore")]
+    return [p for p in [HERE / "app.py", *shipped] if p.exists()]
+
+
+def command(port: int, *, address: str = LOOPBACK, origins: tuple[str, ...] = ()) -> list[str]:
+    """The command that serves the app; run it with `environment()` in the folder ROOT.
+
+    `origins` are further host:port names under which browsers reach it (a proxy's, say).
+    """
+    allowed = (f"{LOOPBACK}:{port}", f"localhost:{port}", *origins)
+    return [
+        sys.executable, "-m", "panel", "serve", *map(str, pages()),
+        "--address", address,
+        "--port", str(port),
+        "--auth-module", str(HERE / "auth" / "door.py"),
+        "--setup", str(HERE / "setup.py"),
+        "--plugins", "bi_app.api.routes",
+        "--disable-index",
+        "--exclude-cookies", *COOKIES,
+        "--exclude-headers", "Cookie", "Authorization",
+        "--session-token-expiration", "3600",
+        "--unused-session-lifetime", "20000",
+        "--check-unused-sessions", "10000",
+        "--log-level", "warning",
+        *(part for origin in allowed for part in ("--allow-websocket-origin", origin)),
+    ]  # fmt: skip
+
+
+def environment() -> dict[str, str]:
+    """Variables to add to the process's environment; the signing key is derived, never printed."""
+    return {
+        "BOKEH_SIGN_SESSIONS": "true",
+        "BOKEH_SECRET_KEY": signature("bokeh", "sessions"),
+        "BOKEH_RESOURCES": "server",
+        "PYTHONPATH": str(ROOT),
+        "CARREL_HOME": str(settings().home),
+    }
+
+
+if __name__ == "__main__":
+    sys.stdout.write(shlex.join(command(settings().app_port)) + "\n")

@@ -1,0 +1,22 @@
+"""Work done before the first visitor: imports, and the arrays that everybody shares."""
+
+from __future__ import annotations
+
+import logging
+
+from bi_app.models.circulation import circulation
+from bi_app.models.titles import titles
+from warehouse.access import Viewer
+
+log = logging.getLogger(__name__)
+
+
+def fetch_ahead() -> None:
+    """Fill the cache for admins and members; a database that is away is no reason to fail."""
+    for viewer in (Viewer("start", "admin"), Viewer("start", "member")):
+        try:
+            known = circulation(viewer)
+            titles(viewer, known)
+        except Exception:
+            log.exception("could not fetch ahead as %s", viewer.role)
+            return
