@@ -55,19 +55,20 @@ def ingest_group(group: Label | None = None, besides: tuple[Label, ...] = ()) ->
         besides: groups that are left out.
     """
     with run() as run_id:
-        return bring_in_all(chosen(group, besides), run_id)
+        members = chosen(group, besides)
+        attempts = bring_in_all(members, run_id)
+        return conclude_group(attempts.result(publish(members.values(), run_id)))
 
 
-def bring_in_all(datasets: dict[str, Dataset], run_id: str) -> GroupResult:
-    """Bring in several datasets, each after those it names, then publish gold once.
+def bring_in_all(members: dict[str, Dataset], run_id: str) -> Attempts:
+    """Bring in several datasets, each after those it names.
 
     One that fails does not stop the others, but those after it are held.
     """
     attempts = Attempts(run_id)
-    for dataset in in_order(datasets):
+    for dataset in in_order(members):
         attempts.make(dataset, bring_in)
-    published = publish(list(datasets.values()), run_id)
-    return conclude_group(attempts.result(published))
+    return attempts
 
 
 def bring_in(

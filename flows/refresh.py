@@ -5,8 +5,10 @@ from __future__ import annotations
 from prefect import flow
 
 from flows.ingest import bring_in_all
+from flows.report import conclude_group
 from flows.result import GroupResult
 from flows.run import run
+from flows.steps import publish
 from warehouse.spec import datasets
 
 
@@ -17,4 +19,6 @@ def refresh() -> GroupResult:
     A dataset that fails holds those after it; the others go on.
     """
     with run() as run_id:
-        return bring_in_all(datasets(), run_id)
+        members = datasets()
+        attempts = bring_in_all(members, run_id)
+        return conclude_group(attempts.result(publish(members.values(), run_id)))

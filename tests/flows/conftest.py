@@ -1,5 +1,6 @@
 """Fixtures of the flows' tests."""
 
 from tests.flows.fix_desk import desk
+from tests.flows.fix_orchestra import orchestra
 
-__all__ = ["desk"]
+__all__ = ["desk", "orchestra"]

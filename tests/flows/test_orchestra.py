@@ -1,0 +1,123 @@
+"""prefect.yaml on a real server: deployed, scheduled, run by a worker, refused where wrong."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from typing import Any
+
+import httpx
+import pytest
+import yaml
+
+from tests.flows.fix_desk import Desk
+from tests.flows.fix_orchestra import Orchestra, wait_for
+from warehouse.settings import ROOT
+
+DECLARED = {
+    d["name"]: d for d in yaml.safe_load((ROOT / "prefect.yaml").read_text())["deployments"]
+}
+
+
+def test_every_deployment_is_registered_with_its_schedule(orchestra: Orchestra) -> None:
+    found = orchestra.deployments()
+    assert set(found) == set(DECLARED)
+    for name, declared in DECLARED.items():
+        schedules = {s["slug"]: s["schedule"] for s in found[name]["schedules"]}
+        assert set(schedules) == {s["slug"] for s in declared["schedules"]}, name
+        for wanted in declared["schedules"]:
+            schedule = schedules[wanted["slug"]]
+            assert schedule["timezone"] == "Europe/London"
+            kind = "cron" if "cron" in wanted else "interval"
+            assert schedule[kind] == wanted[kind]
+        assert found[name]["work_pool_name"] == "carrel"
+        assert found[name]["enforce_parameter_schema"]
+        assert (
+            found[name]["global_concurrency_limit"]["limit"]
+            == declared["concurrency_limit"]["limit"]
+        )
+        assert found[name]["tags"] == declared["tags"]
+        assert found[name]["description"]
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters", "code"),
+    [
+        ("ingest-dataset", {"dataset": "desk_titles"}, 201),
+        ("ingest-dataset", {"dataset": "robert'); drop table"}, 409),
+        ("ingest-dataset", {"dataset": "desk_titles", "force": "perhaps"}, 409),
+        ("ingest-dataset", {}, 409),
+        ("ingest-library", {"group": 7}, 409),
+    ],
+)
+def test_wrong_parameters_are_refused(
+    orchestra: Orchestra, name: str, parameters: dict[str, Any], code: int
+) -> None:
+    deployment = orchestra.deployments()[name]["id"]
+    body = {"parameters": parameters, "state": {"type": "SCHEDULED"}}
+    answer = httpx.post(
+        f"{orchestra.api}/deployments/{deployment}/create_flow_run", json=body, trust_env=False
+    )
+    assert answer.status_code == code, answer.text
+    if code == 201:
+        orchestra.call("DELETE", f"/flow_runs/{answer.json()['id']}")
+
+
+def test_a_schedule_fires_and_rows_and_artifacts_are_there(
+    orchestra: Orchestra, desk: Desk
+) -> None:
+    desk.files()
+    orchestra.environment |= {k: v for k, v in os.environ.items() if k.startswith("CARREL_")}
+    local = orchestra.deployments()["ingest-local"]
+    orchestra.call(
+        "POST",
+        f"/deployments/{local['id']}/schedules",
+        [{"active": True, "schedule": {"interval": 3600, "anchor_date": soon()}}],
+    )
+    orchestra.start("worker", "prefect", "worker", "start", "--pool", "carrel", "--type", "process")
+    run = wait_for(lambda: ended(orchestra, local["id"]), seconds=150, what="the scheduled run")
+    assert run["state"]["name"] == "Completed", orchestra.log("worker")
+    assert run["auto_scheduled"]
+    assert desk.rows("select day::text, loans from gold.desk_daily order by 1") == [
+        ("2024-03-01", 1),
+        ("2024-03-02", 1),
+    ]
+    assert desk.rows("select count(distinct run_id) from ops.steps") == [(1,)]
+    found = {
+        a["key"]: a["data"]
+        for a in orchestra.call("POST", "/artifacts/filter", {})
+        if a["flow_run_id"] == run["id"]
+    }
+    assert len(json.loads(found["checks-desk-loans"])) == 2
+    assert "desk\\_loans: passed" in found["ingest-desk-loans"]
+    lines = orchestra.call("POST", "/logs/filter", {"logs": {"flow_run_id": {"any_": [run["id"]]}}})
+    assert any("merge desk_loans: done" in line["message"] for line in lines)
+
+
+def test_every_line_of_the_logs_is_json(orchestra: Orchestra) -> None:
+    """After the run above: the worker's output holds the flow run's, too."""
+    lines = [line for line in orchestra.log("worker").splitlines() if line.strip()]
+    ours = [json.loads(line) for line in lines if line.startswith("{")]
+    assert any(line["message"].startswith("merge desk_loans: done") for line in ours)
+    assert all({"time", "level", "logger", "run_id", "message"} <= set(line) for line in ours)
+    others = [line for line in lines if not line.startswith("{")]
+    assert all(re.fullmatch(r"Worker '.*' started!", line) for line in others), others
+
+
+def soon() -> str:
+    import datetime as dt
+
+    return (dt.datetime.now(dt.UTC) + dt.timedelta(seconds=5)).isoformat()
+
+
+def ended(orchestra: Orchestra, deployment: str) -> Any:
+    runs = orchestra.call(
+        "POST",
+        "/flow_runs/filter",
+        {"flow_runs": {
+            "deployment_id": {"any_": [deployment]},
+            "state": {"type": {"any_": ["COMPLETED", "FAILED", "CRASHED"]}},
+        }},
+    )  # fmt: skip
+    return runs[0] if runs else None
