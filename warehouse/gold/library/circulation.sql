@@ -20,7 +20,11 @@ select
     coalesce(sum(e.events) filter (where e.kind = 'return'), 0)::integer as returns,
     coalesce(sum(e.events) filter (where e.kind = 'in_house_use'), 0)::integer as in_house_uses
 from (
-    select e.branch_code, e.kind, date_trunc('hour', e.occurred_at) as at, count(*) as events
+    select
+        e.branch_code,
+        e.kind,
+        date_trunc('hour', e.occurred_at) as at,
+        count(*)::integer as events
     from silver.library_loan_events e
     where {{days(e.occurred_at)}}
     group by e.branch_code, e.kind, date_trunc('hour', e.occurred_at)

@@ -10,21 +10,11 @@
 -- column renewals: Renewals (KPIS 1)
 select
     e.branch_code,
-    e.month,
+    date_trunc('month', e.occurred_at)::date as month,
     i.source_code || ':' || i.title_code as title_code,
-    sum(e.checkouts)::integer as checkouts,
-    sum(e.renewals)::integer as renewals
-from (
-    select
-        e.source_code,
-        e.item_code,
-        e.branch_code,
-        date_trunc('month', e.occurred_at)::date as month,
-        count(*) filter (where e.kind = 'checkout') as checkouts,
-        count(*) filter (where e.kind = 'renewal') as renewals
-    from silver.library_loan_events e
-    where e.kind in ('checkout', 'renewal')
-    group by e.source_code, e.item_code, e.branch_code, date_trunc('month', e.occurred_at)::date
-) e
+    (count(*) filter (where e.kind = 'checkout'))::integer as checkouts,
+    (count(*) filter (where e.kind = 'renewal'))::integer as renewals
+from silver.library_loan_events e
 join silver.library_items i on i.source_code = e.source_code and i.item_code = e.item_code
-group by e.branch_code, e.month, i.source_code, i.title_code
+where e.kind in ('checkout', 'renewal')
+group by e.branch_code, date_trunc('month', e.occurred_at)::date, i.source_code, i.title_code

@@ -19,8 +19,8 @@ select
     (array_agg(i.collection_code order by i.item_code))[1] as collection_code,
     (array_agg(i.dewey_class order by i.item_code) filter (where i.dewey_class is not null))[1]
         as dewey_class,
-    (array_agg(i.published_year order by i.item_code) filter (where i.published_year is not null))[1]
-        as published_year,
+    (array_agg(i.published_year order by i.item_code)
+        filter (where i.published_year is not null))[1] as published_year,
     (count(*) filter (where i.withdrawn_on is null))::integer as copies
 from silver.library_items i
 group by i.source_code, i.title_code
