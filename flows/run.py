@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -26,8 +25,6 @@ def run() -> Iterator[str]:
     context = FlowRunContext.get()
     under_way = context.flow_run if context else None
     run_id = str(under_way.id) if under_way else str(uuid4())
-    if under_way and not logging.getLogger("flows").handlers:
-        log.start()
     with log.during(run_id):
         yield run_id
 

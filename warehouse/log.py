@@ -46,15 +46,25 @@ class _Handler(logging.StreamHandler[TextIO]):
 
 
 def start(stream: TextIO | None = None) -> None:
-    """Write our log as JSON lines to a stream (default: standard error); calling again moves it."""
-    for name in OURS:
-        logger = logging.getLogger(name)
-        logger.setLevel(settings().log_level.upper())
-        for handler in [h for h in logger.handlers if isinstance(h, _Handler)]:
-            logger.removeHandler(handler)
+    """Write the log as JSON lines to a stream (default: standard error); calling again moves it.
+
+    Our own lines from the setting `log_level` up, those of libraries from WARNING up.
+    """
+    stop()
+    root = logging.getLogger()
+    if stream or not any(isinstance(h.formatter, JsonLine) for h in root.handlers):
         handler = _Handler(stream or sys.stderr)
         handler.setFormatter(JsonLine())
-        logger.addHandler(handler)
+        root.addHandler(handler)
+    for name in OURS:
+        logging.getLogger(name).setLevel(settings().log_level.upper())
+
+
+def stop() -> None:
+    """Write no more."""
+    root = logging.getLogger()
+    for handler in [h for h in root.handlers if isinstance(h, _Handler)]:
+        root.removeHandler(handler)
 
 
 @contextmanager
