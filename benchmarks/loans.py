@@ -1,6 +1,6 @@
 """A generated loans file: the same bytes for the same number of rows, 2.25 % of them dirty.
 
-    python benchmarks/loans.py FILE [ROWS]
+python benchmarks/loans.py FILE [ROWS]
 """
 
 from __future__ import annotations

@@ -51,7 +51,7 @@ def blocks(arrival: Arrival) -> Iterator[Block]:
         SourceUnavailable: the file went away or its compression is broken.
         SourceMalformed: a line is longer than 128 MB.
     """
-    pieces = _bronze(arrival.dataset, arrival.bronze) if arrival.bronze else _file(arrival)
+    pieces = bronze_lines(arrival.dataset, arrival.bronze) if arrival.bronze else _file(arrival)
     line, rest = 1, b""
     for piece in pieces:
         text = rest + piece if rest else piece
@@ -122,7 +122,7 @@ def _encoded(text: str) -> bytes:
     return text.encode("utf-8", "replace").removeprefix(codecs.BOM_UTF8)
 
 
-def _bronze(dataset: str, load_id: int) -> Iterator[bytes]:
+def bronze_lines(dataset: str, load_id: int) -> Iterator[bytes]:
     """The lines that a load landed, each with its line feed."""
     lines = sql.Identifier("bronze", f"{dataset}_l{load_id}")
     query = sql.SQL("copy (select line from {} order by line_no) to stdout").format(lines)

@@ -13,27 +13,39 @@ from typing import Any
 
 import duckdb
 import numpy as np
+import numpy.typing as npt
 import psycopg
 import pyarrow as pa
 from adbc_driver_postgresql import dbapi
 from psycopg import sql
 
 from tasks.ahead import ahead
-from tasks.expressions import MACROS, bad_rows, good_rows
-from tasks.extract import Arrival, Places, places
+from tasks.expressions import MACROS, TRIM, bad_rows, good_rows, new_pseudonyms, unpivoted
+from tasks.extract import Arrival, places
 from tasks.firsts import Firsts
-from tasks.ledger import Load, drop_staging
+from tasks.ledger import Load, closing, drop_staging
 from tasks.records import Batch, Finding, Numbers, batches
 from warehouse.database import connect
 from warehouse.pseudonyms import pads
 from warehouse.settings import settings
 from warehouse.spec import Dataset
 
+MOST_PERSONS = 1_000_000
+MOST_CELLS = 500_000
 WRITTEN = """
 create macro written(x) as coalesce(replace(replace(replace(replace(cast(x as varchar),
     chr(92), chr(92) || chr(92)), chr(10), chr(92) || 'n'), chr(13), chr(92) || 'r'),
     chr(9), chr(92) || 't'), chr(92) || 'N');
 """
+
+
+@dataclass(frozen=True)
+class Block:
+    """Rows of text cells with a row number `r` from 0, and where each stands in the file."""
+
+    cells: pa.Table
+    record_no: Numbers
+    line_no: Numbers
 
 
 @dataclass
@@ -51,14 +63,15 @@ def clean(dataset: Dataset, arrival: Arrival, load: Load) -> Cleaned:
     """Clean one file into staging.
 
     Raises:
-        SourceMalformed, SourceUnavailable: nothing is left in staging.
+        SourceMalformed, SourceUnavailable: the load is closed as failed.
     """
-    with connect() as connection:
-        _create_side(connection, load)
-        cleaning = Cleaning(dataset, arrival, load, connection)
-        _ingest(load, cleaning)
-    with connect() as connection:
-        decide(connection, dataset, load, cleaning.counts)
+    with closing(load):
+        with connect() as connection:
+            _create_side(connection, load)
+            cleaning = Cleaning(dataset, arrival, load, connection)
+            _ingest(load, cleaning)
+        with connect() as connection:
+            decide(connection, dataset, load, cleaning.counts)
     return cleaning.counts
 
 
@@ -117,47 +130,98 @@ class Cleaning:
         self._places = places(dataset, arrival)
         self._firsts = Firsts(arrival.bytes // 30)
         self._duck = _duck()
+        self._careful: bool | None = None
         self._good = good_rows(dataset, self._places, load.load_id)
+        self._persons = new_pseudonyms(dataset, self._places)
         self._bad = bad_rows(dataset, self._places)
+        if self._places.wide:
+            self._unpivoted = unpivoted(dataset, self._places, arrival.dialect.header)
         self._private = any(c.privacy for c in dataset.columns)
 
     def rows(self) -> Iterator[pa.Table]:
         """Tables of rows that are good and certainly the first of their key."""
         for batch in batches(self._arrival, self._dataset.source, self._places.used):
-            yield self._clean(batch)
+            self._trim(batch.careful)
+            counts = self.counts
+            counts.records += batch.blank + len(batch.findings)
+            counts.ignored += batch.blank
+            self._note(batch.findings)
+            for block in self._blocks(batch):
+                yield self._clean(block)
         self._connection.commit()
 
-    def _clean(self, batch: Batch) -> pa.Table:
-        counts = self.counts
-        counts.records += batch.records
-        counts.ignored += batch.blank
-        self._note(batch.findings)
-        block, record_no, line_no = self._block(batch)
-        self._duck.register("block", block)
+    def _trim(self, careful: bool) -> None:
+        """Choose how cells are trimmed; most blocks need no great care."""
+        if careful is not self._careful:
+            self._duck.execute(TRIM[careful])
+            self._careful = careful
+
+    def _blocks(self, batch: Batch) -> Iterator[Block]:
+        """The batch's cells with row numbers; wide columns turned into rows, some at a time."""
+        wide = len(self._places.wide)
+        step = max(1, MOST_CELLS // wide) if wide else max(1, batch.cells.num_rows)
+        for start in range(0, batch.cells.num_rows, step):
+            cells = batch.cells.slice(start, step)
+            cells = cells.append_column("r", pa.array(np.arange(cells.num_rows)))
+            block = Block(
+                cells,
+                batch.record_no[start : start + step],
+                batch.line_no[start : start + step],
+            )
+            yield self._narrow(block) if wide else block
+
+    def _narrow(self, block: Block) -> Block:
+        """A row for each wide cell; blank cells are ignored where the spec says so."""
+        wide = len(self._places.wide)
+        self._duck.register("block", block.cells)
+        cells = self._duck.sql(self._unpivoted).to_arrow_table()
+        row, cell = cells["r"].to_numpy(), cells["cell"].to_numpy()
+        skipped = block.cells.num_rows * wide - cells.num_rows
+        self.counts.records += skipped
+        self.counts.ignored += skipped
+        numbers = (block.record_no[row] - 1) * wide + cell + 1
+        cells = cells.drop_columns(["r", "cell"])
+        cells = cells.append_column("r", pa.array(np.arange(cells.num_rows)))
+        return Block(cells, numbers, block.line_no[row])
+
+    def _clean(self, block: Block) -> pa.Table:
+        self.counts.records += block.cells.num_rows
+        self._duck.register("block", block.cells)
+        self._name_persons()
         good = self._duck.sql(self._good).to_arrow_table()
         at = good["r"].to_numpy()
-        bad = np.ones(block.num_rows, np.bool_)
+        if len(at) and not (np.diff(at) > 0).all():
+            good = good.sort_by("r")
+            at = good["r"].to_numpy()
+        bad = np.ones(block.cells.num_rows, np.bool_)
         bad[at] = False
         if bad.any():
-            self._find(block.filter(pa.array(bad)), record_no, line_no)
+            self._find(block, bad)
+        return self._firsts_of(good, block.record_no[at], block.line_no[at])
+
+    def _firsts_of(self, good: pa.Table, record_no: Numbers, line_no: Numbers) -> pa.Table:
+        """The rows certainly first of their key; the others are set aside."""
         first = self._firsts(good["h"].to_numpy())
         rows = good.drop_columns(["r", "h"])
-        if first.all():
-            counts.rows += rows.num_rows
-            return rows
-        self._set_aside(rows.filter(pa.array(~first)), record_no[at][~first], line_no[at][~first])
-        rows = rows.filter(pa.array(first))
-        counts.rows += rows.num_rows
+        if not first.all():
+            aside = ~first
+            self._set_aside(rows.filter(pa.array(aside)), record_no[aside], line_no[aside])
+            rows = rows.filter(pa.array(first))
+        self.counts.rows += rows.num_rows
         return rows
 
-    def _block(self, batch: Batch) -> tuple[pa.Table, Numbers, Numbers]:
-        """The batch's cells with row numbers; wide columns turned into rows."""
-        r = np.arange(len(batch.record_no), dtype=np.int64)
-        block = batch.cells.append_column("r", pa.array(r))
-        return block, batch.record_no, batch.line_no
+    def _name_persons(self) -> None:
+        """Make the pseudonyms of the block; forget all where they grow too many."""
+        for statement in self._persons:
+            self._duck.execute(statement)
+            held = self._duck.execute("select count(*) from pseudonyms").fetchall()[0][0]
+            if held > MOST_PERSONS:
+                self._duck.execute("delete from pseudonyms")
+                self._duck.execute(statement)
 
-    def _find(self, suspects: pa.Table, record_no: Numbers, line_no: Numbers) -> None:
+    def _find(self, block: Block, bad: npt.NDArray[np.bool_]) -> None:
         """Write why rows are bad."""
+        suspects = block.cells.filter(pa.array(bad))
         self._duck.register("suspects", suspects)
         found = self._duck.sql(self._bad).to_arrow_table()
         at = found["r"].to_numpy()
@@ -165,8 +229,8 @@ class Cleaning:
         self.counts.ignored += int(blank.sum())
         self.counts.quarantined += suspects.num_rows - int(blank.sum())
         table = found.drop_columns(["r"])
-        table = table.append_column("record_no", pa.array(record_no[at]))
-        table = table.append_column("line_no", pa.array(line_no[at]))
+        table = table.append_column("record_no", pa.array(block.record_no[at]))
+        table = table.append_column("line_no", pa.array(block.line_no[at]))
         self._copy("_q", table.filter(pa.array(~blank)))
 
     def _note(self, findings: list[Finding]) -> None:
@@ -219,6 +283,7 @@ def _duck() -> duckdb.DuckDBPyConnection:
         }
     )
     duck.execute("set timezone = 'UTC'")
+    duck.execute(TRIM[True])
     duck.execute(MACROS)
     duck.execute(WRITTEN)
     inner, outer = pads()
@@ -244,8 +309,7 @@ def decide(
         "key": sql.SQL(", ").join(sql.Identifier("m", c) for c in dataset.key_columns),
         "join": sql.SQL(", ").join(map(sql.Identifier, dataset.key_columns)),
         "shown": sql.SQL(" || ', ' || ").join(
-            sql.SQL("coalesce({}::text, '')").format(sql.Identifier(c))
-            for c in dataset.key_columns
+            sql.SQL("coalesce({}::text, '')").format(sql.Identifier(c)) for c in dataset.key_columns
         ),
         "column": sql.Literal(", ".join(dataset.key_columns)),
         "load": sql.Literal(load.load_id),

@@ -200,10 +200,7 @@ def dialect_of(dataset: Dataset, path: Path, encoding: str, sample: str) -> Dial
         first = line + text.count("\n", 0, end)
     else:
         header, first = tuple(f"c{i}" for i in range(1, len(fields) + 1)), line
-    compression = compression_of(path) if path.exists() else None
-    return Dialect(
-        encoding, delimiter, source.quote, compression, header, line, first, returns_only
-    )
+    return Dialect(encoding, delimiter, source.quote, None, header, line, first, returns_only)
 
 
 def _skip(text: str, source: Source) -> tuple[str, int]:

@@ -10,13 +10,12 @@ from __future__ import annotations
 
 from tasks.extract import UNPIVOT_NAME, Places
 from warehouse.ddl import literal
-from warehouse.spec import Column, Dataset
+from warehouse.spec import Column, Dataset, Derived
 
 TYPES = {
     "text": "varchar",
     "integer": "integer",
     "bigint": "bigint",
-    "numeric": "decimal(38, 10)",
     "double": "double",
     "boolean": "boolean",
     "date": "date",
@@ -24,13 +23,10 @@ TYPES = {
 }
 SPACE = "' ' || chr(9) || chr(10) || chr(11) || chr(12) || chr(13) || chr(160) || chr(65279)"
 WHOLE = "'[+-]?[0-9]+([.]0*)?'"
-NUMBER = "'[+-]?([0-9]+([.][0-9]*)?|[.][0-9]+)([eE][+-]?[0-9]+)?'"
-TRUE = "('t', 'true', 'y', 'yes', '1', 'on')"
-FALSE = "('f', 'false', 'n', 'no', '0', 'off')"
+NUMBER = "[+-]?([0-9]+([.][0-9]*)?|[.][0-9]+)([eE][+-]?[0-9]+)?"
+YEARS = "between '1000-01-01' and '9999-12-31'"
 ISO = {"%Y-%m-%d": 10, "%Y-%m-%d %H:%M:%S": 19, "%Y-%m-%dT%H:%M:%S": 19, "%Y-%m-%d %H:%M": 16}
 MACROS = f"""
-create macro trimmed(x) as
-    case when regexp_matches(x, '^\\s|\\s$|^\\x{{a0}}|\\x{{a0}}$') then trim(x, {SPACE}) else x end;
 create macro squeezed(x) as regexp_replace(x, '\\s+', ' ', 'g');
 create macro digits(x) as regexp_replace(x, '[^0-9]', '', 'g');
 create macro titled(x) as list_aggregate(list_transform(string_split(lower(x), ' '),
@@ -50,18 +46,28 @@ create macro first_isbn(x) as nullif(isbn_text(regexp_extract(upper(x),
     '(97[89][- ]?([0-9][- ]?){{9}}[0-9]|([0-9][- ]?){{9}}[0-9X])')), '');
 create macro pseudonym(x) as left(sha256(getvariable('outer_pad')
     || unhex(sha256(getvariable('inner_pad') || encode(x)))), 32);
+create table pseudonyms (person varchar, stands varchar);
 create macro whole(x, number) as
     case when cast(number as varchar) = x or regexp_full_match(x, {WHOLE}) then number end;
-create macro in_time(x) as case when x between '1000-01-01' and '9999-12-31 23:59:59.999999' then x end;
 create macro century(x, last) as case
     when x is null then null
     when year(x) % 100 > last and year(x) >= 2000 then x - interval 100 years
     when year(x) % 100 <= last and year(x) < 2000 then x + interval 100 years
     else x end;
+create macro yes_or_no(x) as case
+    when lower(x) in ('t', 'true', 'y', 'yes', '1', 'on') then true
+    when lower(x) in ('f', 'false', 'n', 'no', '0', 'off') then false end;
 create macro day_of(x) as case
     when length(x) <= 10 then try_cast(x as date)
     when cast(try_cast(x as timestamp) as time) = time '00:00:00' then try_cast(x as date) end;
 """
+TRIM = {
+    False: "create or replace macro trimmed(x) as"
+    " case when x < '!' or ends_with(x, ' ') then trim(x) else x end",
+    True: "create or replace macro trimmed(x) as"
+    " case when regexp_matches(x, '^\\s|\\s$|^[\\x{a0}\\x{feff}]|[\\x{a0}\\x{feff}]$')"
+    f" then trim(x, {SPACE}) else x end",
+}
 STEPS = {
     "trim": "trimmed({})",
     "squeeze": "squeezed({})",
@@ -73,6 +79,14 @@ STEPS = {
     "first_isbn": "first_isbn({})",
     "year": "year_in({})",
 }
+
+
+def kind(column: Column | Derived) -> str:
+    """The DuckDB type of a column; a numeric that fits 64 bits is faster."""
+    if column.type != "numeric":
+        return TYPES[column.type]
+    scale = column.scale if isinstance(column, Column) else 4
+    return f"decimal({18 if scale <= 4 else 38}, {scale})"
 
 
 def cell(column: Column, places: Places) -> str:
@@ -98,30 +112,37 @@ def cleaned_text(column: Column, places: Places) -> str:
 def typed_value(column: Column, text: str) -> str:
     """The typed value of a cleaned text; null where it does not have the type."""
     if column.privacy == "pseudonym":
-        return f"case when {text} is not null then pseudonym({text}) end"
+        return f"(select p.stands from pseudonyms p where p.person = {text})"
     value = _converted(column, text)
     if column.default is not None:
         value = f"case when {text} is null then {column.default} else {value} end"
-    return f"cast({value} as {TYPES[column.type]})"
+    return f"cast({value} as {kind(column)})"
 
 
 def _converted(column: Column, text: str) -> str:
-    kind = TYPES[column.type]
-    if column.type == "text":
-        return text
+    value = f"try_cast({text} as {kind(column)})"
     if column.type in ("integer", "bigint"):
-        return f"whole({text}, try_cast({text} as {kind}))"
+        return f"whole({text}, {value})"
     if column.type in ("numeric", "double"):
-        return (
-            f"case when regexp_full_match({text}, {NUMBER}) then try_cast({text} as {kind}) end"
-        )
+        return f"case when regexp_full_match({text}, {literal(_number(column))}) then {value} end"
     if column.type == "boolean":
-        return f"case when lower({text}) in {TRUE} then true when lower({text}) in {FALSE} then false end"
-    return f"in_time({_moment(column, text)})"
+        return f"yes_or_no({text})"
+    return text if column.type == "text" else _moment(column, text)
+
+
+def _number(column: Column) -> str:
+    """What a number looks like; a numeric has no more decimals than it keeps."""
+    if column.type == "double":
+        return NUMBER
+    decimals = f"[0-9]{{0,{column.scale}}}0*"
+    return f"[+-]?([0-9]+([.]{decimals})?|[.]{decimals})([eE][+]?[0-9]+)?"
 
 
 def _moment(column: Column, text: str) -> str:
-    """A date or timestamp: ISO where no format is stated; two-digit years by the pivot."""
+    """A date or timestamp: ISO where no format is stated; two-digit years by the pivot.
+
+    Formats with two-digit years are tried before those with four, which would take them too.
+    """
     if not column.formats:
         return f"day_of({text})" if column.type == "date" else f"try_cast({text} as timestamp)"
     tries = [
@@ -129,12 +150,12 @@ def _moment(column: Column, text: str) -> str:
         for f in column.formats
         if f in ISO
     ]
-    if long := [f for f in column.formats if f not in ISO and "%y" not in f]:
-        tries.append(f"in_time(try_strptime({text}, [{', '.join(map(literal, long))}]))")
     if short := [f for f in column.formats if "%y" in f]:
         found = f"try_strptime({text}, [{', '.join(map(literal, short))}])"
         tries.append(found if column.pivot is None else f"century({found}, {column.pivot})")
-    return f"cast(coalesce({', '.join(tries)}, null) as {TYPES[column.type]})"
+    if long := [f for f in column.formats if f not in ISO and "%y" not in f]:
+        tries.append(f"try_strptime({text}, [{', '.join(map(literal, long))}])")
+    return f"coalesce({', '.join(tries)}, null)"
 
 
 def faults(dataset: Dataset) -> list[tuple[str, str, str, str]]:
@@ -144,6 +165,8 @@ def faults(dataset: Dataset) -> list[tuple[str, str, str, str]]:
         name, text = f'"{column.name}"', f"s{i}"
         shown = text if column.privacy is None else "null"
         tests = [("type", f"{text} is not null and {name} is null")]
+        if column.type in ("date", "timestamp"):
+            tests[0] = ("type", f"{text} is not null and ({name} is null or {name} not {YEARS})")
         if column.required or column.name in dataset.key_columns:
             tests.append(("required", f"{text} is null and {name} is null"))
         if column.allowed is not None:
@@ -169,12 +192,23 @@ def views(dataset: Dataset, places: Places, source: str) -> str:
     """`with cleaned, typed, whole_rows` over a block."""
     texts = [f"{cleaned_text(c, places)} as s{i}" for i, c in enumerate(dataset.columns)]
     values = [f'{typed_value(c, f"s{i}")} as "{c.name}"' for i, c in enumerate(dataset.columns)]
-    derived = [f'cast({d.sql} as {TYPES[d.type]}) as "{d.name}"' for d in dataset.derived]
+    derived = [f'cast({d.sql} as {kind(d)}) as "{d.name}"' for d in dataset.derived]
     return (
         f"with cleaned as (select r, {', '.join(texts)} from {source}),\n"
         f"typed as (select *, {', '.join(values)} from cleaned),\n"
         f"rows as (select {', '.join(['*', *derived])} from typed)"
     )
+
+
+def new_pseudonyms(dataset: Dataset, places: Places) -> list[str]:
+    """Statements that add the block's persons to `pseudonyms`: each is hashed once, not a row."""
+    return [
+        f"insert into pseudonyms select person, pseudonym(person) from (select distinct person"
+        f" from (select {cleaned_text(c, places)} as person from block) b where person is not null"
+        " and not exists (select 1 from pseudonyms p where p.person = b.person))"
+        for c in dataset.columns
+        if c.privacy == "pseudonym"
+    ]
 
 
 def blank(dataset: Dataset) -> str:
@@ -217,7 +251,9 @@ def bad_rows(dataset: Dataset, places: Places) -> str:
         f"'value': cast({shown} as varchar)}} end"
         for rule, column, condition, shown in faults(dataset)
     ]
-    nothing = "[{'rule': 'blank', 'column_name': cast(null as varchar), 'value': cast(null as varchar)}]"
+    nothing = (
+        "[{'rule': 'blank', 'column_name': cast(null as varchar), 'value': cast(null as varchar)}]"
+    )
     listed = f"list_filter([{', '.join(cases)}], lambda f: f is not null)" if cases else nothing
     return (
         f"{views(dataset, places, 'suspects')},\n"
@@ -225,3 +261,17 @@ def bad_rows(dataset: Dataset, places: Places) -> str:
         f" else {listed} end) as f from rows)\n"
         "select r, f.rule, f.column_name, left(f.value, 500) as value from found"
     )
+
+
+def unpivoted(dataset: Dataset, places: Places, header: tuple[str, ...]) -> str:
+    """The block with a row for each wide cell: `r` (of the wide row), `cell` (from 0), …"""
+    plain = [f"c{p}" for p in places.used if p not in places.wide]
+    names = ", ".join(literal(header[p]) for p in places.wide)
+    values = ", ".join(f"c{p}" for p in places.wide)
+    cells = (
+        f"select {', '.join(['r', *plain])}, unnest(range({len(places.wide)})) as cell,"
+        f" unnest([{names}]) as wide_name, unnest([{values}]) as wide_value from block"
+    )
+    unpivot = dataset.source.unpivot
+    kept = " where trimmed(wide_value) <> ''" if unpivot and unpivot.skip_blank else ""
+    return f"select * from ({cells}){kept} order by r, cell"

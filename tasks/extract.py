@@ -43,6 +43,8 @@ class Arrival:
 def extract(dataset: Dataset, path: Path | None = None) -> list[Arrival]:
     """The files to load, in order of name; of a snapshot only the last one.
 
+    Files that a killed run landed and that are gone since come first, read from bronze.
+
     Args:
         dataset: whose files.
         path: one file or a folder; default: what the spec's `source.path` matches.
@@ -51,10 +53,18 @@ def extract(dataset: Dataset, path: Path | None = None) -> list[Arrival]:
         SourceUnavailable: there is no such file.
         SourceMalformed: a file is no text, or a required column is missing.
     """
-    found = _paths(dataset, path)
+    from tasks.held import held_over
+
+    held = [] if path else held_over(dataset)
+    try:
+        found = _paths(dataset, path)
+    except SourceUnavailable:
+        if held:
+            return held
+        raise
     if dataset.mode == "snapshot":
-        found = found[-1:]
-    return [arrival(dataset, p) for p in found]
+        return [arrival(dataset, found[-1])]
+    return held + [arrival(dataset, p) for p in found]
 
 
 def _paths(dataset: Dataset, path: Path | None) -> list[Path]:

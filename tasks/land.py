@@ -9,8 +9,9 @@ from psycopg import sql
 
 from tasks.blocks import blocks
 from tasks.extract import Arrival
-from tasks.ledger import Load, begin, only_run
+from tasks.ledger import Load, begin, closing, only_run
 from warehouse.database import connect
+from warehouse.errors import LoadFailed
 from warehouse.spec import Dataset
 
 __all__ = ["Load", "begin", "land", "only_run"]
@@ -35,7 +36,7 @@ alter table {table} drop constraint {check};
 NOTE = """
 update ops.loads set state = 'landed', landed_at = clock_timestamp(),
     lines = coalesce(%s, (select lines from ops.loads where load_id = %s))
-where load_id = %s returning lines
+where load_id = %s and state = 'landing' returning lines
 """
 
 
@@ -43,11 +44,16 @@ def land(dataset: Dataset, arrival: Arrival, load: Load) -> int:
     """Land the file's lines in one transaction; return how many there are.
 
     Content that an earlier load landed stays as it is.
+
+    Raises:
+        SourceUnavailable: the file went away.
+        LoadFailed: the load was closed meanwhile, because cleaning failed beside it.
     """
-    with connect() as connection:
+    with closing(load), connect() as connection:
         lines = None if load.landed else _copy(connection, arrival, load)
         row = connection.execute(NOTE, [lines, load.bronze, load.load_id]).fetchone()
-    assert row
+        if row is None:
+            raise LoadFailed(f"load {load.load_id} was closed while it landed.")
     return int(row[0])
 
 
@@ -81,4 +87,3 @@ def escaped(text: bytes) -> bytes:
         if byte in text:
             text = text.replace(byte, written)
     return text
-

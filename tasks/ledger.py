@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -13,7 +13,7 @@ from psycopg import errors, sql
 
 from tasks.extract import Arrival, extra
 from warehouse.database import connect
-from warehouse.errors import Busy, LoadFailed
+from warehouse.errors import Busy, CarrelError, LoadFailed
 from warehouse.settings import settings
 from warehouse.spec import Dataset
 
@@ -110,21 +110,30 @@ def begin(
 
 
 def _tidy(connection: psycopg.Connection[Any], dataset: Dataset) -> None:
-    """Drop what killed loads left in staging, and close them as failed."""
-    left = connection.execute(
+    """Close what killed loads left open, and drop what any load left in staging."""
+    connection.execute(
         "update ops.loads set state = 'failed', error = 'interrupted', done_at = clock_timestamp()"
-        " where dataset = %s and state in ('landing', 'landed') returning load_id",
+        " where dataset = %s and state in ('landing', 'landed')",
         [dataset.table],
+    )
+    left = connection.execute(
+        "select tablename from pg_tables where schemaname = 'staging' and tablename ~ %s",
+        [f"^{dataset.table}_([0-9]+(_q|_m)?|anew)$"],
     ).fetchall()
-    for (load_id,) in left:
-        drop_staging(connection, f"{dataset.table}_{load_id}")
+    for (name,) in left:
+        drop_table(connection, name)
+
+
+def drop_table(connection: psycopg.Connection[Any], name: str) -> None:
+    """Drop a staging table if it is there."""
+    table = sql.Identifier("staging", name)
+    connection.execute(sql.SQL("drop table if exists {}").format(table))
 
 
 def drop_staging(connection: psycopg.Connection[Any], name: str) -> None:
     """Drop a load's staging tables."""
     for suffix in ("", "_q", "_m"):
-        table = sql.Identifier("staging", name + suffix)
-        connection.execute(sql.SQL("drop table if exists {}").format(table))
+        drop_table(connection, name + suffix)
 
 
 def _file_id(connection: psycopg.Connection[Any], arrival: Arrival) -> int:
@@ -132,11 +141,14 @@ def _file_id(connection: psycopg.Connection[Any], arrival: Arrival) -> int:
     row = connection.execute(
         "select file_id from ops.files where dataset = %s and sha256 = %s and path = %s", values
     ).fetchone()
-    row = row or connection.execute(
-        "insert into ops.files (dataset, sha256, path, bytes, encoding, delimiter)"
-        " values (%s, %s, %s, %s, %s, %s) returning file_id",
-        [*values, arrival.bytes, arrival.dialect.encoding, arrival.dialect.delimiter],
-    ).fetchone()
+    row = (
+        row
+        or connection.execute(
+            "insert into ops.files (dataset, sha256, path, bytes, encoding, delimiter)"
+            " values (%s, %s, %s, %s, %s, %s) returning file_id",
+            [*values, arrival.bytes, arrival.dialect.encoding, arrival.dialect.delimiter],
+        ).fetchone()
+    )
     assert row
     return int(row[0])
 
@@ -175,9 +187,7 @@ def _open(
     return int(row[0])
 
 
-def _landed(
-    connection: psycopg.Connection[Any], dataset: Dataset, file_id: int
-) -> int | None:
+def _landed(connection: psycopg.Connection[Any], dataset: Dataset, file_id: int) -> int | None:
     """The load whose bronze partition holds this content, if it is still there."""
     row = connection.execute(
         "select load_id from ops.loads where dataset = %s and file_id = %s"
@@ -190,33 +200,51 @@ def _landed(
 
 
 def left_in_bronze(dataset: Dataset) -> list[tuple[int, Path, str, int]]:
-    """Landed but never merged content whose newest load is that one: (load, path, sha256, bytes)."""
+    """What was landed but never merged because the run was killed: (load, path, sha256, bytes)."""
     with connect() as connection:
-        return [
-            (row[0], Path(row[1]), row[2], row[3])
-            for row in connection.execute(_LEFT, {"dataset": dataset.table})
-        ]
+        rows = connection.execute(LEFT, {"dataset": dataset.table}).fetchall()
+    return [(row[0], Path(row[1]), row[2], row[3]) for row in rows]
 
 
-_LEFT = """
+LEFT = """
 select l.load_id, f.path, f.sha256, f.bytes
 from ops.loads l join ops.files f using (file_id)
-where l.dataset = %(dataset)s and l.landed_at is not null and l.state in ('landed', 'failed')
+where l.dataset = %(dataset)s and l.landed_at is not null
+  and (l.state = 'landed' or l.error = 'interrupted')
   and to_regclass(format('bronze.%%I', l.dataset || '_l' || l.load_id)) is not null
   and not exists (
       select from ops.loads later join ops.files g using (file_id)
-      where later.dataset = l.dataset and later.state in ('done', 'unchanged')
-        and later.load_id > l.load_id and g.path = f.path)
+      where later.dataset = l.dataset and later.load_id > l.load_id and g.path = f.path
+        and (later.state in ('done', 'unchanged') or later.error <> 'interrupted'))
 order by l.load_id
 """
 
 
-def fail(load: Load, error: BaseException) -> None:
-    """Close a load as failed and drop its staging tables; silver is as it was."""
-    with connect() as connection:
+@contextmanager
+def closing(load: Load) -> Iterator[None]:
+    """Close the load as failed where the block fails; silver is as it was."""
+    try:
+        yield
+    except BaseException as error:
+        with suppress(psycopg.Error):
+            _fail(load, error)
+        raise
+
+
+def _fail(load: Load, error: BaseException) -> None:
+    """Note the failure; drop what is in staging unless a step beside this one still uses it."""
+    with connect(autocommit=True) as connection:
         connection.execute(
             "update ops.loads set state = 'failed', error = %s, done_at = clock_timestamp()"
             " where load_id = %s and state in ('landing', 'landed')",
-            [f"{type(error).__name__}: {error}"[:2000], load.load_id],
+            [said(error), load.load_id],
         )
-        drop_staging(connection, load.staging)
+        connection.execute("set lock_timeout = '1s'")
+        with suppress(errors.LockNotAvailable):
+            drop_staging(connection, load.staging)
+
+
+def said(error: BaseException) -> str:
+    """An error as the ledger keeps it; of foreign ones the first line, for the rest holds values."""
+    text = str(error) if isinstance(error, CarrelError) else str(error).partition("\n")[0]
+    return f"{type(error).__name__}: {text}"[:2000]

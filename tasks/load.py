@@ -8,7 +8,7 @@ from pathlib import Path
 from tasks.clean import clean
 from tasks.extract import Arrival, extract
 from tasks.land import land
-from tasks.ledger import Load, begin, fail, only_run
+from tasks.ledger import Load, begin, only_run
 from tasks.merge import Loaded, merge
 from warehouse.spec import Dataset
 
@@ -28,12 +28,8 @@ def load(
 
 def bring_in(dataset: Dataset, arrival: Arrival, opened: Load) -> Loaded:
     """Land and clean at the same time, then merge."""
-    try:
-        with ThreadPoolExecutor(1) as beside:
-            landing = beside.submit(land, dataset, arrival, opened)
-            cleaned = clean(dataset, arrival, opened)
-            landing.result()
-        return merge(dataset, opened, cleaned)
-    except BaseException as error:
-        fail(opened, error)
-        raise
+    with ThreadPoolExecutor(1) as beside:
+        landing = beside.submit(land, dataset, arrival, opened)
+        cleaned = clean(dataset, arrival, opened)
+        landing.result()
+    return merge(dataset, opened, cleaned)

@@ -136,7 +136,10 @@ def _names(dataset: Dataset, load: Load) -> dict[str, sql.Composable]:
     """The parts of the statements below."""
     key = dataset.key_columns
     plain = [c.name for c in dataset.stored if c.name not in key]
-    every = [*(["content_key"] if dataset.key == "content" else []), *(c.name for c in dataset.stored)]
+    every = [
+        *(["content_key"] if dataset.key == "content" else []),
+        *(c.name for c in dataset.stored),
+    ]
     event = [dataset.event] if dataset.event else []
 
     def listed(table: str, names: list[str]) -> sql.Composable:

@@ -43,6 +43,7 @@ class Batch:
 
     `cells` has a column `c<position>` for each wanted header position (from 0); `record_no`
     counts the file's records from 1, `line_no` its lines. Blank lines count as records.
+    Unless `careful`, no white space but blanks stands at a cell's edges.
     """
 
     cells: pa.Table
@@ -50,6 +51,7 @@ class Batch:
     line_no: Numbers
     records: int = 0
     blank: int = 0
+    careful: bool = True
     findings: list[Finding] = field(default_factory=list)
 
 
@@ -219,8 +221,19 @@ def _batch(
     cells, good, ragged = _cells(spans.keep(kept), arrival, wanted, width)
     numbers, lines = numbers[kept], spans.lines[kept]
     findings += [Finding(int(numbers[i]), int(lines[i]), "ragged", text) for i, text in ragged]
-    batch = Batch(cells, numbers[good], lines[good], count, int(blank.sum()), findings)
+    careful = _needs_care(spans, arrival.dialect.delimiter)
+    batch = Batch(cells, numbers[good], lines[good], count, int(blank.sum()), careful, findings)
     return batch, number + count
+
+
+def _needs_care(spans: Spans, delimiter: str) -> bool:
+    """Whether white space other than blanks may stand at a cell's edges."""
+    text = spans.text
+    if not text.isascii() or any(c in text for c in (b"\v", b"\f")):
+        return True
+    if b"\t" in text and (delimiter != "\t" or spans.quoted):
+        return True
+    return spans.quoted and text.count(b"\n") > len(spans.starts)
 
 
 def _starting_with(spans: Spans, prefix: bytes) -> npt.NDArray[np.bool_]:
@@ -243,7 +256,7 @@ def _blank(spans: Spans) -> npt.NDArray[np.bool_]:
 def _marked(spans: Spans) -> npt.NDArray[np.bool_]:
     """Which records hold bytes that were no text."""
     marked = np.zeros(len(spans.starts), np.bool_)
-    if MARK in spans.text:
+    if not spans.text.isascii() and MARK in spans.text:
         at = [m.start() for m in re.finditer(re.escape(MARK) + b"[\xbc-\xbf]", spans.text)]
         hit = np.searchsorted(spans.starts, at, side="right") - 1
         marked[hit[(hit >= 0) & (np.array(at) < spans.ends[hit])]] = True
@@ -288,9 +301,7 @@ def _arrow(
     columns = [f"c{i}" for i in range(width)]
     return pacsv.read_csv(
         pa.py_buffer(spans.text),
-        pacsv.ReadOptions(
-            use_threads=False, column_names=columns, block_size=len(spans.text) + 1
-        ),
+        pacsv.ReadOptions(use_threads=False, column_names=columns, block_size=len(spans.text) + 1),
         pacsv.ParseOptions(
             delimiter=arrival.dialect.delimiter,
             quote_char=arrival.dialect.quote or False,
@@ -329,4 +340,3 @@ def _cells_exact(
     columns = list(zip(*rows, strict=True)) or [()] * len(wanted)
     arrays = [pa.array(c, pa.string()) for c in columns]
     return pa.table(arrays, [f"c{w}" for w in wanted]), _numbers(good), ragged
-

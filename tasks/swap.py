@@ -61,7 +61,10 @@ alter table {moved} rename to {name};
 def _moved(definition: str, staging: str) -> str:
     """An index definition as of the staging table, its name left to PostgreSQL."""
     return re.sub(
-        r"INDEX \S+ ON (ONLY )?\S+ USING", f'INDEX ON staging."{staging}" USING', definition, count=1
+        r"INDEX \S+ ON (ONLY )?\S+ USING",
+        f'INDEX ON staging."{staging}" USING',
+        definition,
+        count=1,
     )
 
 

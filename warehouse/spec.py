@@ -105,6 +105,9 @@ class Column(Strict):
     pivot: int | None = Field(
         None, ge=0, le=99, description="Two-digit years above this are 19xx, others 20xx"
     )
+    scale: int = Field(
+        4, ge=0, le=20, description="Decimals a numeric keeps; a value with more is no such number"
+    )
     required: bool = False
     optional: bool = Field(False, description="The file may lack the column; it is then null")
     allowed: tuple[str, ...] | None = Field(None, description="The only values accepted")
@@ -196,6 +199,12 @@ class Dataset(Strict):
             for column in wanted:
                 if column not in kept:
                     raise ValueError(f"{where} names {column!r}, which is no column of silver")
+        return self
+
+    @model_validator(mode="after")
+    def _short_enough(self) -> Dataset:
+        if len(self.table) > 48:
+            raise ValueError(f"{self.table} is longer than 48 characters, domain included")
         return self
 
     @property
