@@ -14,11 +14,11 @@ from pydantic import AfterValidator, Field
 
 from flows.report import conclude, conclude_group
 from flows.result import GroupResult, IngestResult
-from flows.run import Attempts, chosen, closed_on_error, in_order, run
+from flows.run import Attempts, chosen, in_order, run
 from flows.steps import clean, extract, land, merge, publish, verify
 from quality.contract import contract
 from tasks.extract import Arrival
-from tasks.ledger import begin, only_run
+from tasks.ledger import begin, closing, only_run
 from tasks.merge import Loaded
 from warehouse.spec import Dataset
 from warehouse.spec import dataset as spec
@@ -88,7 +88,7 @@ def load(dataset: Dataset, arrival: Arrival, run_id: str, force: bool) -> Loaded
     begun = begin(dataset, arrival, run_id=run_id, force=force)
     if begun.state == "unchanged":
         return Loaded.unchanged_file(begun)
-    with closed_on_error(begun):
+    with closing(begun):
         with land.beside(dataset, arrival, begun):
             cleaned = clean(dataset, arrival, begun)
         merged: Loaded = merge(dataset, begun, cleaned)

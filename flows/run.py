@@ -11,7 +11,6 @@ from uuid import uuid4
 from prefect.context import FlowRunContext
 
 from flows.result import GroupResult, IngestResult
-from tasks.ledger import Load, fail
 from tasks.publish import Published
 from tasks.record import hold, loaded
 from warehouse import log
@@ -27,16 +26,6 @@ def run() -> Iterator[str]:
     run_id = str(under_way.id) if under_way else str(uuid4())
     with log.during(run_id):
         yield run_id
-
-
-@contextmanager
-def closed_on_error(load: Load) -> Iterator[None]:
-    """Close a load as failed when what is done inside raises."""
-    try:
-        yield
-    except BaseException as error:
-        fail(load, error)
-        raise
 
 
 def chosen(group: str | None, besides: Collection[str]) -> dict[str, Dataset]:
