@@ -47,10 +47,14 @@ START_SECONDS = 60
 
 @dataclass(frozen=True)
 class Server:
-    """One embedded server: its state below `home`, its first port tried."""
+    """One embedded server: its state below `home`, its first port tried.
+
+    One that need not survive a power cut (a test's) is not `durable` and waits for no disk.
+    """
 
     home: Path
     first_port: int
+    durable: bool = True
 
     @cached_property
     def account(self) -> pwd.struct_passwd | None:
@@ -94,7 +98,7 @@ class Server:
 
     def command(self, port: int) -> list[str]:
         """The command that runs it in the foreground."""
-        return [self._binary("postgres"), "-D", str(self.data), *_options(port)]
+        return [self._binary("postgres"), "-D", str(self.data), *self._options(port)]
 
     def prepare(self) -> None:
         """Make the data folder unless it is there, and clear what a kill left behind."""
@@ -110,7 +114,7 @@ class Server:
             self.prepare()
             port = free_port(self.first_port)
             detached = [self._binary("pg_ctl"), "start", "-W", "-s", "-D", str(self.data)]
-            detached += ["-o", shlex.join(_options(port))]
+            detached += ["-o", shlex.join(self._options(port))]
             with (self.home / "postgres.log").open("ab") as log:
                 subprocess.run(
                     detached,
@@ -190,6 +194,12 @@ class Server:
     def _binary(self, name: str) -> str:
         return str(self.runtime / "bin" / name)
 
+    def _options(self, port: int) -> list[str]:
+        values = _tuning() | {"port": str(port), "listen_addresses": LOOPBACK}
+        if not self.durable:
+            values |= {"fsync": "off", "full_page_writes": "off"}
+        return [part for name, value in values.items() for part in ("-c", f"{name}={value}")]
+
     def _as_account(self) -> dict[str, Any]:
         """Popen's arguments to run as the account, from a folder that it can reach."""
         rights: dict[str, Any] = {"cwd": self.data if self.data.exists() else "/"}
@@ -217,6 +227,7 @@ class Server:
         command = [self._binary("initdb"), "-D", str(folder), "-U", SUPERUSER]
         command += ["--pwfile", password_file, "--auth=scram-sha-256", "--encoding=UTF8"]
         command += ["--locale-provider=builtin", "--locale=C.UTF-8", "--no-instructions"]
+        command += [] if self.durable else ["--no-sync"]
         done = subprocess.run(
             command, check=False, capture_output=True, text=True, **self._as_account()
         )
@@ -292,11 +303,6 @@ def _clear_orphans(data: Path) -> None:
             process.terminate()
     psutil.wait_procs(orphans, timeout=10)
     (data / "postmaster.pid").unlink(missing_ok=True)
-
-
-def _options(port: int) -> list[str]:
-    values = _tuning() | {"port": str(port), "listen_addresses": LOOPBACK}
-    return [part for name, value in values.items() for part in ("-c", f"{name}={value}")]
 
 
 def _tuning() -> dict[str, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from deployments.ports import LOOPBACK
@@ -25,6 +25,7 @@ class Program:
     stop_seconds: int = 20
     folder: Path = ROOT
     account: str | None = None
+    variables: dict[str, str] = field(default_factory=dict)
 
     @property
     def address(self) -> str:
@@ -68,7 +69,12 @@ def _prefect_worker() -> Program:
 
 
 def _app(port: int) -> Program:
-    return Program("app", (sys.executable, "-m", "bi_app.serve", "--port", str(port)), port)
+    from bi_app import serve
+
+    # Its folder is where programs run and its home is inherited: the others are its own.
+    inherited = ("PYTHONPATH", "CARREL_HOME")
+    variables = {k: v for k, v in serve.environment().items() if k not in inherited}
+    return Program("app", tuple(serve.command(port)), port, variables=variables)
 
 
 def configuration(folder: Path, socket: Path, known: list[Program], *, user: str | None) -> str:
@@ -110,6 +116,8 @@ def _section(folder: Path, program: Program) -> dict[str, object]:
         "stdout_logfile_maxbytes": "10MB",
         "stdout_logfile_backups": 3,
     }
+    if program.variables:
+        section["environment"] = ",".join(f'{k}="{v}"' for k, v in program.variables.items())
     return section | ({"user": program.account} if program.account else {})
 
 

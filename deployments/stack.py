@@ -72,8 +72,10 @@ def up(say: Say, *, demo: bool = False) -> Started:
         CarrelError: a program did not start; its log is named.
     """
     began = time.monotonic()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     with _one_at_a_time():
-        with _undone_on_failure(say, unless=_begin(say)), ThreadPoolExecutor(4) as pool:
+        # The pool is outside: when what its threads wait for is stopped, they end at once.
+        with ThreadPoolExecutor(4) as pool, _undone_on_failure(say, unless=_begin(say)):
             problem = _bring_up(Steps(say), pool, demo)
         made = sign_ins.make_demo() if demo else sign_ins.make_first()
     return Started(_addresses(), made, time.monotonic() - began, problem)
@@ -212,7 +214,7 @@ def _app(steps: Steps) -> None:
 
 def app_answers() -> bool:
     """Whether the app serves its sign-in page."""
-    address = f"http://127.0.0.1:{settings().stack.get('app_port')}/"
+    address = f"http://127.0.0.1:{settings().stack.get('app_port')}/health"
     try:
         return httpx.get(address, timeout=10, trust_env=False).status_code < 500
     except httpx.HTTPError:

@@ -28,6 +28,7 @@ def start_supervisor() -> None:
     (home / "logs").mkdir(parents=True, exist_ok=True)
     (home / "logs").chmod(0o700)
     path = home / "supervisor.conf"
+    path.touch(mode=0o600)  # it holds the key that signs the app's sessions
     user = psutil.Process().username() if psutil.Process().uids().effective == 0 else None
     path.write_text(configuration(home, _socket(), programs(), user=user))
     subprocess.run(
@@ -71,9 +72,9 @@ def start_program(name: str) -> None:
 
 
 def check_alive(name: str) -> None:
-    """Raise if the supervisor has given a program up."""
+    """Raise if the supervisor has given a program up, or is gone itself."""
     state = states().get(name, {}).get("statename")
-    if state == "FATAL":
+    if state in (None, "FATAL"):
         raise CarrelError(f"{name} ended while it started.", remedy=log(name))
 
 

@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from warehouse.settings import tell_libraries
+
 PASSED_THROUGH = ("CARREL_SHARED", "CARREL_STRICT", "CARREL_CHROMIUM")
 
 
@@ -30,11 +32,8 @@ def _isolate() -> None:
         "CARREL_PROJECT": str(home / "local"),
         "CARREL_DATABASE": "ask_for_the_fixture_database",
         "CARREL_PG_PORT": "15432",
-        "PREFECT_HOME": str(home / "prefect"),
-        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-        "SODA_CORE_TELEMETRY_ENABLED": "false",
-        "DO_NOT_TRACK": "1",
     }
+    tell_libraries()
 
 
 _isolate()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from itertools import count
 from typing import Any
 
@@ -45,7 +46,7 @@ def use(name: str) -> None:
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[Server]:
     """The running embedded server."""
-    running = server()
+    running = replace(server(), durable=False)
     running.start()
     yield running
     forget()

@@ -1,0 +1,53 @@
+"""The supervisor reads back what was meant, whatever the folder is called."""
+
+from __future__ import annotations
+
+import shlex
+import socket
+from configparser import RawConfigParser
+from pathlib import Path
+
+import pytest
+
+from deployments.ports import free_port, is_free
+from deployments.programs import Program, configuration, programs
+from warehouse.errors import ConfigurationError
+
+
+def read(text: str) -> RawConfigParser:
+    parser = RawConfigParser()
+    parser.read_string(text)
+    return parser
+
+
+def test_awkward_folders() -> None:
+    folder = Path("/tmp/100% of 'my' home")
+    program = Program("app", (str(folder / "bin/python"), "-m", "x y"), 1)
+    made = read(configuration(folder, folder / "s.sock", [program], user=None))["program:app"]
+    command = made["command"].replace("%%", "%")
+    assert shlex.split(command) == list(program.command)
+    assert made["stdout_logfile"] == "/tmp/100%% of 'my' home/logs/app.log"
+
+
+def test_your_own_servers_replace_ours(setting, tmp_path: Path) -> None:
+    (tmp_path / "stack.json").write_text('{"pg_port": 1, "prefect_port": 2, "app_port": 3}')
+    setting(home=tmp_path)
+    assert [p.name for p in programs()] == ["postgres", "prefect-server", "prefect-worker", "app"]
+    setting(database_url="postgresql://me@db.invalid/x", prefect_api_url="http://p.invalid/api")
+    assert [p.name for p in programs()] == ["prefect-worker", "app"]
+
+
+def test_next_free_port() -> None:
+    with socket.socket() as squatter:
+        squatter.bind(("127.0.0.1", 0))
+        squatter.listen()
+        port = squatter.getsockname()[1]
+        assert not is_free(port)
+        found = free_port(port)
+        assert found > port
+        assert free_port(port, but_not=frozenset({found})) > found
+
+
+def test_no_port_left() -> None:
+    with pytest.raises(ConfigurationError):
+        free_port(65535, but_not=frozenset({65535}))
