@@ -15,7 +15,7 @@ import pytest
 from deployments.sample import CODES, Sample, make_sample
 from deployments.sample.dirt import FAULTS
 from deployments.sample.files import Made, tables
-from deployments.sample.loans import DAY, RETURN, make_events, make_loans
+from deployments.sample.loans import DAY, RENEWAL, RETURN, make_events, make_loans
 from deployments.sample.world import (
     OUTSIDE,
     Plan,
@@ -124,10 +124,11 @@ def test_copies_are_out_once_at_a_time_and_come_back_after_they_left() -> None:
     assert (hour < calendar.closes[loans.branch, day]).all()
     events = make_events(rng, PLAN, calendar, stock, loans)
     assert (np.diff(events.at) >= 0).all()
-    renewed = set(events.loan[events.kind == 1].tolist())
-    returned = dict(zip(events.loan[events.kind == RETURN], events.at[events.kind == RETURN]))
-    last = dict(zip(events.loan[events.kind == 1], events.at[events.kind == 1]))
-    assert all(last[loan] < returned[loan] for loan in renewed & returned.keys())
+    renewed, returned = (
+        dict(zip(events.loan[events.kind == k], events.at[events.kind == k], strict=True))
+        for k in (RENEWAL, RETURN)
+    )
+    assert all(renewed[loan] < returned[loan] for loan in renewed.keys() & returned.keys())
 
 
 def test_isbns_have_their_check_digit_and_addresses_lead_nowhere(made: Made) -> None:

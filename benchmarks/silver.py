@@ -1,0 +1,91 @@
+"""The clean sample library straight into silver, for benchmarks of what comes after."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import psycopg
+import pyarrow as pa
+from psycopg import sql
+
+from deployments.sample.dirt import Table, as_lines
+from deployments.sample.files import tables
+from deployments.sample.world import Plan
+from warehouse import database as database_module
+from warehouse.database import connect
+from warehouse.migrate import migrate
+from warehouse.settings import settings
+from warehouse.spec import Column, Dataset, dataset
+
+LINES = 250_000  # a COPY message
+
+
+@contextmanager
+def bench_database(name: str) -> Iterator[None]:
+    """A migrated database of its own on the server that the settings name; dropped afterwards."""
+    home = settings().url()
+    _admin("drop database if exists {} with (force)", name)
+    _admin("create database {}", name)
+    before = os.environ.get("CARREL_DATABASE_URL")
+    url = home.set(database=name, drivername="postgresql")
+    os.environ["CARREL_DATABASE_URL"] = url.render_as_string(hide_password=False)
+    _forget()
+    try:
+        migrate()
+        yield
+    finally:
+        os.environ.pop("CARREL_DATABASE_URL")
+        if before:
+            os.environ["CARREL_DATABASE_URL"] = before
+        _forget()
+        _admin("drop database {} with (force)", name)
+
+
+def _admin(statement: str, name: str) -> None:
+    url = settings().url().set(drivername="postgresql")
+    with psycopg.connect(url.render_as_string(hide_password=False), autocommit=True) as connection:
+        connection.execute(sql.SQL(statement).format(sql.Identifier(name)))
+
+
+def _forget() -> None:
+    settings.cache_clear()
+    database_module.engine.cache_clear()
+
+
+def fill(plan: Plan) -> dict[str, int]:
+    """Copy every table of the plan's sample into silver; return the rows of each."""
+    made = tables(plan)
+    return {name: _copy(dataset(f"library_{name}"), made.columns[name]) for name in made.columns}
+
+
+def _copy(target: Dataset, table: Table) -> int:
+    """Copy one table. Pseudonyms are the card numbers themselves: benchmarks need no secret."""
+    columns = {
+        c.name: table[c.header]
+        for c in target.stored
+        if isinstance(c, Column) and c.header in table
+    }
+    count = len(next(iter(columns.values())))
+    if target.name == "items":
+        columns["dewey_class"] = _classes(columns["dewey"])
+    names = sql.SQL(", ").join(map(sql.Identifier, ["source_code", "_load_id", *columns]))
+    statement = sql.SQL("copy silver.{} ({}) from stdin (format csv)").format(
+        sql.Identifier(target.table), names
+    )
+    fixed = {"source_code": "sample", "_load_id": "1"}
+    with connect() as connection:
+        with connection.cursor().copy(statement) as copy:
+            for start in range(0, count, LINES):
+                part = {n: c.slice(start, LINES) for n, c in columns.items()}
+                size = len(next(iter(part.values())))
+                both = {n: pa.repeat(v, size) for n, v in fixed.items()} | part
+                copy.write(b"".join(as_lines(both).to_pylist()))
+        connection.execute(sql.SQL("analyze silver.{}").format(sql.Identifier(target.table)))
+    return count
+
+
+def _classes(dewey: pa.Array) -> pa.Array:
+    """Dewey classes in hundreds."""
+    return pa.array([f"{d[0]}00" if d else None for d in dewey.to_pylist()], pa.string())
