@@ -10,7 +10,7 @@ import glob
 import os
 import re
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -188,7 +188,7 @@ def _spec(name: str, found: Profile) -> Iterator[str]:
     yield from _mode(found)
     yield "# Nobody but an admin sees the rows until you decide. Instead of {}, for example:\n"
     yield "#   {staff: true} every librarian; {public: true} everyone who is signed in;\n"
-    yield "#   {branch: COLUMN, member: COLUMN} librarians their branches, members their own rows.\n"
+    yield "#   {branch: COLUMN, member: COLUMN} a branch its own, members their own rows.\n"
     yield "access: {}\n"
     yield "columns:\n"
     for column in found.columns:
@@ -220,8 +220,8 @@ def _source(found: Profile) -> Iterator[str]:
         yield f"  footer: {_quoted(source.footer)}\n"
     wide = [c.source for c in found.columns if re.fullmatch(r"\d{4}-\d{1,2}", c.source)]
     if len(wide) > 5:
-        yield f"  # {len(wide)} columns are months. To turn them into rows, with columns month and\n"
-        yield "  # value instead of them:\n"
+        yield f"  # {len(wide)} columns are months. To turn them into rows, with columns month\n"
+        yield "  # and value instead of them:\n"
         yield "  # unpivot: {columns: '\\d{4}-\\d{1,2}', name: month, value: value}\n"
 
 
@@ -233,30 +233,39 @@ def _path(file: Path) -> str:
 
 
 def _column(column: ColumnProfile, found: Profile) -> Iterator[str]:
-    privacy = column.privacy.privacy if column.privacy else None
+    """A column, under comments that say what a person should look at."""
     if column.privacy:
         yield _comment(column.privacy.note, "  ")
     for note in column.kind.notes:
         yield _comment(note, "  ")
-    yield f"  - name: {column.name}\n"
-    yield f"    type: {column.kind.type}\n"
-    if column.source != column.name:
-        yield f"    from: {_quoted(column.source)}\n"
-    yield f"    meaning: {_quoted(_meaning(column))}\n"
-    if privacy:
-        yield f"    privacy: {privacy}\n"
-    if column.kind.nulls:
-        listed = ", ".join(_quoted(n) for n in ("", *column.kind.nulls))
-        yield f"    nulls: [{listed}]\n"
-    if column.kind.formats:
-        yield f"    formats: [{', '.join(_quoted(f) for f in column.kind.formats)}]\n"
-    if column.kind.pivot is not None:
-        yield f"    pivot: {column.kind.pivot}\n"
-    if _required(column, found):
-        yield "    required: true\n"
+    fields = {k: v for k, v in _fields(column, found).items() if v}
+    yield "".join(
+        f"  {'-' if i == 0 else ' '} {key}: {value}\n"
+        for i, (key, value) in enumerate(fields.items())
+    )
     if column.few_values and column.kind.type == "text":
-        listed = ", ".join(_quoted(v) for v in column.few_values)
-        yield f"    # allowed: [{listed}]\n"
+        yield f"    # allowed: {_listed(column.few_values)}\n"
+
+
+def _fields(column: ColumnProfile, found: Profile) -> dict[str, str]:
+    """The column's keys and values in YAML; an empty value is left out."""
+    kind = column.kind
+    return {
+        "name": column.name,
+        "type": kind.type,
+        "from": _quoted(column.source) if column.source != column.name else "",
+        "meaning": _quoted(_meaning(column)),
+        "privacy": column.privacy.privacy if column.privacy else "",
+        "nulls": _listed(("", *kind.nulls)) if kind.nulls else "",
+        "formats": _listed(kind.formats) if kind.formats else "",
+        "scale": str(kind.scale) if kind.scale not in (None, 4) else "",
+        "pivot": str(kind.pivot) if kind.pivot is not None else "",
+        "required": "true" if _required(column, found) else "",
+    }
+
+
+def _listed(texts: Iterable[str]) -> str:
+    return f"[{', '.join(map(_quoted, texts))}]"
 
 
 def _meaning(column: ColumnProfile) -> str:

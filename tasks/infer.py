@@ -54,6 +54,7 @@ class Kind:
     nulls: tuple[str, ...] = ()
     formats: tuple[str, ...] = ()
     pivot: int | None = None
+    scale: int | None = None
     day_first: bool | None = None
     ambiguous: bool = False
     notes: tuple[str, ...] = ()
@@ -68,9 +69,7 @@ class Kind:
         if day_first != self.day_first:
             formats = tuple(_turned(f) for f in formats)
         note = f"Day or month first? Another column shows: {'day' if day_first else 'month'}."
-        return replace(
-            self, formats=formats, day_first=day_first, ambiguous=False, notes=(note,)
-        )
+        return replace(self, formats=formats, day_first=day_first, ambiguous=False, notes=(note,))
 
 
 @dataclass(frozen=True)
@@ -148,32 +147,40 @@ def _is_truth(connection: duckdb.DuckDBPyConnection, facts: Facts) -> bool:
 
 
 def _number(connection: duckdb.DuckDBPyConnection, facts: Facts, header: str) -> Kind:
-    """Whole numbers, decimals, or text where digits are a name: leading noughts, barcodes."""
-    if facts.noughts:
-        return Kind("text", notes=("Digits with leading noughts: a code, kept as text.",))
-    if TEXT_HEADERS.search(header):
-        return Kind("text", notes=("Digits that name something: kept as text.",))
+    """Whole numbers, decimals, dates of eight digits, or digits that name something."""
+    if why := _no_quantity(facts, header):
+        return Kind("text", notes=(why,))
     if facts.whole and facts.digits == 8 and DATE_HEADERS.search(header):
         day = Column(name="x", type="date", formats=("%Y%m%d",), meaning="")
         if _all(connection, day):
             return Kind("date", formats=day.formats)
-    if facts.whole and facts.largest < 2**31 and facts.digits < 12:
-        return Kind("integer")
-    if facts.whole and facts.largest < 2**62 and facts.digits < 22:
-        return Kind("bigint")
     if facts.whole:
-        return Kind("text", notes=("Longer than a number can be: kept as text.",))
-    if facts.exponent or facts.scale > 10 or facts.digits > 27:
-        return Kind("double")
-    return Kind("numeric")
+        return Kind("integer" if facts.largest < 2**31 and facts.digits < 12 else "bigint")
+    exact = not facts.exponent and facts.scale <= 10 and facts.digits <= 27
+    if exact and _all(connection, Column(name="x", type="numeric", scale=facts.scale, meaning="")):
+        return Kind("numeric", scale=max(facts.scale, 2))
+    return Kind("double")
+
+
+def _no_quantity(facts: Facts, header: str) -> str | None:
+    """Why digits are kept as text, where they are."""
+    if facts.noughts:
+        return "Digits with leading noughts: a code, kept as text."
+    if TEXT_HEADERS.search(header):
+        return "Digits that name something: kept as text."
+    if facts.whole and (facts.largest >= 2**62 or facts.digits > 21):
+        return "Longer than a number can be: kept as text."
+    return None
 
 
 def _text(facts: Facts) -> Kind:
     notes: tuple[str, ...] = ()
     if facts.numbers * 10 >= facts.filled * 9 and facts.filled > facts.numbers:
         other = facts.filled - facts.numbers
-        notes = (f"{other} of {facts.filled} values are no numbers; as a number type they would"
-                 " go to quarantine.",)
+        notes = (
+            f"{other} of {facts.filled} values are no numbers; as a number type they would"
+            " go to quarantine.",
+        )
     elif facts.money * 10 >= facts.filled * 9:
         notes = ("Looks like amounts with signs or decimal commas; kept as text.",)
     return Kind("text", notes=notes)
@@ -210,9 +217,7 @@ TIMES = [
     (r" \d{1,2}:\d{2} ?[AaPp][Mm]", " %I:%M %p"),
     (r" \d{1,2}:\d{2}:\d{2} ?[AaPp][Mm]", " %I:%M:%S %p"),
 ]  # fmt: skip
-PATTERNS = [
-    (re.compile(day + time), form + clock) for day, form in DAYS for time, clock in TIMES
-]
+PATTERNS = [(re.compile(day + time), form + clock) for day, form in DAYS for time, clock in TIMES]
 WANTED = 3  # formats a column, at most
 
 
@@ -326,4 +331,3 @@ def _all(connection: duckdb.DuckDBPyConnection, column: Column) -> bool:
     """Whether a load would read every value as the column says."""
     query = f"select 1 from found where {typed_value(column, 'x')} is null limit 1"  # noqa: S608
     return connection.execute(query).fetchone() is None
-

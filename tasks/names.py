@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import cache
+from pathlib import Path
+
+import yaml
 
 LONGEST = 48
 LETTERS = str.maketrans(
@@ -12,18 +16,13 @@ LETTERS = str.maketrans(
      "%": " percent ", "#": " no ", "&": " and ", "@": " at ", "\N{DEGREE SIGN}": " deg ",
      "'": "", "\N{RIGHT SINGLE QUOTATION MARK}": ""}
 )  # fmt: skip
-# Words that PostgreSQL reserves, its own column names, and those that a load adds.
-TAKEN = frozenset(
-    """all analyse analyze and any array as asc asymmetric authorization between binary both case cast
-    check collate collation column concurrently constraint create cross current_catalog current_date
-    current_role current_schema current_time current_timestamp current_user default deferrable desc
-    distinct do else end except false fetch for foreign freeze from full grant group having ilike in
-    initially inner intersect into is isnull join lateral leading left like limit localtime
-    localtimestamp natural not notnull null offset on only or order outer overlaps placing primary
-    references returning right select session_user similar some symmetric system_user table
-    tablesample then to trailing true union unique user using variadic verbose when where window with
-    cmax cmin ctid oid tableoid xmax xmin content_key load_id r h""".split()
-)
+
+
+@cache
+def words(kind: str) -> frozenset[str]:
+    """A list of `words.yml`: `taken` or `given_names`."""
+    listed = yaml.safe_load((Path(__file__).parent / "words.yml").read_text("utf-8"))
+    return frozenset(listed[kind])
 
 
 def snake(text: str, otherwise: str) -> str:
@@ -41,7 +40,8 @@ def snake(text: str, otherwise: str) -> str:
         return otherwise
     if not name[0].isalpha():
         name = f"n_{name}"[:LONGEST]
-    return f"{name}_" if name in TAKEN else name
+    taken = name in words("taken") or re.fullmatch(r"[cs]\d+", name)
+    return f"{name}_" if taken else name
 
 
 def header_names(headers: list[str]) -> list[str]:

@@ -9,21 +9,10 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from tasks.names import words
 from warehouse.spec import Privacy
 
 MOST = 0.8  # share of cells that must look the part
-GIVEN_NAMES = frozenset(
-    """james mary john patricia robert jennifer michael linda william elizabeth david barbara richard
-    susan joseph jessica thomas sarah charles karen christopher nancy daniel lisa matthew betty anthony
-    margaret mark sandra donald ashley steven kimberly paul emily andrew donna joshua michelle kenneth
-    carol kevin amanda brian dorothy george melissa edward deborah ronald stephanie timothy rebecca
-    jason sharon jeffrey laura ryan cynthia jacob kathleen gary amy nicholas shirley eric angela
-    jonathan helen stephen anna larry brenda justin pamela scott nicole brandon emma samuel samantha
-    oliver amelia harry olivia jack isla charlie ava leo sophie jose maria juan carlos luis ana jorge
-    pedro carmen hans peter klaus ursula monika sabine jean pierre marie michel anne giovanni giulia
-    luca francesca ahmed mohammed fatima ali ivan olga jan piotr katarzyna anders lars ingrid wei li
-    yuki hiroshi priya raj julie ringo alice bob jane doe jones smith""".split()
-)
 NO_PERSON = re.compile(
     r"(author|title|publisher|product|branch|library|company|file|user_agent|station|place|city|"
     r"country|item|stock|column|table|event|category|brand|ship|school|street_type|vendor|"
@@ -107,8 +96,8 @@ def _clear_phone(text: str) -> bool:
 
 
 def _given_name(text: str) -> bool:
-    words = re.findall(r"[^\W\d_]+", text.lower())
-    return 0 < len(words) <= 5 and any(w in GIVEN_NAMES for w in words)
+    found = re.findall(r"[^\W\d_]+", text.lower())
+    return 0 < len(found) <= 5 and not words("given_names").isdisjoint(found)
 
 
 def _street(text: str) -> bool:
@@ -152,7 +141,8 @@ SIGNS = (
          "prenom|apellidos?")),
     Sign("a person's name", "personal", _header("name|first|last|nombre|nom|contact"), _given_name,
          both=True),
-    Sign("an internet address", "personal", _header("ip|ip_?address|remote_addr"), _internet_address),
+    Sign("an internet address", "personal", _header("ip|ip_?address|remote_addr"),
+         _internet_address),
     Sign("a postal address", "drop", _header("address|addr|street|strasse|adresse|direccion|"
          "address_?line(_\\d)?|home_address|postal_address"), _street),
 )  # fmt: skip

@@ -33,8 +33,8 @@ LOOKED_AT = 200  # records at the start of a file that decide where its header i
 SHORT = 1 << 20
 FOOTER = 8  # records at the end that may be a footer
 FOOTER_WORD = re.compile(
-    r"\W*(totals?|grand total|sources?|notes?|footnotes?|fuentes?|quellen?|bron|copyright|generated|"
-    r"printed|end of|report)\b|\(?\d+ rows",
+    r"\W*(totals?|grand total|sources?|notes?|footnotes?|fuentes?|quellen?|bron|copyright|"
+    r"generated|printed|end of|report)\b|\(?\d+ rows",
     re.IGNORECASE,
 )
 HEADERS = frozenset({"id", "name", "date", "year", "month", "code", "title", "email", "type"})
@@ -92,9 +92,7 @@ def profile(file: Path) -> Profile:
             )
         columns = tuple(_columns(connection, found, headers))
         key = _key(connection, columns, records)
-    return Profile(
-        found, source, columns, key, records, ragged, broken, blank_lines, tuple(notes)
-    )
+    return Profile(found, source, columns, key, records, ragged, broken, blank_lines, tuple(notes))
 
 
 def _shape(file: Path) -> tuple[Arrival, Source, list[str], list[str]]:
@@ -254,9 +252,7 @@ Counts = tuple[int, int, int, int]
 
 
 @contextmanager
-def _cells(
-    found: Arrival, source: Source
-) -> Iterator[tuple[duckdb.DuckDBPyConnection, Counts]]:
+def _cells(found: Arrival, source: Source) -> Iterator[tuple[duckdb.DuckDBPyConnection, Counts]]:
     """All cells as text in a DuckDB table `cells (n, c0, c1, …)`, and how many records there are.
 
     The counts: records, ragged records, records with bytes that are no text, blank lines.
@@ -339,7 +335,8 @@ def _few(
     if not 1 < distinct <= 12 or filled < 50:
         return ()
     query = f"""
-        select trimmed(c{i}) from cells where trimmed(c{i}) <> '' group by 1 order by count(*) desc, 1
+        select trimmed(c{i}) from cells where trimmed(c{i}) <> ''
+        group by 1 order by count(*) desc, 1
     """  # noqa: S608
     return tuple(cell for (cell,) in connection.execute(query).fetchall())
 
@@ -373,7 +370,7 @@ def _may_be_key(column: ColumnProfile) -> bool:
     dropped = column.privacy is not None and column.privacy.privacy == "drop"
     measure = column.kind.type in ("numeric", "double", "boolean")
     wordy = column.kind.longest > 60 or re.search(
-        r"title|author|description|comment|note|url|address", column.name
+        r"(^|_)(title|authors?|description|comments?|notes?|url|address)(_|$)", column.name
     )
     return not (column.blank or column.kind.nulls or dropped or measure or wordy)
 
@@ -386,4 +383,3 @@ def _names_or_dates(column: ColumnProfile) -> bool:
 def _names_rows(name: str) -> bool:
     ends = ("id", "key", "code", "no", "nr", "num", "number", "barcode", "uuid", "ref", "year")
     return name in ends or name.endswith(tuple(f"_{e}" for e in ends))
-
