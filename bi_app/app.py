@@ -6,10 +6,7 @@ Serve it with the command that `python -m bi_app.serve` prints:
 
 from __future__ import annotations
 
-import panel as pn
-
 from bi_app.pages.overview import build
-from bi_app.pages.shell import serve
+from bi_app.pages.shell import serving
 
-if pn.state.served:
-    serve(build)
+serving(__name__, build)

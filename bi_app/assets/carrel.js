@@ -7,6 +7,7 @@
   const PAGE_ROWS = 10;
   const whole = new Intl.NumberFormat("en-GB", { maximumFractionDigits: 0 });
   const decimal = new Intl.NumberFormat("en-GB", { minimumFractionDigits: 1, maximumFractionDigits: 1 });
+  const money = new Intl.NumberFormat("en-GB", { minimumFractionDigits: 2, maximumFractionDigits: 2 });
   const dates = new Intl.DateTimeFormat("en-GB", { weekday: "short", day: "numeric", month: "short", year: "numeric", timeZone: "UTC" });
   const $ = (selector, root = document) => root.querySelector(selector);
   const $$ = (selector, root = document) => [...root.querySelectorAll(selector)];
@@ -34,14 +35,20 @@
   /* --- The choice ------------------------------------------------------------------------- */
 
   function choose(change) {
-    model.query = { ...model.query, ...change };
+    const query = { ...model.query, ...change };
+    if (JSON.stringify(query) === JSON.stringify(model.query)) return;
     document.body.classList.add("busy");
+    model.query = query;
   }
 
   /** The choice as a URL's query, for downloads and for the address. */
   function address() {
     const { period, start, end, branches, measure } = model.query;
     const asked = new URLSearchParams();
+    if (model.query.table) {
+      for (const [key, value] of Object.entries(model.query)) if (value) asked.set(key, value === true ? "1" : value);
+      return asked.toString();
+    }
     if (period && period !== "custom") asked.set("period", period);
     else if (start) { asked.set("start", start); asked.set("end", end); }
     for (const code of branches || []) asked.append("branch", code);
@@ -50,7 +57,6 @@
   }
 
   function follow() {
-    document.body.classList.remove("busy");
     drawFilters();
     const asked = address();
     history.replaceState(null, "", asked ? `?${asked}` : location.pathname);
@@ -61,6 +67,7 @@
   function drawFilters() {
     const box = place("filters");
     if (!box) return;
+    if (model.options.tables) return drawTableChooser(box);
     const { periods, first, last, branches } = model.options;
     const query = model.query;
     if (!box.dataset.drawn) {
@@ -81,6 +88,26 @@
     const label = $("[data-branch-label]", box);
     if (label) label.textContent = branchText(branches, query.branches);
     $("[data-reset]", box).hidden = query.period === "12m" && !query.branches.length;
+  }
+
+  const LAYERS = { gold: "Gold: worked out", silver: "Silver: as recorded" };
+
+  function drawTableChooser(box) {
+    const { tables } = model.options;
+    const query = model.query;
+    if (!box.dataset.drawn) {
+      box.dataset.drawn = "yes";
+      const group = (layer) => make("optgroup", { label: LAYERS[layer] || layer },
+        ...tables.filter((t) => t[2] === layer).map(([name, title]) => make("option", { value: name }, `${title} (${name})`)));
+      const layers = [...new Set(tables.map((t) => t[2]))];
+      box.replaceChildren(
+        make("label", { class: "labelled" }, "Table", make("select", { "data-choose": "table", onchange: (e) => choose({ table: e.target.value, page: 0, sort: "", down: false, count_by: "" }) }, ...layers.map(group))),
+        make("label", { class: "labelled" }, "Count by", make("select", { "data-choose": "count_by", onchange: (e) => choose({ count_by: e.target.value }) })));
+      box.after(make("p", { class: "about", "data-note": "about" }));
+    }
+    const columns = tables.find((t) => t[0] === query.table)[3];
+    $('[data-choose="count_by"]', box).replaceChildren(...columns.map((c) => make("option", { value: c }, c)));
+    for (const select of $$("[data-choose]", box)) select.value = query[select.dataset.choose];
   }
 
   function branchText(branches, chosen) {
@@ -178,16 +205,18 @@
   function text(value, kind) {
     if (value == null || value === "" || Number.isNaN(value)) return "";
     if (kind === "date") return dates.format(new Date(value));
+    if (kind === "datetime") return String(value).replace("T", " ").slice(0, 16);
     if (typeof value !== "number") return String(value);
+    if (kind === "money") return money.format(value);
     return kind === "number" ? decimal.format(value) : kind === "integer" ? whole.format(value) : String(value);
   }
 
-  const isNumber = (column) => ["integer", "number", "percent"].includes(column.kind);
+  const isNumber = (column) => ["integer", "number", "percent", "money"].includes(column.kind);
 
   /** A table that follows a source: sorted by its headings, searched, ten rows a page or all. */
   class Table {
     constructor(cell, target, paged) {
-      this.columns = JSON.parse(cell.dataset.columns);
+      this.own = JSON.parse(cell.dataset.columns);
       this.target = target;
       this.paged = paged;
       this.page = 0;
@@ -199,11 +228,16 @@
       const search = $(".search", cell);
       if (search) search.addEventListener("input", () => { this.term = search.value.toLowerCase(); this.page = 0; this.draw(); });
       this.source = source(cell.dataset.source);
-      this.source.properties.data.change.connect(() => { this.page = 0; if (!target.hidden) this.draw(); });
+      this.source?.properties.data.change.connect(() => { this.page = 0; if (!target.hidden) this.draw(); });
     }
 
+    /** What was sent as a table, or the columns of the source. */
+    get sent() { return model.tables?.[this.name]; }
+    get columns() { return this.sent?.columns ?? this.own; }
+    get data() { return this.sent?.data ?? this.source.data; }
+
     rows() {
-      const data = this.source.data;
+      const data = this.data;
       const count = this.columns.length ? data[this.columns[0].key].length : 0;
       let rows = Array.from({ length: count }, (_, i) => ({ i, cells: this.columns.map((c) => data[c.key][i]) }));
       if (this.name === "daily") rows = rows.filter((r) => within(r.cells[0]));
@@ -214,6 +248,7 @@
 
     draw() {
       const rows = this.rows();
+      if (this.sent?.server) return this.drawServed(rows);
       const pages = this.paged ? Math.max(1, Math.ceil(rows.length / PAGE_ROWS)) : 1;
       const seen = this.paged ? rows.slice(this.page * PAGE_ROWS, (this.page + 1) * PAGE_ROWS) : rows;
       const focused = this.target.contains(document.activeElement) ? document.activeElement.dataset.focus : null;
@@ -223,9 +258,19 @@
       if (focused) $(`[data-focus="${focused}"]`, this.target)?.focus();
     }
 
+    /** A page that the server cut out and sorted. */
+    drawServed(rows) {
+      const { page, pages } = this.sent;
+      this.target.replaceChildren(
+        make("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Rows" }, make("table", {}, this.head(), make("tbody", {}, ...rows.map((r) => this.row(r))))),
+        this.buttons(page, pages, `Page ${whole.format(page + 1)} of ${whole.format(pages)}`, (to) => choose({ page: to })));
+    }
+
     head() {
       const heading = (column, at) => {
-        const way = this.sort?.at === at ? (this.sort.way > 0 ? "ascending" : "descending") : null;
+        const { sort, down } = model.query;
+        const served = this.sent?.server && sort === column.key ? (down ? "descending" : "ascending") : null;
+        const way = this.sent?.server ? served : this.sort?.at === at ? (this.sort.way > 0 ? "ascending" : "descending") : null;
         return make("th", { scope: "col", "aria-sort": way, class: this.classOf(column, at) },
           make("button", { type: "button", "data-focus": `h${at}`, onclick: () => this.by(at) }, column.title));
       };
@@ -239,6 +284,11 @@
     }
 
     by(at) {
+      if (this.sent?.server) {
+        const { key } = this.columns[at];
+        const { sort, down } = model.query;
+        return choose({ sort: key, down: sort === key ? !down : false, page: 0 });
+      }
       const first = at != null && isNumber(this.columns[at]) ? -1 : 1;
       this.sort = at == null ? null : { at, way: this.sort?.at === at ? -this.sort.way : first };
       this.page = 0;
@@ -258,7 +308,7 @@
         return cell;
       }
       if (this.ranked && column.key === "checkouts") {
-        const top = Math.max(...this.source.data.checkouts, 1);
+        const top = Math.max(...this.data.checkouts, 1);
         cell.classList.add("bar-cell");
         cell.append(make("span", { class: "bar", style: `width:${(value / top) * 110}px`, "aria-hidden": "true" }));
       }
@@ -267,10 +317,14 @@
     }
 
     pager(pages, count) {
-      const go = (page) => { this.page = page; this.draw(); };
-      const button = (label, words, page, off) => make("button", { type: "button", class: "button", "aria-label": words, "data-focus": words, disabled: off, onclick: () => go(page) }, label);
-      return make("div", { class: "pager" }, make("span", { role: "status" }, `${this.page * PAGE_ROWS + 1}–${Math.min((this.page + 1) * PAGE_ROWS, count)} of ${whole.format(count)}`),
-        button("\u2190", "Previous rows", this.page - 1, this.page === 0), button("\u2192", "Next rows", this.page + 1, this.page === pages - 1));
+      const words = `${this.page * PAGE_ROWS + 1}\u2013${Math.min((this.page + 1) * PAGE_ROWS, count)} of ${whole.format(count)}`;
+      return this.buttons(this.page, pages, words, (page) => { this.page = page; this.draw(); });
+    }
+
+    buttons(page, pages, words, go) {
+      const button = (label, says, to, off) => make("button", { type: "button", class: "button", "aria-label": says, "data-focus": says, disabled: off, onclick: () => go(to) }, label);
+      return make("div", { class: "pager" }, make("span", { role: "status" }, words),
+        button("\u2190", "Previous rows", page - 1, page === 0), button("\u2192", "Next rows", page + 1, page === pages - 1));
     }
   }
 
@@ -333,7 +387,9 @@
   /* --- Start ----------------------------------------------------------------------------------- */
 
   function draw() {
-    follow();
+    document.body.classList.remove("busy");
+    if (Object.keys(model.query).length) follow();
+    for (const cell of $$("[data-cell]")) if (cell.table?.sent) cell.table.draw();
     drawCards();
     drawNotes();
     drawMessage();
@@ -343,13 +399,21 @@
     model = controls;
     draw();
     controls.on("query", () => { follow(); drawCards(); });
-    controls.on("cards", () => { document.body.classList.remove("busy"); drawCards(); });
-    controls.on("notes", drawNotes);
-    controls.on("message", () => { document.body.classList.remove("busy"); drawMessage(); });
+    controls.on("answered", () => setTimeout(draw));
     startTables();
     startBrush();
+    startSmall();
     document.documentElement.dataset.ready = "yes";
     window.carrel.page?.(controls);
+  }
+
+  /** Fewer ticks where there is little room. */
+  function startSmall() {
+    if (innerWidth > 640) return;
+    for (const name of ["daily_chart", "daily_strip"]) {
+      const chart = source(name);
+      if (chart) chart.below[0].ticker.setv({ desired_num_ticks: 3 }, { sync: false });
+    }
   }
 
   function watchConnection() {

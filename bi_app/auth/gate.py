@@ -37,6 +37,7 @@ async def get_user_async(handler: RequestHandler) -> str | None:
     allowed = may_open(handler.request.path, role)
     if isinstance(handler, WebSocketHandler):
         allowed = allowed and _owns(handler, signed_in)
+        handler.request.connection.stream.set_nodelay(True)  # type: ignore[union-attr]
     if not allowed:
         return _refuse(handler, signed_in)
     handler.request.carrel = signed_in  # type: ignore[attr-defined]

@@ -28,7 +28,7 @@ class Branches:
 
     def _figure(self, count: int) -> Any:
         plot = theme.bare_figure(
-            height=max(140, 40 + 20 * count), x_range=theme.from_zero(), y_range=self.names,
+            height=max(140, 46 + 20 * count), x_range=theme.from_zero(), y_range=self.names,
             name="branches_chart",
         )
         self.bars = plot.hbar(

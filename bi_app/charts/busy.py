@@ -37,7 +37,7 @@ class Busy:
 
     def _figure(self) -> Any:
         plot = theme.bare_figure(
-            height=286, name="busy_chart",
+            height=286, name="busy_chart", min_border_left=40,
             x_range=(self.hours.start - 0.5, self.hours.stop - 0.5), y_range=(6.5, -0.5),
         )
         cells = plot.rect(

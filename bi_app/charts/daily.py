@@ -36,7 +36,7 @@ class Daily:
 
     def _figure(self) -> Any:
         plot = theme.bare_figure(
-            height=260, x_range=self.x_range, y_range=self.y_range, x_axis_type="datetime",
+            height=260, min_border_left=46, x_range=self.x_range, y_range=self.y_range, x_axis_type="datetime",
             name="daily_chart",
         )
         self.bars = plot.vbar(
@@ -56,7 +56,7 @@ class Daily:
     def _strip(self) -> Any:
         low = self.first_day * DAY_MS
         plot = theme.bare_figure(
-            height=54, x_range=Range1d(start=low, end=low + self.length * DAY_MS),
+            height=58, min_border_left=46, x_range=Range1d(start=low, end=low + self.length * DAY_MS),
             y_range=theme.from_zero(), x_axis_type="datetime", name="daily_strip",
         )
         self.area = plot.varea(x="middle", y1=0, y2="mean", source=self.source, fill_alpha=0.35)

@@ -50,7 +50,9 @@ def bare_figure(**options: Any) -> figure:
         background_fill_color=None,
         border_fill_color=None,
         outline_line_color=None,
-        min_border=0,
+        min_border_top=4,
+        min_border_bottom=0,
+        min_border_right=2,
         **options,
     )
     for axis in plot.axis:

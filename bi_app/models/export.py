@@ -16,7 +16,7 @@ from typing import Any
 from bi_app.models.table import Table
 
 RISKY = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
-FORMATS = {"integer": "#,##0", "number": "#,##0.0", "date": "yyyy-mm-dd", "datetime": "yyyy-mm-dd hh:mm"}
+FORMATS = {"integer": "#,##0", "number": "#,##0.0##", "money": "#,##0.00", "date": "yyyy-mm-dd", "datetime": "yyyy-mm-dd hh:mm"}
 
 
 def safe_text(value: Any) -> Any:
@@ -36,8 +36,22 @@ def to_csv(table: Table) -> bytes:
     text = io.StringIO()
     writer = csv.writer(text)
     writer.writerow([safe_text(c.title) for c in table.columns])
-    writer.writerows([_plain(v) for v in record] for record in table.records())
+    writer.writerows([_plain(v) for v in record] for record in shown(table))
     return text.getvalue().encode("utf-8-sig")
+
+
+def words(value: Any) -> Any:
+    """A badge's words, without its look."""
+    return str(value).partition("|")[2]
+
+
+def shown(table: Table) -> list[tuple[Any, ...]]:
+    """The rows as they are written."""
+    badges = [c.kind == "badge" for c in table.columns]
+    return [
+        tuple(words(v) if badge else v for v, badge in zip(record, badges, strict=True))
+        for record in table.records()
+    ]
 
 
 def _plain(value: Any) -> Any:
@@ -71,7 +85,7 @@ def to_xlsx(table: Table) -> bytes:
         head.font = Font(bold=True)
     sheet.append(heads)
     looks = [FORMATS.get(c.kind) for c in table.columns]
-    for record in table.records():
+    for record in shown(table):
         sheet.append([cell(v, look) for v, look in zip(record, looks, strict=True)])
     about = book.create_sheet("About")
     for note in (table.title, *table.notes):

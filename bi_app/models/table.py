@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-Kind = Literal["text", "integer", "number", "percent", "date", "datetime"]
+Kind = Literal["text", "integer", "number", "percent", "money", "date", "datetime", "badge"]
 
 
 @dataclass(frozen=True)

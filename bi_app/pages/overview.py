@@ -19,7 +19,7 @@ from bi_app.models.overview import TITLE_COLUMNS, View
 from bi_app.models.selection import PERIODS, Selection, from_arguments, select
 from bi_app.models.table import Column
 from bi_app.models.titles import titles
-from bi_app.pages.shell import Cell, Controls, Page, reacting, serve
+from bi_app.pages.shell import Cell, Controls, Page, reacting, serving
 
 TITLE = "Circulation"
 NOTHING = (
@@ -195,5 +195,4 @@ def build(signed_in: SignedIn) -> Page:
     return Overview(signed_in, from_arguments(pn.state.session_args)).page()
 
 
-if pn.state.served:
-    serve(build)
+serving(__name__, build)

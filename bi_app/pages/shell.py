@@ -6,10 +6,14 @@ the rest of the frame is plain HTML (assets/page.html), which costs the server n
 
 from __future__ import annotations
 
+import asyncio
+import datetime as dt
 import logging
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
+from decimal import Decimal
 from typing import Any
 
 import panel as pn
@@ -22,7 +26,7 @@ from bi_app.auth.forms import form_token, template
 from bi_app.auth.roles import PAGES, menu, page_of
 from bi_app.auth.sessions import SignedIn
 from bi_app.models.freshness import Freshness
-from bi_app.models.table import Column
+from bi_app.models.table import Column, Table
 from warehouse.errors import CarrelError
 
 log = logging.getLogger(__name__)
@@ -34,9 +38,12 @@ class Controls(JSComponent):
     query = param.Dict({}, doc="What the person chose: period, start, end, branches, measure")
     options = param.Dict({}, doc="What there is to choose from; fixed for the session")
     cards = param.List([], doc="Figures on top: name, title, value, change, spark, definition")
+    tables = param.Dict({}, doc="Tables that are no chart's: columns, data, and where they stand")
     notes = param.Dict({}, doc="Texts that change with the choice, by the name of their place")
     message = param.Dict({}, doc="A message on top of the page: kind and text")
+    answered = param.Integer(0, doc="Counts the answers, so that the browser knows when to draw")
 
+    _debounce = 1  # ms; Panel waits 50, for sliders
     _esm = "export const render = ({model}) => window.carrel.start(model)"
 
 
@@ -65,14 +72,20 @@ class Page:
 
     title: str
     freshness: Freshness | None = None
-    subtitle: str = ""
     source: str = "overview"
     controls: Controls | None = None
     cells: Sequence[Cell] = ()
     sources: Sequence[Model] = ()
     empty: tuple[str, str] | None = None
     filters: bool = True
+    cards: bool = True
     extra: Mapping[str, Any] = field(default_factory=dict)
+
+
+def serving(module: str, build: Callable[[SignedIn], Page]) -> None:
+    """Serve a page file when `panel serve` runs it; do nothing when it is imported."""
+    if module.startswith("bokeh_app_"):
+        serve(build)
 
 
 def serve(build: Callable[[SignedIn], Page]) -> None:
@@ -104,15 +117,15 @@ def said(error: Exception) -> str:
 
 
 def place(document: Any, page: Page, signed_in: SignedIn | None, path: str) -> None:
-    """Put a page into its document."""
-    for cell in page.cells:
-        for model in cell.models:
-            document.add_root(model)
-    for source in page.sources:
-        document.add_root(source)
-    if page.controls is not None:
-        root = page.controls.server_doc(document, page.title, location=False).roots[-1]
-        root.name = "controls"
+    """Put a page into its document; frozen, so that Bokeh looks its models through only once."""
+    with document.models.freeze():
+        for cell in page.cells:
+            for model in cell.models:
+                document.add_root(model)
+        for source in page.sources:
+            document.add_root(source)
+        if page.controls is not None:
+            page.controls.server_doc(document, page.title, location=False)
     document.title = f"{page.title} · Carrel"
     document.template = template("page.html")
     document.template_variables.update(variables(page, signed_in, path))
@@ -134,15 +147,46 @@ def variables(page: Page, signed_in: SignedIn | None, path: str) -> dict[str, An
     }
 
 
-def reacting(controls: Controls, signed_in: SignedIn, react: Callable[[dict[str, Any]], None]) -> None:
-    """Call `react` with each new choice; a failure becomes a message on the page."""
+def reacting(
+    controls: Controls,
+    signed_in: SignedIn,
+    show: Callable[[Any], None],
+    work: Callable[[dict[str, Any]], Any] | None = None,
+) -> None:
+    """Show each new choice; a failure becomes a message on the page.
+
+    `work`, where there is some that takes long, is done in a thread; `show` gets its result.
+    """
 
     def answer(event: Any) -> None:
-        watch.used(signed_in)
-        try:
-            controls.message = {}
-            react(event.new)
-        except Exception as error:
-            controls.message = {"kind": "error", "text": said(error)}
+        with answering(controls, signed_in):
+            show(event.new)
 
-    controls.param.watch(answer, "query")
+    async def answer_later(event: Any) -> None:
+        with answering(controls, signed_in):
+            show(await asyncio.to_thread(work, event.new))  # type: ignore[arg-type]
+
+    controls.param.watch(answer_later if work else answer, "query")
+
+
+@contextmanager
+def answering(controls: Controls, signed_in: SignedIn) -> Iterator[None]:
+    """The edge of an answer: the session was used, errors are told, the browser may draw."""
+    watch.used(signed_in)
+    try:
+        yield
+    except Exception as error:
+        controls.message = {"kind": "error", "text": said(error)}
+    controls.answered += 1
+
+
+def sendable(table: Table) -> dict[str, Any]:
+    """A table as plain values, for the browser."""
+    data = {c.key: [_plain(v) for v in table.data[c.key]] for c in table.columns}
+    return {"columns": [asdict(c) for c in table.columns], "data": data}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dt.date):
+        return value.isoformat()
+    return float(value) if isinstance(value, Decimal) else value

@@ -24,9 +24,18 @@ Asked = Mapping[str, Any]
 COPY_HEADER, COPY_TRAILER = 19, 2
 
 
-def rows(viewer: Viewer, name: str, values: Asked = {}, **parts: sql.Composable) -> list[DictRow]:
-    """The rows of `<name>.sql` as the viewer may see them, as dicts."""
+def rows(
+    viewer: Viewer,
+    name: str,
+    values: Asked = {},
+    *,
+    seconds: int | None = None,
+    **parts: sql.Composable,
+) -> list[DictRow]:
+    """The rows of `<name>.sql` as the viewer may see them, as dicts; at most `seconds` long."""
     with _connection(viewer) as connection, connection.cursor(row_factory=dict_row) as cursor:
+        if seconds:
+            cursor.execute("select set_config('statement_timeout', %s, true)", [f"{seconds}s"])
         return cursor.execute(statement(name, **parts), values).fetchall()
 
 

@@ -1,0 +1,154 @@
+"""A member's own loans, holds and charges."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from bi_app.models.overview import columns_of
+from bi_app.models.table import Column, Table
+from bi_app.queries import rows
+from warehouse.access import Viewer
+
+SOON_DAYS = 3
+READS = ("library_loan_events", "library_holds", "library_fines", "library_items")
+LOAN_COLUMNS = (
+    Column("title", "Title"),
+    Column("author", "Author"),
+    Column("due_on", "Due", "date"),
+    Column("state", "State", "badge"),
+    Column("renewals", "Renewed", "integer"),
+    Column("branch", "Branch"),
+    Column("lent_on", "Borrowed", "date"),
+)
+PAST_COLUMNS = (
+    Column("title", "Title"),
+    Column("author", "Author"),
+    Column("lent_on", "Borrowed", "date"),
+    Column("returned_on", "Returned", "date"),
+    Column("branch", "Branch"),
+)
+HOLD_COLUMNS = (
+    Column("title", "Title"),
+    Column("author", "Author"),
+    Column("state", "State", "badge"),
+    Column("branch", "Collect at"),
+    Column("placed_on", "Placed", "date"),
+)
+FINE_COLUMNS = (
+    Column("day", "Day", "date"),
+    Column("kind", "What", "badge"),
+    Column("amount", "Amount", "money"),
+    Column("branch", "Branch"),
+)
+LOOKS = {"ready to collect": "good", "put off": "", "waiting": "", "charged": "warn"}
+DEFINITIONS = {
+    "on_loan": "Copies lent to you and not handed back yet.",
+    "overdue": "Copies whose due date has passed.",
+    "holds": "Your reservations that are waiting or ready to collect.",
+    "owed": "Charged, less what was paid or waived.",
+    "past": (
+        "Loans that you have returned. They are shown only from the day on which you agreed to"
+        " keep your history; earlier ones stay hidden."
+    ),
+}
+
+
+@dataclass(frozen=True)
+class MyLoans:
+    """What one member sees of the own card."""
+
+    loans: Sequence[dict[str, Any]]
+    holds: Sequence[dict[str, Any]]
+    fines: Sequence[dict[str, Any]]
+    history_since: dt.date | None
+
+    @property
+    def running(self) -> list[dict[str, Any]]:
+        """Loans not handed back, the first due on top."""
+        return [{**r, "state": due_state(r["days_left"])} for r in self.loans if not r["returned_on"]]
+
+    @property
+    def past(self) -> list[dict[str, Any]]:
+        """Loans handed back, the newest on top."""
+        return [r for r in self.loans if r["returned_on"]]
+
+    @property
+    def owed(self) -> Decimal:
+        """What is still to be paid."""
+        sums = {"charged": 1, "paid": -1, "waived": -1}
+        return sum((r["amount"] * sums[r["kind"]] for r in self.fines), Decimal(0))
+
+    def cards(self) -> list[dict[str, Any]]:
+        """The figures on top."""
+        overdue = [r for r in self.running if (r["days_left"] or 0) < 0]
+        nearest = min((r["due_on"] for r in self.running if r["due_on"]), default=None)
+        ready = sum(r["state"] == "ready to collect" for r in self.holds)
+        return [
+            card("on_loan", "On loan", len(self.running), _next(nearest)),
+            card("overdue", "Overdue", len(overdue), "please return" if overdue else "nothing"),
+            card("holds", "Holds", len(self.holds), f"{ready} ready to collect"),
+            card("owed", "To pay", f"{self.owed:,.2f}", "fines and charges"),
+        ]
+
+    def table(self, name: str) -> Table:
+        """One of the tables of the page.
+
+        Raises:
+            KeyError: there is no such table.
+        """
+        title, columns, records = {
+            "loans": ("On loan", LOAN_COLUMNS, self.running),
+            "holds": ("Holds", HOLD_COLUMNS, [_badged(r, "state") for r in self.holds]),
+            "fines": ("Charges", FINE_COLUMNS, [_badged(r, "kind") for r in self.fines]),
+            "past": ("History", PAST_COLUMNS, self.past),
+        }[name]
+        return Table(name, title, columns, columns_of(records, columns))
+
+
+def card(name: str, title: str, value: int | str, note: str) -> dict[str, Any]:
+    """A figure with a note in place of a change."""
+    text = f"{value:,}" if isinstance(value, int) else value
+    return {
+        "name": name, "title": title, "value": text, "note": note,
+        "definition": DEFINITIONS[name], "spark": [],
+    }  # fmt: skip
+
+
+def due_state(days_left: int | None) -> str:
+    """A badge, as `look|words`."""
+    if days_left is None:
+        return "|no due date"
+    if days_left < 0:
+        return f"bad|{_days(-days_left)} overdue"
+    if days_left <= SOON_DAYS:
+        return "warn|due today" if not days_left else f"warn|due in {_days(days_left)}"
+    return f"good|{_days(days_left)} left"
+
+
+def _days(count: int) -> str:
+    return "1 day" if count == 1 else f"{count} days"
+
+
+def _badged(record: dict[str, Any], key: str) -> dict[str, Any]:
+    words = record[key]
+    return {**record, key: f"{LOOKS.get(words, '')}|{words}"}
+
+
+def _next(day: dt.date | None) -> str:
+    return f"next due {day.day} {day:%b %Y}" if day else "nothing due"
+
+
+def my_loans(viewer: Viewer) -> MyLoans:
+    """What the viewer, a member, has; nothing where the card is not linked to an account."""
+    asked = {"member": viewer.member_key}
+    consent = rows(viewer, "my_consent", asked)
+    return MyLoans(
+        rows(viewer, "my_loans", asked),
+        rows(viewer, "my_holds", asked),
+        rows(viewer, "my_fines", asked),
+        consent[0]["since"] if consent else None,
+    )

@@ -1,0 +1,99 @@
+"""Any dataset or gold table that the role may read: columns, rows, and counts by a column.
+
+A table that `carrel add` made is here as soon as it is in the catalogue.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import panel as pn
+
+from bi_app.auth.sessions import SignedIn
+from bi_app.models import explore
+from bi_app.models.explore import Asked, Entry
+from bi_app.models.table import Column, Table
+from bi_app.pages.shell import Cell, Controls, Page, reacting, sendable, serving
+
+TITLE = "Explore"
+NOTHING = ("There is nothing to explore yet", "Tables appear here once they are in the catalogue.")
+COUNT_NOTE = "The most frequent values, counted over all rows that you may see."
+
+
+class Explore:
+    """The page of one session."""
+
+    def __init__(self, signed_in: SignedIn, asked: dict[str, Any]) -> None:
+        self.viewer = signed_in.account.viewer
+        self.known = explore.catalogue(self.viewer)
+        self.controls = Controls(options={"tables": listed(self.known)})
+        if self.known:
+            self.show(self.answer(asked))
+            reacting(self.controls, signed_in, self.show, self.answer)
+
+    def answer(self, asked: dict[str, Any]) -> dict[str, Any]:
+        """What the browser is sent for a question; asks the database."""
+        question = explore.ask(asked, self.known)
+        found = explore.total(self.viewer, question.entry)
+        tables = {
+            "rows": self._rows(question, found),
+            "counts": sendable(explore.counts(self.viewer, question)),
+            "columns": sendable(meanings(question.entry)),
+        }
+        notes = described(question, found)
+        return {"query": question.as_dict(), "tables": tables, "notes": notes, "message": {}}
+
+    def _rows(self, question: Asked, found: int) -> dict[str, Any]:
+        table = sendable(explore.page_of_rows(self.viewer, question))
+        last = min(-(-found // explore.PAGE_ROWS), explore.LAST_PAGE + 1)
+        return {**table, "server": True, "page": question.page, "pages": max(last, 1)}
+
+    def show(self, answer: dict[str, Any]) -> None:
+        """Send an answer."""
+        self.controls.param.update(**answer)
+
+    def page(self) -> Page:
+        """The cells of the page."""
+        if not self.known:
+            return Page(TITLE, empty=NOTHING)
+        cells = [
+            Cell("columns", "Columns", span=7, kind="table"),
+            Cell("counts", "Rows by a column", COUNT_NOTE, span=5, kind="table", download="counts"),
+            Cell("rows", "Rows", kind="table", download="rows"),
+        ]
+        return Page(TITLE, source="explore", controls=self.controls, cells=cells, cards=False)
+
+
+def listed(known: dict[str, Entry]) -> list[list[Any]]:
+    """Tables to choose from: name, title, layer, columns."""
+    return [[e.table_name, e.title, e.layer, e.names] for e in known.values()]
+
+
+def meanings(entry: Entry) -> Table:
+    """The columns of a table and what they mean."""
+    columns = [Column("name", "Column"), Column("type", "Type"), Column("meaning", "Meaning")]
+    data = {k.key: [c.get(k.key) or "" for c in entry.columns] for k in columns}
+    return Table("columns", "Columns", columns, data)
+
+
+def described(question: Asked, found: int) -> dict[str, str]:
+    """Texts that follow the chosen table."""
+    entry = question.entry
+    count = f"{found:,}" if found <= explore.COUNTED else f"more than {explore.COUNTED:,}"
+    licence = f" Licence: {entry.licence}." if entry.licence else ""
+    grain = f"{entry.grain[:1].upper()}{entry.grain[1:]}."
+    return {
+        "about": f"{grain} {entry.description}{licence}".strip(),
+        "rows": f"{count} rows of {entry.table_name}; headings sort them all",
+        "columns": f"Key: {', '.join(entry.key_columns)}",
+        "counts": f"By {question.count_by}",
+    }
+
+
+def build(signed_in: SignedIn) -> Page:
+    """The explorer for one person."""
+    asked = {k: v[0].decode("utf-8", "replace") for k, v in pn.state.session_args.items()}
+    return Explore(signed_in, asked).page()
+
+
+serving(__name__, build)

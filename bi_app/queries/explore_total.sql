@@ -1,0 +1,2 @@
+-- How many rows there are, counted no further than `most`.
+select count(*) as total from (select from {table} limit %(most)s) as counted
