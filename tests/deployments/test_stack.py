@@ -11,6 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -199,8 +200,9 @@ def test_down_leaves_nothing_then_up_is_quick_and_a_signal_ends_it(stack: Stack,
     assert stack.processes == []
 
 
-def test_interrupted_start_leaves_nothing(stack: Stack, first) -> None:
-    stack.run("down")
+@contextmanager
+def starting(stack: Stack) -> Iterator[subprocess.Popen[str]]:
+    """A `carrel up` that has got as far as its database."""
     command = [sys.executable, "-m", "deployments", "up"]
     with subprocess.Popen(
         command, env=stack.environment, cwd=ROOT, stderr=subprocess.PIPE, text=True
@@ -209,14 +211,21 @@ def test_interrupted_start_leaves_nothing(stack: Stack, first) -> None:
         for line in process.stderr:
             if line.startswith("PostgreSQL"):
                 break
-        process.send_signal(signal.SIGINT)
+        yield process
         process.stderr.read()
-        assert process.wait(60) == 130
+
+
+def test_interrupted_start_leaves_nothing(stack: Stack, first) -> None:
+    stack.run("down")
+    with starting(stack) as process:
+        process.send_signal(signal.SIGINT)
+    assert process.returncode == 130
     assert stack.processes == []
 
 
 def test_orphans_of_a_killed_supervisor_are_cleared(stack: Stack, first) -> None:
-    assert stack.run("up").returncode == 0
+    with starting(stack) as process:
+        process.kill()
     (supervisor,) = [p for p in stack.processes if "supervisor.supervisord" in p.cmdline()]
     supervisor.kill()
     supervisor.wait(10)
