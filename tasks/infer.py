@@ -12,7 +12,7 @@ from typing import Any
 
 import duckdb
 
-from tasks.expressions import typed_value
+from tasks.expressions import YEARS, typed_value
 from warehouse.ddl import literal
 from warehouse.spec import Column, ColumnType
 
@@ -322,12 +322,19 @@ def _column(formats: list[str]) -> Column:
 
 
 def _count(connection: duckdb.DuckDBPyConnection, form: str) -> int:
-    value = typed_value(_column([form]), "x")
-    query = f"select coalesce(sum(n), 0) from found where {value} is not null"  # noqa: S608
+    query = f"select coalesce(sum(n), 0) from found where {_read(_column([form]))}"  # noqa: S608
     return int(_one(connection, query)[0])
 
 
 def _all(connection: duckdb.DuckDBPyConnection, column: Column) -> bool:
     """Whether a load would read every value as the column says."""
-    query = f"select 1 from found where {typed_value(column, 'x')} is null limit 1"  # noqa: S608
+    query = f"select 1 from found where not {_read(column)} limit 1"  # noqa: S608
     return connection.execute(query).fetchone() is None
+
+
+def _read(column: Column) -> str:
+    """Whether a load would read the value x, as an SQL condition that is never null."""
+    value = typed_value(column, "x")
+    if column.type not in ("date", "timestamp"):
+        return f"(({value}) is not null)"
+    return f"coalesce(({value}) {YEARS}, false)"

@@ -19,7 +19,7 @@ from pathlib import Path
 import duckdb
 
 from tasks.dialect import Unclosed, opened, record_at
-from tasks.expressions import MACROS
+from tasks.expressions import MACROS, TRIM
 from tasks.extract import Arrival, arrival
 from tasks.infer import Kind, infer
 from tasks.names import header_names
@@ -263,6 +263,7 @@ def _cells(found: Arrival, source: Source) -> Iterator[tuple[duckdb.DuckDBPyConn
         connection.execute(f"set memory_limit = '{settings().load_memory_mb}MB'")
         connection.execute("set preserve_insertion_order = true")
         connection.execute(MACROS)
+        connection.execute(TRIM[True])
         columns = ", ".join(f"c{i} text" for i in range(width))
         connection.execute(f"create table cells ({columns})")
         records = ragged = broken = blank = 0
