@@ -236,11 +236,12 @@ class Cleaning:
     def _note(self, findings: list[Finding]) -> None:
         """Write the findings on records that could not be cut into cells."""
         if findings:
+            wide = len(self._places.wide) or 1
             self.counts.quarantined += len(findings)
             shown = [None if self._private else f.value[:500] for f in findings]
             table = pa.table(
                 {
-                    "record_no": [f.record_no for f in findings],
+                    "record_no": [(f.record_no - 1) * wide + 1 for f in findings],
                     "line_no": [f.line_no for f in findings],
                     "rule": [f.rule for f in findings],
                     "value": pa.array(shown, pa.string()),

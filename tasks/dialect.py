@@ -87,11 +87,23 @@ def encoding_of(sample: bytes, rest: Iterable[bytes] = ()) -> str:
     good = bad = 0
     for chunk in (sample, *rest):
         if not chunk.isascii():
-            text = chunk.decode("utf-8", "replace")
-            broken = text[:-3].count("\ufffd")
-            bad += broken
-            good += len(chunk) - len(text) if not broken else _characters(text) - broken
+            found, broken = _utf8_characters(chunk)
+            good, bad = good + found, bad + broken
     return "utf-8" if good >= bad else FALLBACK
+
+
+def _utf8_characters(chunk: bytes) -> tuple[int, int]:
+    """How many characters beyond ASCII are whole, and how many are broken."""
+    start = next((i for i, byte in enumerate(chunk[:4]) if byte & 0xC0 != 0x80), 0)
+    text = codecs.getincrementaldecoder("utf-8")("replace").decode(chunk[start:])
+    broken = text.count("\ufffd") - chunk.count("\ufffd".encode())
+    return len(re.findall(r"[^\x00-\x7f]", text)) - broken, broken
+
+
+def is_text(sample: str) -> bool:
+    """Whether control characters are rare."""
+    start = sample[:65536]
+    return len(re.findall(r"[\x00-\x08\x0e-\x1f\x7f]", start)) <= 20 + len(start) / 20
 
 
 def _zero_bytes(sample: bytes) -> str | None:
@@ -99,11 +111,6 @@ def _zero_bytes(sample: bytes) -> str | None:
     if sample[1::2].count(0) > half * 0.3:
         return "utf-16-le"
     return "utf-16-be" if sample[0::2].count(0) > half * 0.3 else None
-
-
-def _characters(text: str) -> int:
-    """How many characters are no ASCII."""
-    return len(re.findall(r"[^\x00-\x7f]", text))
 
 
 def record_at(text: str, at: int, delimiter: str, quote: str | None) -> tuple[list[str], int]:
@@ -182,7 +189,10 @@ def fold(header: str) -> str:
 
 
 def dialect_of(dataset: Dataset, path: Path, encoding: str, sample: str) -> Dialect:
-    """The dialect of a file from its first text (decoded, line ends as they are)."""
+    """The dialect of a file from its first text (decoded, line ends as they are).
+
+    An empty file is taken to have the headers that the spec names.
+    """
     source = dataset.source
     returns_only = "\r" in sample and "\n" not in sample
     if returns_only:
@@ -195,7 +205,9 @@ def dialect_of(dataset: Dataset, path: Path, encoding: str, sample: str) -> Dial
         raise SourceMalformed(
             path, "a quoted header is never closed.", line=line, remedy="Set source.quote."
         ) from None
-    if source.header:
+    if not text:
+        header, first = tuple(c.header for c in dataset.columns), line
+    elif source.header:
         header = tuple(" ".join(f.replace("\ufeff", "").split()) for f in fields)
         first = line + text.count("\n", 0, end)
     else:

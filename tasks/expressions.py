@@ -27,7 +27,7 @@ NUMBER = "[+-]?([0-9]+([.][0-9]*)?|[.][0-9]+)([eE][+-]?[0-9]+)?"
 YEARS = "between '1000-01-01' and '9999-12-31'"
 ISO = {"%Y-%m-%d": 10, "%Y-%m-%d %H:%M:%S": 19, "%Y-%m-%dT%H:%M:%S": 19, "%Y-%m-%d %H:%M": 16}
 MACROS = f"""
-create macro squeezed(x) as regexp_replace(x, '\\s+', ' ', 'g');
+create macro squeezed(x) as regexp_replace(x, '[\\s\\x{{a0}}]+', ' ', 'g');
 create macro digits(x) as regexp_replace(x, '[^0-9]', '', 'g');
 create macro titled(x) as list_aggregate(list_transform(string_split(lower(x), ' '),
     lambda w: upper(w[1]) || w[2:]), 'string_agg', ' ');

@@ -16,6 +16,7 @@ from tasks.dialect import (
     dialect_of,
     encoding_of,
     fold,
+    is_text,
     opened,
 )
 from warehouse.errors import SourceMalformed, SourceUnavailable
@@ -101,14 +102,14 @@ def arrival(dataset: Dataset, path: Path) -> Arrival:
         size = path.stat().st_size
     except (OSError, EOFError) as error:
         raise SourceUnavailable(f"{path}: cannot be read: {error}.") from error
-    if encoding.startswith("utf-8") and b"\0" in sample and sample.count(0) > len(sample) // 20:
-        raise SourceMalformed(path, "holds bytes that are no text.", remedy="Save it as CSV.")
     if encoding == "utf-8" and sample.startswith(b"\xef\xbb\xbf"):
         encoding = "utf-8-sig"
     try:
         text = sample.decode(encoding, "replace")
     except LookupError:
         raise SourceMalformed(path, f"{encoding!r} is no encoding.") from None
+    if not is_text(text):
+        raise SourceMalformed(path, "holds bytes that are no text.", remedy="Save it as CSV.")
     dialect = dialect_of(dataset, path, encoding, text)
     found = Arrival(dataset.table, path, digest, size, replace(dialect, compression=compression))
     places(dataset, found)

@@ -10,7 +10,7 @@ import psycopg
 from psycopg import errors, sql
 
 from tasks.clean import Cleaned
-from tasks.ledger import Load, check_lock, drop_staging
+from tasks.ledger import Load, check_lock, closing, drop_staging
 from tasks.swap import can_swap, swap_in
 from warehouse.database import connect
 from warehouse.errors import LoadFailed, SourceMalformed
@@ -54,28 +54,37 @@ def merge(dataset: Dataset, load: Load, cleaned: Cleaned) -> Loaded:
         SourceMalformed: a snapshot without a good row would empty a table that has rows.
         LoadFailed: the load is not landed, or its counts do not add up.
     """
-    try:
-        with connect() as connection:
-            check_lock(connection, dataset)
-            connection.execute(MEMORY)
-            loaded = _merge(connection, dataset, load, cleaned)
-            _quarantine(connection, load)
-            _close(connection, loaded)
-            drop_staging(connection, load.staging)
-    except errors.CheckViolation as error:
-        raise LoadFailed(f"{dataset.table}: records got lost: {error}") from error
+    with closing(load):
+        try:
+            with connect() as connection:
+                check_lock(connection, dataset)
+                loaded = merge_into(connection, dataset, load, cleaned)
+                quarantine(connection, load)
+                _close(connection, loaded)
+                drop_staging(connection, load.staging)
+        except errors.CheckViolation as error:
+            raise LoadFailed(f"{dataset.table}: records got lost: {error}") from error
     return loaded
 
 
-def _merge(
-    connection: psycopg.Connection[Any], dataset: Dataset, load: Load, cleaned: Cleaned
+def merge_into(
+    connection: psycopg.Connection[Any],
+    dataset: Dataset,
+    load: Load,
+    cleaned: Cleaned,
+    target: sql.Identifier | None = None,
 ) -> Loaded:
-    target = sql.Identifier("silver", dataset.table)
-    before = _count(connection, target)
+    """Merge staging into silver, or into a table of the same columns in its stead."""
+    connection.execute(MEMORY)
+    silver = sql.Identifier("silver", dataset.table)
+    before = _count(connection, target or silver)
     if not before:
         inserted, updated, deleted = cleaned.rows, 0, 0
         days = _days(connection, dataset, sql.Identifier("staging", load.staging))
-        _fill(connection, dataset, load)
+        if target or not can_swap(connection, dataset):
+            _copy(connection, load, target or silver)
+        else:
+            swap_in(connection, dataset, load.staging)
     elif dataset.mode == "snapshot" and not cleaned.rows:
         raise SourceMalformed(
             load.path,
@@ -83,7 +92,8 @@ def _merge(
             remedy="Look at its quarantine, or truncate the table by hand if it is meant.",
         )
     else:
-        inserted, updated, deleted = _changes(connection, dataset, load)
+        names = _names(dataset, load, target or silver)
+        inserted, updated, deleted = _changes(connection, dataset, names)
         days = _days(connection, dataset, sql.Identifier("changes"))
     return Loaded(
         load.load_id,
@@ -106,33 +116,27 @@ def _count(connection: psycopg.Connection[Any], table: sql.Identifier) -> int:
     return int(row[0])
 
 
-def _fill(connection: psycopg.Connection[Any], dataset: Dataset, load: Load) -> None:
-    """Fill an empty silver: with the staging table itself where nothing hangs on the old one."""
-    if can_swap(connection, dataset):
-        swap_in(connection, dataset, load.staging)
-    else:
-        names = {
-            "target": sql.Identifier("silver", dataset.table),
-            "staging": sql.Identifier("staging", load.staging),
-        }
-        connection.execute(sql.SQL("insert into {target} select * from {staging}").format(**names))
+def _copy(connection: psycopg.Connection[Any], load: Load, target: sql.Identifier) -> None:
+    """Fill an empty table that the staging table cannot replace."""
+    staging = sql.Identifier("staging", load.staging)
+    connection.execute(sql.SQL("insert into {} select * from {}").format(target, staging))
 
 
 def _changes(
-    connection: psycopg.Connection[Any], dataset: Dataset, load: Load
+    connection: psycopg.Connection[Any], dataset: Dataset, names: dict[str, sql.Composable]
 ) -> tuple[int, int, int]:
     """Insert, update and (snapshot) delete; return how many of each."""
-    names = _names(dataset, load)
     connection.execute(sql.SQL(FIND).format(**names))
     if dataset.mode == "snapshot":
         connection.execute(sql.SQL(FIND_GONE).format(**names))
-    deleted = connection.execute(sql.SQL(DELETE).format(**names)).rowcount
-    updated = connection.execute(sql.SQL(UPDATE).format(**names)).rowcount if names["plain"] else 0
-    inserted = connection.execute(sql.SQL(INSERT).format(**names)).rowcount
+    deleted, updated, inserted = (
+        connection.execute(sql.SQL(statement).format(**names)).rowcount
+        for statement in (DELETE, UPDATE, INSERT)
+    )
     return inserted, updated, deleted
 
 
-def _names(dataset: Dataset, load: Load) -> dict[str, sql.Composable]:
+def _names(dataset: Dataset, load: Load, target: sql.Identifier) -> dict[str, sql.Composable]:
     """The parts of the statements below."""
     key = dataset.key_columns
     plain = [c.name for c in dataset.stored if c.name not in key]
@@ -146,7 +150,7 @@ def _names(dataset: Dataset, load: Load) -> dict[str, sql.Composable]:
         return sql.SQL(", ").join(sql.Identifier(table, n) for n in names)
 
     return {
-        "target": sql.Identifier("silver", dataset.table),
+        "target": target,
         "staging": sql.Identifier("staging", load.staging),
         "join": sql.SQL(" and ").join(
             sql.SQL("{} = {}").format(sql.Identifier("t", k), sql.Identifier("s", k)) for k in key
@@ -161,11 +165,9 @@ def _names(dataset: Dataset, load: Load) -> dict[str, sql.Composable]:
             sql.SQL("{} = {}").format(sql.Identifier(c), sql.Identifier("s", c))
             for c in [*plain, "_load_id"]
         ),
-        "plain": listed("s", plain),
         "every": sql.SQL(", ").join(sql.Identifier(c) for c in [*every, "_load_id"]),
         "columns": listed("s", [*every, "_load_id"]),
         "old": sql.SQL("t.{}").format(sql.Identifier(event[0])) if event else sql.SQL("null"),
-        "first": sql.Identifier("s", key[0]),
         "gone": sql.SQL(", ").join(
             sql.SQL("{}").format(sql.Identifier("t", c)) for c in [*every, "_load_id"]
         ),
@@ -204,7 +206,7 @@ def _days(
     return sorted(days) if len(days) <= MOST_DAYS else None
 
 
-def _quarantine(connection: psycopg.Connection[Any], load: Load) -> None:
+def quarantine(connection: psycopg.Connection[Any], load: Load) -> None:
     """Put the load's findings in place of those of the path's earlier loads."""
     names = {
         "table": sql.Identifier("quarantine", load.dataset),

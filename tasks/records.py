@@ -8,7 +8,7 @@ again record by record, as `dialect.record_at` says.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.csv as pacsv
 
 from tasks.blocks import MARK, Block, blocks
-from tasks.dialect import Unclosed, record_at
+from tasks.dialect import Dialect, Unclosed, record_at
 from tasks.extract import Arrival
 from warehouse.spec import Source
 
@@ -85,110 +85,144 @@ def batches(arrival: Arrival, source: Source, wanted: list[int]) -> Iterator[Bat
         source: what is no data: comments, footer.
         wanted: header positions to read; other cells are skipped.
     """
-    dialect = arrival.dialect
-    width = len(dialect.header)
-    number, carried, ended = 0, Block(b"", dialect.first_line), False
+    reader = Reader(arrival, source, wanted)
+    rest = Block(b"", arrival.dialect.first_line)
     for block in blocks(arrival):
-        if ended or not (text := _from_line(block, dialect.first_line)):
-            continue
-        first = block.first_line if not carried.text else carried.first_line
-        first = max(first, dialect.first_line)
-        text = carried.text + text if carried.text else text
-        spans, carried = _spans(text, first, dialect.delimiter, dialect.quote)
-        spans, ended = _before_footer(spans, source.footer)
-        batch, number = _batch(spans, source, arrival, wanted, width, number)
-        yield batch
-    if carried.text and not ended:
-        spans = _exact_spans(carried.text, carried.first_line, dialect.delimiter, dialect.quote)
-        spans, _ = _before_footer(spans, source.footer)
-        yield _batch(spans, source, arrival, wanted, width, number)[0]
+        text = _from_line(block, arrival.dialect.first_line)
+        if text and not reader.ended:
+            batch, rest = reader.read(Block(rest.text + text, rest.first_line))
+            yield batch
+    if rest.text and not reader.ended:
+        yield reader.read(rest, final=True)[0]
 
 
 def _from_line(block: Block, line: int) -> bytes:
     """The block's text from a line on."""
     text, missing = block.text, line - block.first_line
-    if missing <= 0:
-        return text
     at = 0
     for _ in range(missing):
         at = text.find(b"\n", at) + 1
         if not at:
             return b""
-    return text[at:]
+    return text[at:] if at else text
 
 
-def _spans(text: bytes, line: int, delimiter: str, quote: str | None) -> tuple[Spans, Block]:
-    """Records that end in the text, and the unfinished rest."""
-    array = np.frombuffer(text, np.uint8)
-    feeds = np.flatnonzero(array == FEED)
-    quoted = bool(quote) and quote is not None and quote.encode() in text
-    lines = np.arange(line, line + len(feeds) + 1, dtype=np.int64)
-    if quoted and quote:
-        before = np.searchsorted(_quotes(array, ord(quote), ord(delimiter)), feeds)
-        inside = before % 2 == 0
-        ends, lines = feeds[inside] + 1, lines[np.concatenate(([True], inside))]
-    else:
-        ends = feeds + 1
-    starts = np.concatenate(([0], ends))
-    whole = Spans(text, starts[:-1], ends, lines[:-1], quoted)
-    rest = Block(text[starts[-1] :], int(lines[-1]))
-    if len(rest.text) > LONGEST_RECORD:
-        exact = _exact_spans(rest.text, rest.first_line, delimiter, quote, partial=True)
-        end = int(exact.ends[-1]) if len(exact.ends) else 0
-        offset = int(starts[-1])
-        used = rest.text.count(b"\n", 0, end)
-        whole = Spans(
-            text,
-            np.concatenate((whole.starts, exact.starts + offset)),
-            np.concatenate((whole.ends, exact.ends + offset)),
-            np.concatenate((whole.lines, exact.lines)),
-            True,
-        )
-        rest = Block(rest.text[end:], rest.first_line + used)
-    return whole, rest
+class Reader:
+    """Reads the records of one file, block after block; `ended` once the footer was seen."""
 
+    def __init__(self, arrival: Arrival, source: Source, wanted: list[int]) -> None:
+        """Read the wanted header positions."""
+        self.ended = False
+        self._number = 0
+        self._dialect, self._source, self._wanted = arrival.dialect, source, wanted
+        self._width = len(arrival.dialect.header)
 
-def _quotes(array: npt.NDArray[np.uint8], quote: int, delimiter: int) -> Numbers:
-    """Where quotes stand that open, close or double; not those in the midst of a text."""
-    at = np.flatnonzero(array == quote)
-    edge = np.zeros(256, np.bool_)
-    edge[[delimiter, quote, FEED, RETURN]] = True
-    padded = np.concatenate(([np.uint8(FEED)], array, [np.uint8(FEED)]))
-    return at[edge[padded[at]] | edge[padded[at + 2]]]
+    def read(self, block: Block, *, final: bool = False) -> tuple[Batch, Block]:
+        """The records that end in the block, and the unfinished rest."""
+        if not final and (found := self._spans(block)):
+            spans, rest = found
+            if len(rest.text) <= LONGEST_RECORD and (batch := self._batch(spans, _fast)):
+                return batch, rest
+        spans, rest = self._exact_spans(block, final)
+        batch = self._batch(spans, _exact)
+        assert batch
+        return batch, rest
 
+    def _spans(self, block: Block) -> tuple[Spans, Block] | None:
+        """Records that end in the block, by counting quotes; None where quotes are irregular."""
+        text, quote = block.text, self._dialect.quote
+        array = np.frombuffer(text, np.uint8)
+        feeds = np.flatnonzero(array == FEED)
+        lines = np.arange(block.first_line, block.first_line + len(feeds) + 1, dtype=np.int64)
+        quoted = bool(quote) and str(quote).encode() in text
+        if quoted:
+            quotes = np.flatnonzero(array == ord(str(quote)))
+            if not _regular(array, quotes, ord(self._dialect.delimiter)):
+                return None
+            ends = np.searchsorted(quotes, feeds) % 2 == 0
+            feeds, lines = feeds[ends], lines[np.concatenate(([True], ends))]
+        starts = np.concatenate(([0], feeds + 1))
+        rest = Block(text[starts[-1] :], int(lines[-1]))
+        return Spans(text, starts[:-1], feeds + 1, lines[:-1], quoted), rest
 
-def _exact_spans(
-    text: bytes, line: int, delimiter: str, quote: str | None, *, partial: bool = False
-) -> Spans:
-    """Records found one by one. An unclosed one ends at its first line.
+    def _exact_spans(self, block: Block, final: bool) -> tuple[Spans, Block]:
+        """Records found one by one.
 
-    Args:
-        partial: stop before an unfinished record shorter than 1 MB, for more text may come.
-    """
-    decoded = text.decode()
-    starts, ends, lines = [], [], []
-    at, offset = 0, 0
-    while at < len(decoded):
-        try:
-            _, end = record_at(decoded, at, delimiter, quote)
-            if end - at > LONGEST_RECORD:
-                raise Unclosed
-        except Unclosed:
-            if partial and len(decoded) - at <= LONGEST_RECORD:
+        One that spans lines and has the wrong number of fields, or no end within 1 MB, is taken
+        to end with its first line: a stray quote then costs one line.
+        """
+        text, line, at, offset = block.text.decode(), block.first_line, 0, 0
+        starts, lines = [0], [line]
+        while at < len(text):
+            end = self._end(text, at, final)
+            if end is None:
                 break
-            end = decoded.find("\n", at) + 1 or len(decoded)
-        piece = decoded[at:end]
-        starts.append(offset)
-        lines.append(line)
-        offset += len(piece.encode())
-        ends.append(offset)
-        line += piece.count("\n")
-        at = end
-    return Spans(text, _numbers(starts), _numbers(ends), _numbers(lines), True)
+            piece = text[at:end]
+            offset += len(piece) if piece.isascii() else len(piece.encode())
+            line += piece.count("\n")
+            starts.append(offset)
+            lines.append(line)
+            at = end
+        bounds = np.array(starts, np.int64)
+        spans = Spans(
+            block.text[:offset], bounds[:-1], bounds[1:], np.array(lines[:-1], np.int64), True
+        )
+        return spans, Block(block.text[offset:], line)
+
+    def _end(self, text: str, at: int, final: bool) -> int | None:
+        """Where the record ends; None where more text may end it."""
+        line_end = text.find("\n", at) + 1 or len(text)
+        if self._source.comment and text.startswith(self._source.comment, at):
+            return line_end
+        try:
+            fields, end = record_at(text, at, self._dialect.delimiter, self._dialect.quote)
+        except Unclosed:
+            fields, end = [], len(text)
+        if not final and end == len(text) and end - at <= LONGEST_RECORD and text[-1] != "\n":
+            return None
+        if not final and not fields and end - at <= LONGEST_RECORD:
+            return None
+        trusted = end <= line_end or (len(fields) == self._width and end - at <= LONGEST_RECORD)
+        return end if trusted else line_end
+
+    def _batch(self, spans: Spans, cells_of: CellsOf) -> Batch | None:
+        """Read the cells of some records; None where the two ways of reading disagree."""
+        spans, ended = _before_footer(spans, self._source.footer)
+        if self._source.comment:
+            spans = spans.keep(~_starting_with(spans, self._source.comment.encode()))
+        blank, broken = _blank(spans), _marked(spans)
+        kept = spans.keep(~(blank | broken))
+        cells = cells_of(kept, self._dialect, self._wanted, self._width)
+        if cells is None:
+            return None
+        count = len(spans.starts)
+        numbers = np.arange(self._number + 1, self._number + count + 1, dtype=np.int64)
+        findings = [
+            _finding("encoding", spans, int(i), int(numbers[i]))
+            for i in np.flatnonzero(broken & ~blank)
+        ]
+        at = numbers[~(blank | broken)]
+        findings += [
+            _finding("ragged", kept, int(i), int(at[i])) for i in np.flatnonzero(~cells.good)
+        ]
+        self._number, self.ended = self._number + count, ended
+        careful = _needs_care(spans, self._dialect.delimiter)
+        found = cells.good
+        return Batch(
+            cells.table, at[found], kept.lines[found], count, int(blank.sum()), careful, findings
+        )
 
 
-def _numbers(values: list[int]) -> Numbers:
-    return np.array(values, np.int64)
+def _regular(array: npt.NDArray[np.uint8], quotes: Numbers, delimiter: int) -> bool:
+    """Whether each quote opens at a field's start, closes at its end, or is doubled."""
+    edge = np.zeros(256, np.bool_)
+    edge[[delimiter, array[quotes[0]], FEED]] = True
+    before = array[np.maximum(quotes[0::2] - 1, 0)]
+    opens = edge[before] | (quotes[0::2] == 0)
+    edge[RETURN] = True
+    after = array[np.minimum(quotes[1::2] + 1, len(array) - 1)]
+    closes = edge[after] | (quotes[1::2] == len(array) - 1)
+    return bool(opens.all() and closes.all())
 
 
 def _before_footer(spans: Spans, footer: str | None) -> tuple[Spans, bool]:
@@ -201,29 +235,6 @@ def _before_footer(spans: Spans, footer: str | None) -> tuple[Spans, bool]:
         if at < len(spans.starts) and spans.starts[at] == match.start():
             return spans.keep(np.arange(len(spans.starts)) < at), True
     return spans, False
-
-
-def _batch(
-    spans: Spans, source: Source, arrival: Arrival, wanted: list[int], width: int, number: int
-) -> tuple[Batch, int]:
-    """Read the cells of some records; return them and the last record number used."""
-    if source.comment:
-        spans = spans.keep(~_starting_with(spans, source.comment.encode()))
-    count = len(spans.starts)
-    numbers = np.arange(number + 1, number + count + 1, dtype=np.int64)
-    blank = _blank(spans)
-    broken = _marked(spans)
-    findings = [
-        _finding("encoding", spans, int(i), int(numbers[i]))
-        for i in np.flatnonzero(broken & ~blank)
-    ]
-    kept = ~(blank | broken)
-    cells, good, ragged = _cells(spans.keep(kept), arrival, wanted, width)
-    numbers, lines = numbers[kept], spans.lines[kept]
-    findings += [Finding(int(numbers[i]), int(lines[i]), "ragged", text) for i, text in ragged]
-    careful = _needs_care(spans, arrival.dialect.delimiter)
-    batch = Batch(cells, numbers[good], lines[good], count, int(blank.sum()), careful, findings)
-    return batch, number + count
 
 
 def _needs_care(spans: Spans, delimiter: str) -> bool:
@@ -271,40 +282,56 @@ def _finding(rule: str, spans: Spans, i: int, number: int) -> Finding:
     return Finding(number, int(spans.lines[i]), rule, shown)
 
 
-def _cells(
-    spans: Spans, arrival: Arrival, wanted: list[int], width: int
-) -> tuple[pa.Table, Numbers, list[tuple[int, str]]]:
-    """The wanted cells, the indexes of the records they come from, and the ragged records."""
-    names = [f"c{i}" for i in wanted]
-    count = len(spans.starts)
-    if not count:
-        return pa.table({n: pa.array([], pa.string()) for n in names}), _numbers([]), []
-    ragged: list[tuple[int, str]] = []
+@dataclass(frozen=True)
+class Cells:
+    """The wanted cells of the records that have the right number of fields."""
+
+    table: pa.Table
+    good: npt.NDArray[np.bool_]
+
+
+CellsOf = Callable[[Spans, Dialect, list[int], int], Cells | None]
+
+
+def _fast(spans: Spans, dialect: Dialect, wanted: list[int], width: int) -> Cells | None:
+    """By Arrow's CSV reader; None where it sees other records than the spans say."""
+    if not len(spans.starts):
+        return _exact(spans, dialect, wanted, width)
+    ragged: list[int] = []
+
+    def note(row: Any) -> str:
+        ragged.append(row.number - 1)
+        return "skip"
+
     try:
-        table = _arrow(spans, arrival, names, width, ragged)
+        table = _arrow(spans, dialect, [f"c{i}" for i in wanted], width, note)
     except pa.ArrowInvalid:
-        return _cells_exact(spans, arrival, wanted, width)
-    if table.num_rows + len(ragged) != count:
-        return _cells_exact(spans, arrival, wanted, width)
-    good = np.ones(count, np.bool_)
-    good[[i for i, _ in ragged]] = False
-    return table, np.flatnonzero(good), ragged
+        return None
+    if table.num_rows + len(ragged) != len(spans.starts):
+        return None
+    good = np.ones(len(spans.starts), np.bool_)
+    good[ragged] = False
+    return None if spans.quoted and _spans_lines(spans, ~good) else Cells(table, good)
+
+
+def _spans_lines(spans: Spans, which: npt.NDArray[np.bool_]) -> bool:
+    """Whether one of the records has a line end within."""
+    return any(
+        b"\n" in spans.text[a : b - 1]
+        for a, b in zip(spans.starts[which], spans.ends[which], strict=True)
+    )
 
 
 def _arrow(
-    spans: Spans, arrival: Arrival, names: list[str], width: int, ragged: list[tuple[int, str]]
+    spans: Spans, dialect: Dialect, names: list[str], width: int, note: Callable[[Any], str]
 ) -> pa.Table:
-    def note(row: Any) -> str:
-        ragged.append((row.number - 1, row.text))
-        return "skip"
-
     columns = [f"c{i}" for i in range(width)]
     return pacsv.read_csv(
         pa.py_buffer(spans.text),
         pacsv.ReadOptions(use_threads=False, column_names=columns, block_size=len(spans.text) + 1),
         pacsv.ParseOptions(
-            delimiter=arrival.dialect.delimiter,
-            quote_char=arrival.dialect.quote or False,
+            delimiter=dialect.delimiter,
+            quote_char=dialect.quote if spans.quoted else False,
             newlines_in_values=spans.quoted,
             ignore_empty_lines=False,
             invalid_row_handler=note,
@@ -318,25 +345,19 @@ def _arrow(
     )
 
 
-def _cells_exact(
-    spans: Spans, arrival: Arrival, wanted: list[int], width: int
-) -> tuple[pa.Table, Numbers, list[tuple[int, str]]]:
-    """The same, record by record."""
-    dialect = arrival.dialect
+def _exact(spans: Spans, dialect: Dialect, wanted: list[int], width: int) -> Cells:
+    """Record by record."""
     rows: list[list[str]] = []
-    good: list[int] = []
-    ragged: list[tuple[int, str]] = []
+    good = np.zeros(len(spans.starts), np.bool_)
     for i, (start, end) in enumerate(zip(spans.starts, spans.ends, strict=True)):
         text = spans.text[start:end].decode()
         try:
             fields, used = record_at(text, 0, dialect.delimiter, dialect.quote)
         except Unclosed:
-            fields, used = [], 0
+            continue
         if len(fields) == width and used == len(text):
             rows.append([fields[w] for w in wanted])
-            good.append(i)
-        else:
-            ragged.append((i, text.rstrip("\r\n")))
+            good[i] = True
     columns = list(zip(*rows, strict=True)) or [()] * len(wanted)
     arrays = [pa.array(c, pa.string()) for c in columns]
-    return pa.table(arrays, [f"c{w}" for w in wanted]), _numbers(good), ragged
+    return Cells(pa.table(arrays, [f"c{w}" for w in wanted]), good)
