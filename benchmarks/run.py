@@ -105,7 +105,7 @@ checks:
   - row_count: {threshold: {must_be_greater_than: 1}}
   - duplicate: {columns: [loan_id, title_code]}
   - failed_rows: {name: in the past, expression: "lent_at > now()"}
-  - failed_rows: {name: not at night, expression: "extract(hour from lent_at) > 23"}
+  - failed_rows: {name: not at night, qualifier: b, expression: "extract(hour from lent_at) > 23"}
   - freshness: {column: lent_at, threshold: {unit: day, must_be_less_than: 100000}}
 """
 COLUMN_CHECKS = {

@@ -102,9 +102,23 @@ def _must_check(path: Path, content: dict[str, Any], table: str) -> None:
         raise SpecError(path, f"dataset: must be carrel/carrel/silver/{table}")
     if not list(_bodies(content)):
         raise SpecError(path, "checks: holds no check, so nothing could fail")
+    if twice := _same(content):
+        raise SpecError(path, f"{'; '.join(twice)}: written twice; give one a `qualifier`")
     names = [body["name"] for body in _bodies(content) if body and "name" in body]
-    if twice := {n for n in names if names.count(n) > 1}:
-        raise SpecError(path, f"name: two checks are called {', '.join(sorted(twice))}")
+    if again := {n for n in names if names.count(n) > 1}:
+        raise SpecError(path, f"name: two checks are called {', '.join(sorted(again))}")
+
+
+def _same(content: dict[str, Any]) -> list[str]:
+    """Checks that Soda could not tell apart: of one column, type and qualifier."""
+    holders = [(f"columns.{c['name']}.", c) for c in content["columns"]] + [("", content)]
+    identities = [
+        f"{place}checks.{kind} {(body or {}).get('qualifier', '')}".strip()
+        for place, holder in holders
+        for check in holder.get("checks") or ()
+        for kind, body in check.items()
+    ]
+    return sorted({i for i in identities if identities.count(i) > 1})
 
 
 def _bodies(content: dict[str, Any]) -> Iterator[dict[str, Any] | None]:

@@ -48,6 +48,7 @@ def test_a_good_contract_is_read(tmp_path: Path) -> None:
         ("silver/shop_loans", "bronze/shop_loans", "shop_loans"),
         ("must_be_greater_than: 0", 'must_be_greater_than: "${env.HOME}"', "variable"),
         ("valid_min: 1", 'valid_values: ["${var.x}"]', "variable"),
+        ("{missing: }", "{missing: }, {missing: }", "columns.loan_id.checks.missing"),
         ("columns:", "columns: [", "YAML"),
     ],
 )
