@@ -252,7 +252,7 @@
       const pages = this.paged ? Math.max(1, Math.ceil(rows.length / PAGE_ROWS)) : 1;
       const seen = this.paged ? rows.slice(this.page * PAGE_ROWS, (this.page + 1) * PAGE_ROWS) : rows;
       const focused = this.target.contains(document.activeElement) ? document.activeElement.dataset.focus : null;
-      if (!rows.length) return this.target.replaceChildren(make("p", { class: "none" }, this.term ? "No row matches the search." : "No rows in this period."));
+      if (!rows.length) return this.target.replaceChildren(make("p", { class: "none" }, this.term ? "No row matches the search." : this.sent ? "Nothing here." : "No rows in this period."));
       this.target.replaceChildren(make("table", {}, this.head(), make("tbody", {}, ...seen.map((r) => this.row(r)))));
       if (this.paged && pages > 1) this.target.append(this.pager(pages, rows.length));
       if (focused) $(`[data-focus="${focused}"]`, this.target)?.focus();

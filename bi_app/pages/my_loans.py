@@ -38,7 +38,9 @@ def cell(name: str, mine: MyLoans) -> Cell:
     definition = DEFINITIONS.get(name, "")
     span = 6 if name in ("holds", "fines") else 12
     title = mine.table(name).title
-    return Cell(name, title, definition, span=span, download=name, kind="table")
+    return Cell(
+        name, title, definition, span=span, download=name, kind="table", search=name == "past"
+    )
 
 
 def notes(mine: MyLoans) -> dict[str, str]:

@@ -64,6 +64,7 @@ class Cell:
     span: int = 12
     download: str = ""
     kind: str = "chart"
+    search: bool = True
 
 
 @dataclass

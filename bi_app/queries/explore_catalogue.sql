@@ -10,4 +10,4 @@ select
 from ops.catalogue c
 where to_regclass(c.table_name) is not null
   and has_any_column_privilege(to_regclass(c.table_name), 'select')
-order by c.layer, c.domain, c.name
+order by c.layer, c.title
