@@ -245,9 +245,11 @@ def _candidates(sample: list[str]) -> list[str]:
 
 
 def _iso(connection: duckdb.DuckDBPyConnection, sample: list[str]) -> Kind | None:
-    """ISO times with offsets, which need no format."""
-    if not all(re.match(r"\d{4}-\d{2}-\d{2}", x) for x in sample):
+    """ISO dates of any length and times with offsets, which need no format."""
+    if not all(re.match(r"\d{4}-\d{1,2}-\d{1,2}", x) for x in sample):
         return None
+    if _all(connection, Column(name="x", type="date", meaning="")):
+        return Kind("date")
     if not _all(connection, Column(name="x", type="timestamp", meaning="")):
         return None
     return Kind("timestamp", notes=("Times with an offset are turned into UTC.",))
