@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -16,6 +17,7 @@ from deployments.sample.world import Plan
 from warehouse import database as database_module
 from warehouse.database import connect
 from warehouse.migrate import migrate
+from warehouse.pseudonyms import pseudonym
 from warehouse.settings import settings
 from warehouse.spec import Column, Dataset, dataset
 
@@ -56,17 +58,24 @@ def _forget() -> None:
 
 def fill(plan: Plan) -> dict[str, int]:
     """Copy every table of the plan's sample into silver; return the rows of each."""
-    made = tables(plan)
-    return {name: _copy(dataset(f"library_{name}"), made.columns[name]) for name in made.columns}
+    made, rows = tables(plan), Counter[str]()
+    for name in made.names:
+        target = dataset(f"library_{name}")
+        for _, part in made.parts(name):
+            rows[name] += _copy(target, part)
+        _run(sql.SQL("analyze silver.{}").format(sql.Identifier(target.table)))
+    return dict(rows)
+
+
+def _run(statement: sql.Composed) -> None:
+    with connect() as connection:
+        connection.execute(statement)
 
 
 def _copy(target: Dataset, table: Table) -> int:
-    """Copy one table. Pseudonyms are the card numbers themselves: benchmarks need no secret."""
-    columns = {
-        c.name: table[c.header]
-        for c in target.stored
-        if isinstance(c, Column) and c.header in table
-    }
+    """Copy some rows of one table."""
+    columns = {c.name: _text(c, table[c.header]) for c in target.stored if isinstance(c, Column)
+               and c.header in table}  # fmt: skip
     count = len(next(iter(columns.values())))
     if target.name == "items":
         columns["dewey_class"] = _classes(columns["dewey"])
@@ -75,15 +84,22 @@ def _copy(target: Dataset, table: Table) -> int:
         sql.Identifier(target.table), names
     )
     fixed = {"source_code": "sample", "_load_id": "1"}
-    with connect() as connection:
-        with connection.cursor().copy(statement) as copy:
-            for start in range(0, count, LINES):
-                part = {n: c.slice(start, LINES) for n, c in columns.items()}
-                size = len(next(iter(part.values())))
-                both = {n: pa.repeat(v, size) for n, v in fixed.items()} | part
-                copy.write(b"".join(as_lines(both).to_pylist()))
-        connection.execute(sql.SQL("analyze silver.{}").format(sql.Identifier(target.table)))
+    with connect() as connection, connection.cursor().copy(statement) as copy:
+        for start in range(0, count, LINES):
+            part = {n: c.slice(start, LINES) for n, c in columns.items()}
+            size = len(next(iter(part.values())))
+            both = {n: pa.repeat(v, size) for n, v in fixed.items()} | part
+            copy.write(b"".join(as_lines(both).to_pylist()))
     return count
+
+
+def _text(column: Column, values: pa.Array) -> pa.Array:
+    """The values as silver holds them: pseudonyms for people."""
+    if column.privacy != "pseudonym":
+        return values
+    coded = values.dictionary_encode()
+    people = pa.array([pseudonym(person) for person in coded.dictionary.to_pylist()], pa.string())
+    return people.take(coded.indices)
 
 
 def _classes(dewey: pa.Array) -> pa.Array:

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from deployments.sample.dirt import FAULTS, spoil
-from deployments.sample.files import tables, write
+from deployments.sample.files import tables, write_lines
 from deployments.sample.world import CODES, Plan
 
 __all__ = ["CODES", "Plan", "Sample", "make_sample"]
@@ -107,14 +107,19 @@ def write_sample(place: Path, plan: Plan) -> Sample:
     draft = place.with_name(f".sample-{os.getpid()}")
     shutil.rmtree(draft, ignore_errors=True)
     made = tables(plan)
-    rows, dirt = {}, {}
-    for number, name in enumerate(FAULTS):
+    rows: Counter[str] = Counter()
+    dirt: dict[str, Counter[str]] = {name: Counter() for name in made.names}
+    for number, name in enumerate(made.names):
         rng = np.random.default_rng([plan.seed, 100 + number])
-        spoiled = spoil(rng, name, made.columns[name], plan.dirty)
-        write(draft / name, name, made, spoiled)
-        rows[name], dirt[name] = len(spoiled.lines), spoiled.counts
+        (draft / name).mkdir(parents=True)
+        for stem, columns in made.parts(name):
+            spoiled = spoil(rng, name, columns, plan)
+            write_lines(draft / name / f"{stem}.csv", columns, spoiled.lines)
+            rows[name] += len(spoiled.lines)
+            dirt[name].update(spoiled.counts)
     note = {"plan": plan_note(plan), "rows": rows, "dirty": dirt, "reader": made.reader}
     (draft / "sample.json").write_text(json.dumps(note, indent=1, default=str))
     shutil.rmtree(place, ignore_errors=True)
     draft.rename(place)
-    return Sample(place, plan.end, rows, dirt, made.reader)
+    counts = {name: dict(kinds) for name, kinds in dirt.items()}
+    return Sample(place, plan.end, dict(rows), counts, made.reader)

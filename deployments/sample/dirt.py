@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from deployments.sample.world import Flags, Ints
+from deployments.sample.world import Flags, Ints, Plan
 
 Table = dict[str, pa.Array]  # text columns by header, null where blank
 
@@ -31,7 +32,7 @@ class Fault:
     weight: float = 1.0
     where: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     contains: str | None = None
-    spared: float = 0.0  # share of the rows, from the first on, that never have it
+    since: Callable[[Plan], str] | None = None  # lowest value that may be spoiled
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,6 @@ class Spoiled:
     """A table as lines of its file, and how many rows have which fault."""
 
     lines: pa.Array
-    rows: Ints
     counts: dict[str, int]
 
 
@@ -64,9 +64,9 @@ def other_case(value: str, n: int) -> str:
     return value.lower() if value.isupper() else value.upper()
 
 
-def long_ago(value: str, n: int) -> str:
-    """The same date in a year that cannot be."""
-    return f"{(1900, 1066, 1925)[n % 3]}{value[4:]}"
+def in_year(*years: int) -> Callable[[str, int], str]:
+    """The same day in one of these years."""
+    return lambda v, n: f"{years[n % len(years)]}{v[4:]}".replace("-02-29", "-02-28")
 
 
 def no_such_day(value: str, n: int) -> str:
@@ -77,7 +77,12 @@ def no_such_day(value: str, n: int) -> str:
 
 def year_before(value: str, n: int) -> str:
     """The same day one year earlier."""
-    return f"{int(value[:4]) - 1}{value[4:]}".replace("-02-29", "-02-28")
+    return in_year(int(value[:4]) - 1)(value, n)
+
+
+def second_year(plan: Plan) -> str:
+    """The day from which a year earlier still lies in the sample."""
+    return (plan.start + timedelta(days=366)).isoformat()
 
 
 def mojibake(value: str, n: int) -> str:
@@ -128,11 +133,11 @@ FAULTS: dict[str, tuple[Fault, ...]] = {
         Fault("item_blank", "item_code", either("", " "), "required", 0.8),
         Fault("kind_unknown", "kind", either("chkout", "X", "issue/return"), "allowed", 0.8),
         Fault("kind_case", "kind", other_case, None, 1.5),
-        Fault("year_impossible", "occurred_at", long_ago, "implausible_time", 0.6),
+        Fault("year_impossible", "occurred_at", in_year(1900, 1066, 1925), "implausible_time", 0.6),
         Fault("due_before_event", "due_on", year_before, "due_before_event", 0.8, LENT),
         Fault("member_blank", "member_id", either(""), "loan_without_member", 0.8, LENT),
         Fault("returned_before_checkout", "occurred_at", year_before, None, 0.2,
-              {"kind": ("return",)}, spared=0.4),
+              {"kind": ("return",)}, since=second_year),
     ),
     "items": common_faults(
         "item_code",
@@ -147,7 +152,7 @@ FAULTS: dict[str, tuple[Fault, ...]] = {
         Fault("year_decorated", "published_year", lambda v, n: (f"c{v}", f"[{v}]")[n % 2], None),
         Fault("isbn_hyphened", "isbn", hyphened, None, 2.0),
         Fault("title_padded", "title", padded, None, 1.0),
-        Fault("withdrawn_before_acquired", "withdrawn_on", lambda v, n: f"1901{v[4:]}",
+        Fault("withdrawn_before_acquired", "withdrawn_on", in_year(1901),
               "withdrawn_before_acquired", 0.6),
         Fault("title_blank", "title", either(""), "required", 0.6),
     ),
@@ -157,7 +162,7 @@ FAULTS: dict[str, tuple[Fault, ...]] = {
         None,
         Fault("type_unknown", "member_type", either("VIP", "9", "adult/junior"), "allowed"),
         Fault("type_case", "member_type", other_case, None, 1.5),
-        Fault("expires_before_joined", "expires_on", lambda v, n: f"1970{v[4:]}",
+        Fault("expires_before_joined", "expires_on", in_year(1970),
               "expires_before_joined"),
         Fault("area_padded", "area_code", padded, None, 1.5),
     ),
@@ -166,7 +171,7 @@ FAULTS: dict[str, tuple[Fault, ...]] = {
         "placed_at",
         "branch_code",
         Fault("status_unknown", "status", either("HELD", "-", "in transit?"), "allowed"),
-        Fault("ended_before_placed", "ended_at", lambda v, n: f"1999{v[4:]}",
+        Fault("ended_before_placed", "ended_at", in_year(1999),
               "ended_before_placed"),
         Fault("frozen_unclear", "frozen", either("maybe", "since May"), "type", 0.6),
         Fault("member_blank", "member_id", either(""), "required", 0.8),
@@ -187,21 +192,22 @@ FAULTS: dict[str, tuple[Fault, ...]] = {
         Fault("copies_impossible", "copies", either("0", "-1"), "range"),
         Fault("copies_in_words", "copies", either("two", "1 set"), "type", 0.6),
         Fault("price_negative", "price_amount", lambda v, n: f"-{v}", "range"),
-        Fault("received_before_ordered", "received_on", lambda v, n: f"1999{v[4:]}",
+        Fault("received_before_ordered", "received_on", in_year(1999),
               "received_before_ordered"),
         Fault("status_case", "status", other_case, None, 1.5),
     ),
 }  # fmt: skip
 
 
-def candidates(table: Table, fault: Fault, free: Flags) -> Ints:
+def candidates(table: Table, fault: Fault, free: Flags, plan: Plan) -> Ints:
     """The rows that may have this fault: free ones with something to spoil."""
     mask = free.copy()
-    mask[: int(len(mask) * fault.spared)] = False
     for column, values in fault.where.items():
         mask &= as_mask(pc.is_in(table[column], pa.array(values)))
     if fault.column:
         mask &= as_mask(pc.is_valid(table[fault.column]))
+    if fault.since:
+        mask &= as_mask(pc.greater_equal(table[fault.column], fault.since(plan)))
     if fault.contains:
         mask &= as_mask(pc.match_substring_regex(table["title"], fault.contains))
     return np.flatnonzero(mask)
@@ -220,17 +226,14 @@ def allot(faults: tuple[Fault, ...], count: int) -> list[int]:
     return [int(n) for n in np.diff(np.concatenate([[0], ends]))]
 
 
-def spoil(rng: np.random.Generator, name: str, table: Table, share: float) -> Spoiled:
-    """Spoil `share` of the rows of a table and write each row as a line.
-
-    Returns the lines, the row that each comes from, and the number of rows by kind of fault.
-    """
+def spoil(rng: np.random.Generator, name: str, table: Table, plan: Plan) -> Spoiled:
+    """Spoil the plan's share of the rows of a table and write each row as a line."""
     faults, count = FAULTS[name], len(next(iter(table.values())))
     free = np.ones(count, bool)
     chosen: dict[Fault, Ints] = {}
-    wanted = allot(faults, round(count * share)) if faults else []
+    wanted = allot(faults, round(count * plan.dirty)) if faults else []
     for fault, number in zip(faults, wanted, strict=True):
-        able = candidates(table, fault, free)
+        able = candidates(table, fault, free, plan)
         picked = np.sort(rng.choice(able, min(number, len(able)), replace=False))
         free[picked] = False
         chosen[fault] = picked
@@ -238,8 +241,8 @@ def spoil(rng: np.random.Generator, name: str, table: Table, share: float) -> Sp
     for column in table:
         spoiled[column] = spoil_column(rng, table[column], column, chosen)
     lines = spoil_lines(as_lines(spoiled), chosen)
-    lines, rows = repeat_rows(rng, lines, chosen)
-    return Spoiled(lines, rows, {fault.kind: len(picked) for fault, picked in chosen.items()})
+    lines = repeat_rows(rng, lines, chosen)
+    return Spoiled(lines, {fault.kind: len(picked) for fault, picked in chosen.items()})
 
 
 def spoil_column(
@@ -315,15 +318,13 @@ def latin(line: bytes) -> bytes:
     return line.decode().encode("cp1252", errors="replace")
 
 
-def repeat_rows(
-    rng: np.random.Generator, lines: pa.Array, chosen: dict[Fault, Ints]
-) -> tuple[pa.Array, Ints]:
+def repeat_rows(rng: np.random.Generator, lines: pa.Array, chosen: dict[Fault, Ints]) -> pa.Array:
     """Put the rows that stand twice in the file a second time, some lines further down."""
     twice = next((rows for f, rows in chosen.items() if f.kind == "row_twice"), np.array([], int))
     everything = np.arange(len(lines))
     if not len(twice):
-        return lines, everything
+        return lines
     later = twice + 0.5 + rng.integers(0, 40, len(twice))
     order = np.argsort(np.concatenate([everything, later]), kind="stable")
     rows = np.concatenate([everything, twice])[order]
-    return lines.take(pa.array(rows)), rows
+    return lines.take(pa.array(rows))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -12,7 +13,7 @@ import pyarrow.compute as pc
 
 from deployments.sample import loans as desk
 from deployments.sample import words
-from deployments.sample.dirt import Spoiled, Table
+from deployments.sample.dirt import Table
 from deployments.sample.loans import DAY
 from deployments.sample.world import (
     BRANCHES,
@@ -36,35 +37,51 @@ from deployments.sample.world import (
 
 @dataclass(frozen=True)
 class Made:
-    """The clean tables; `year` is the calendar year of each loan event."""
+    """The clean library: loan events still as numbers, for they are many, the rest as text."""
 
-    columns: dict[str, Table]
-    year: Ints
+    plan: Plan
+    events: desk.Events
+    others: dict[str, Table]
     reader: str
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The seven sets."""
+        return ("loan_events", *self.others)
+
+    def table(self, name: str) -> Table:
+        """The whole of a set as text."""
+        return self.others[name] if name in self.others else event_table(self.plan, self.events)
+
+    def parts(self, name: str) -> Iterator[tuple[str, Table]]:
+        """The files of a set, as name and text columns: one a year for loan events."""
+        if name in self.others:
+            yield name, self.others[name]
+            return
+        days = (self.events.at // DAY + self.plan.epoch).astype("datetime64[D]")
+        years = days.astype("datetime64[Y]").astype(int) + 1970
+        for year in np.unique(years):
+            first, end = np.searchsorted(years, [year, year + 1])
+            yield f"{name}_{year}", event_table(self.plan, self.events, int(first), int(end))
 
 
 def tables(plan: Plan) -> Made:
-    """Draw the library and lay out every table as text."""
+    """Draw the library."""
     rng = np.random.default_rng(plan.seed)
     calendar = make_calendar(rng, plan)
     stock, members = make_stock(rng, plan), make_members(rng, plan)
     loans = desk.make_loans(rng, plan, calendar, stock, members)
     events = desk.make_events(rng, plan, calendar, stock, loans)
-    holds = desk.make_holds(rng, plan, calendar, stock, loans)
-    fines = desk.make_fines(rng, plan, events, members)
-    orders = desk.make_orders(rng, plan, stock)
-    columns = {
-        "loan_events": event_table(plan, events),
+    others = {
         "items": item_table(plan, stock),
         "members": member_table(plan, members),
-        "holds": hold_table(plan, holds),
-        "fines": fine_table(plan, fines),
+        "holds": hold_table(plan, desk.make_holds(rng, plan, calendar, stock, loans)),
+        "fines": fine_table(plan, desk.make_fines(rng, plan, events, members)),
         "branches": branch_table(plan),
-        "orders": order_table(plan, orders),
+        "orders": order_table(plan, desk.make_orders(rng, plan, stock)),
     }
-    days = (events.at // DAY + plan.epoch).astype("datetime64[D]")
     reader = number("M", np.array([busiest(loans, members)]), 6)[0].as_py()
-    return Made(columns, days.astype("datetime64[Y]").astype(int) + 1970, reader)
+    return Made(plan, events, others, reader)
 
 
 def busiest(loans: desk.Loans, members: Members) -> int:
@@ -117,17 +134,18 @@ def text(values: Texts) -> pa.Array:
 # Tables ------------------------------------------------------------------------------------------
 
 
-def event_table(plan: Plan, events: desk.Events) -> Table:
-    """Loan events as an export writes them."""
-    due = np.where(events.due == desk.NONE, OUTSIDE, events.due)
+def event_table(plan: Plan, events: desk.Events, first: int = 0, end: int | None = None) -> Table:
+    """Loan events as an export writes them, from the first up to the end."""
+    part = slice(first, len(events.at) if end is None else end)
+    due = np.where(events.due[part] == desk.NONE, OUTSIDE, events.due[part])
     return {
-        "event_id": number("E", np.arange(len(events.at)), 8),
-        "loan_id": number("L", events.loan, 8),
-        "kind": chosen(desk.KINDS, events.kind),
-        "occurred_at": time_text(plan, events.at),
-        "branch_code": chosen(CODES, events.branch),
-        "item_code": number("I", events.item, 7),
-        "member_id": number("M", events.member, 6),
+        "event_id": number("E", np.arange(part.start, part.stop), 8),
+        "loan_id": number("L", events.loan[part], 8),
+        "kind": chosen(desk.KINDS, events.kind[part]),
+        "occurred_at": time_text(plan, events.at[part]),
+        "branch_code": chosen(CODES, events.branch[part]),
+        "item_code": number("I", events.item[part], 7),
+        "member_id": number("M", events.member[part], 6),
         "due_on": day_text(plan, due),
     }
 
@@ -234,21 +252,9 @@ def order_table(plan: Plan, orders: desk.Orders) -> Table:
 # Files -------------------------------------------------------------------------------------------
 
 
-def write(folder: Path, name: str, made: Made, spoiled: Spoiled) -> None:
-    """Write a table's lines below `folder`: a file a year for loan events, else one file."""
-    folder.mkdir(parents=True)
-    header = ",".join(made.columns[name]).encode() + b"\n"
-    if name != "loan_events":
-        write_lines(folder / f"{name}.csv", header, spoiled.lines)
-        return
-    year = made.year[spoiled.rows]
-    for each in np.unique(year):
-        rows = np.flatnonzero(year == each)
-        write_lines(folder / f"loan_events_{each}.csv", header, spoiled.lines.take(pa.array(rows)))
-
-
-def write_lines(path: Path, header: bytes, lines: pa.Array) -> None:
+def write_lines(path: Path, columns: Table, lines: pa.Array) -> None:
     """Write the header and the array's bytes as they lie in memory."""
+    header = ",".join(columns).encode() + b"\n"
     _, offsets, data = lines.buffers()
     ends = np.frombuffer(offsets, np.int64)[lines.offset : lines.offset + len(lines) + 1]
     with path.open("wb") as file:

@@ -81,14 +81,14 @@ def test_without_an_end_it_ends_yesterday(tmp_path: Path) -> None:
 
 
 def test_it_has_what_was_asked_for(made: Made) -> None:
-    kinds = Counter(made.columns["loan_events"]["kind"].to_pylist())
+    kinds = Counter(made.table("loan_events")["kind"].to_pylist())
     assert kinds["checkout"] == 20_000
     assert kinds["in_house_use"] == 1_100
     assert 0.9 < kinds["return"] / kinds["checkout"] < 1
     assert 0.15 < kinds["renewal"] / kinds["checkout"] < 0.4
-    assert made.columns["branches"]["branch_code"].to_pylist() == list(CODES)
-    assert len(made.columns["items"]["item_code"]) == 2_000
-    assert len(made.columns["members"]["member_id"]) == 800
+    assert made.table("branches")["branch_code"].to_pylist() == list(CODES)
+    assert len(made.table("items")["item_code"]) == 2_000
+    assert len(made.table("members")["member_id"]) == 800
 
 
 @pytest.mark.parametrize("end", [END, dt.date(2028, 2, 29), dt.date(2026, 12, 31)])
@@ -99,7 +99,7 @@ def test_it_covers_three_years_to_the_day(end: dt.date) -> None:
 
 
 def test_events_lie_within_it_in_order_of_time(made: Made) -> None:
-    at = made.columns["loan_events"]["occurred_at"].to_pylist()
+    at = made.table("loan_events")["occurred_at"].to_pylist()
     assert at == sorted(at)
     assert at[0] >= "2023-07-01"
     assert at[-1] < "2026-07-01"
@@ -132,15 +132,15 @@ def test_copies_are_out_once_at_a_time_and_come_back_after_they_left() -> None:
 
 
 def test_isbns_have_their_check_digit_and_addresses_lead_nowhere(made: Made) -> None:
-    isbns = {isbn for isbn in made.columns["items"]["isbn"].to_pylist() if isbn}
+    isbns = {isbn for isbn in made.table("items")["isbn"].to_pylist() if isbn}
     assert isbns
     for isbn in isbns:
         assert sum(int(d) * (1 + 2 * (i % 2)) for i, d in enumerate(isbn)) % 10 == 0
-    assert all(e.endswith("@example.org") for e in made.columns["members"]["email"].to_pylist())
+    assert all(e.endswith("@example.org") for e in made.table("members")["email"].to_pylist())
 
 
 def test_the_shape_is_that_of_a_library(made: Made) -> None:
-    events = made.columns["loan_events"]
+    events = made.table("loan_events")
     lent = np.array(events["kind"].to_pylist()) == "checkout"
     at = np.array(events["occurred_at"].to_pylist(), "datetime64[s]")[lent]
     day = at.astype("datetime64[D]")
@@ -224,7 +224,7 @@ def test_quarantine_holds_the_dirty_rows_and_no_other(at_sample: Sample, name: s
 
 
 def test_what_cleaning_mends_comes_out_as_it_was(at_sample: Sample, made: Made) -> None:
-    clean = made.columns["loan_events"]
+    clean = made.table("loan_events")
     names = ("event_id", "branch_code", "item_code", "kind", "occurred_at")
     good = {row[0]: row[1:] for row in zip(*(clean[n].to_pylist() for n in names), strict=True)}
     with connect() as connection:
