@@ -24,7 +24,7 @@ copy (
     ),
     loans as (
         select *, timestamp '2019-01-01 09:00:00'
-            + to_seconds(cast(i * (94608000.0 / {rows}) as bigint) + cast(a % 600 as bigint)) as taken
+            + to_seconds(cast(i * (94608000.0 / {rows}) as bigint) + a % 600) as taken
         from numbers
     )
     select concat_ws(',',
@@ -38,15 +38,17 @@ copy (
             when c % 10 = 0 then strftime(taken, '%d/%m/%Y %H:%M')
             else strftime(taken, '%Y-%m-%d %H:%M:%S') end,
         strftime(taken + interval 21 days, '%Y-%m-%d'),
-        case when fault between 150 and 174 then strftime(taken - interval 5 days, '%Y-%m-%d %H:%M:%S')
+        case when fault between 150 and 174
+                then strftime(taken - interval 5 days, '%Y-%m-%d %H:%M:%S')
             when a % 9 = 0 then ''
-            else strftime(taken + to_seconds(60 + cast(c % 2592000 as bigint)), '%Y-%m-%d %H:%M:%S') end,
+            else strftime(taken + to_seconds(60 + c % 2592000), '%Y-%m-%d %H:%M:%S') end,
         b % 4,
         case when fault between 175 and 199 then '-1.50'
             when {changed} then '9.99'
             when b % 11 = 0 then cast(cast(c % 500 / 100.0 as decimal(10, 2)) as varchar)
             else '0.00' end,
-        case when fault between 200 and 224 then 'desk,twice' else ['desk', 'self', 'app'][a % 3 + 1] end
+        case when fault between 200 and 224 then 'desk,twice'
+            else ['desk', 'self', 'app'][a % 3 + 1] end
     ) as "{header}"
     from loans where {kept} order by i
 ) to '{path}' (format csv, header true, delimiter '\x1f', quote '', escape '')

@@ -32,11 +32,6 @@ from warehouse.spec import Dataset
 
 MOST_PERSONS = 1_000_000
 MOST_CELLS = 500_000
-WRITTEN = """
-create macro written(x) as coalesce(replace(replace(replace(replace(cast(x as varchar),
-    chr(92), chr(92) || chr(92)), chr(10), chr(92) || 'n'), chr(13), chr(92) || 'r'),
-    chr(9), chr(92) || 't'), chr(92) || 'N');
-"""
 
 
 @dataclass(frozen=True)
@@ -262,14 +257,15 @@ class Cleaning:
         names = table.column_names
         self._duck.register("side", table)
         listed = " || chr(9) || ".join(f'written("{n}")' for n in names)
-        text = self._duck.execute(f"select string_agg({listed}, chr(10)) from side").fetchall()[0]
+        query = f"select string_agg({listed}, chr(10)) from side"  # noqa: S608 - our own names
+        (text,) = self._duck.execute(query).fetchall()[0]
         target = sql.SQL("copy {} ({}) from stdin").format(
             sql.Identifier("staging", self._load.staging + suffix),
             sql.SQL(", ").join(map(sql.Identifier, names)),
         )
-        if text and text[0] is not None:
+        if text is not None:
             with self._connection.cursor().copy(target) as copy:
-                copy.write(text[0] + "\n")
+                copy.write(text + "\n")
 
 
 def _duck() -> duckdb.DuckDBPyConnection:
@@ -286,7 +282,6 @@ def _duck() -> duckdb.DuckDBPyConnection:
     duck.execute("set timezone = 'UTC'")
     duck.execute(TRIM[True])
     duck.execute(MACROS)
-    duck.execute(WRITTEN)
     inner, outer = pads()
     duck.execute("set variable inner_pad = ?::blob", [inner])
     duck.execute("set variable outer_pad = ?::blob", [outer])

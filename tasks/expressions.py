@@ -5,8 +5,11 @@ for each header position read and, where columns are turned into rows, `wide_nam
 A view `cleaned` holds the cleaned text of each column, `s<i>`; `typed` the typed columns under
 their own names. Keys of pseudonyms are DuckDB variables, so that no statement contains them.
 """
+# ruff: noqa: S608 - every name comes from a validated spec, every text is quoted as a literal
 
 from __future__ import annotations
+
+from pathlib import Path
 
 from tasks.extract import UNPIVOT_NAME, Places
 from warehouse.ddl import literal
@@ -22,45 +25,10 @@ TYPES = {
     "timestamp": "timestamp",
 }
 SPACE = "' ' || chr(9) || chr(10) || chr(11) || chr(12) || chr(13) || chr(160) || chr(65279)"
-WHOLE = "'[+-]?[0-9]+([.]0*)?'"
 NUMBER = "[+-]?([0-9]+([.][0-9]*)?|[.][0-9]+)([eE][+-]?[0-9]+)?"
 YEARS = "between '1000-01-01' and '9999-12-31'"
 ISO = {"%Y-%m-%d": 10, "%Y-%m-%d %H:%M:%S": 19, "%Y-%m-%dT%H:%M:%S": 19, "%Y-%m-%d %H:%M": 16}
-MACROS = f"""
-create macro squeezed(x) as regexp_replace(x, '[\\s\\x{{a0}}]+', ' ', 'g');
-create macro digits(x) as regexp_replace(x, '[^0-9]', '', 'g');
-create macro titled(x) as list_aggregate(list_transform(string_split(lower(x), ' '),
-    lambda w: upper(w[1]) || w[2:]), 'string_agg', ' ');
-create macro year_in(x) as nullif(regexp_extract(x, '(^|[^0-9])(1[0-9]{{3}}|20[0-9]{{2}})([^0-9]|$)', 2), '');
-create macro isbn_text(x) as upper(regexp_replace(x, '[^0-9Xx]', '', 'g'));
-create macro isbn13_digit(x) as cast((10 - list_sum(list_transform(range(1, 13),
-    lambda i: cast(substr(x, i, 1) as integer) * (1 + 2 * ((i + 1) % 2)))) % 10) % 10 as varchar);
-create macro isbn10_sum(x) as list_sum(list_transform(range(1, 11),
-    lambda i: (11 - i) * case substr(x, i, 1) when 'X' then 10 else cast(substr(x, i, 1) as integer) end));
-create macro isbn13_of(x) as case
-    when regexp_full_match(x, '97[89][0-9]{{10}}') and isbn13_digit(x) = x[13] then x
-    when regexp_full_match(x, '[0-9]{{9}}[0-9X]') and isbn10_sum(x) % 11 = 0
-        then '978' || x[1:9] || isbn13_digit('978' || x[1:9]) end;
-create macro isbn13(x) as isbn13_of(isbn_text(x));
-create macro first_isbn(x) as nullif(isbn_text(regexp_extract(upper(x),
-    '(97[89][- ]?([0-9][- ]?){{9}}[0-9]|([0-9][- ]?){{9}}[0-9X])')), '');
-create macro pseudonym(x) as left(sha256(getvariable('outer_pad')
-    || unhex(sha256(getvariable('inner_pad') || encode(x)))), 32);
-create table pseudonyms (person varchar, stands varchar);
-create macro whole(x, number) as
-    case when cast(number as varchar) = x or regexp_full_match(x, {WHOLE}) then number end;
-create macro century(x, last) as case
-    when x is null then null
-    when year(x) % 100 > last and year(x) >= 2000 then x - interval 100 years
-    when year(x) % 100 <= last and year(x) < 2000 then x + interval 100 years
-    else x end;
-create macro yes_or_no(x) as case
-    when lower(x) in ('t', 'true', 'y', 'yes', '1', 'on') then true
-    when lower(x) in ('f', 'false', 'n', 'no', '0', 'off') then false end;
-create macro day_of(x) as case
-    when length(x) <= 10 then try_cast(x as date)
-    when cast(try_cast(x as timestamp) as time) = time '00:00:00' then try_cast(x as date) end;
-"""
+MACROS = (Path(__file__).parent / "sql" / "cleaning.sql").read_text("utf-8")
 TRIM = {
     False: "create or replace macro trimmed(x) as"
     " case when x < '!' or ends_with(x, ' ') then trim(x) else x end",

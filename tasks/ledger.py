@@ -94,7 +94,11 @@ def begin(
         file_id = _file_id(connection, arrival)
         known = not force and _is_newest(connection, dataset, arrival, file_id)
         state: Literal["landing", "unchanged"] = "unchanged" if known else "landing"
-        load_id = _open(connection, dataset, arrival, file_id, run_id, force, state)
+        facts = {"dataset": dataset.table, "file_id": file_id, "state": state, "run_id": run_id}
+        facts |= {"forced": force, "note": _note(dataset, arrival)}
+        row = connection.execute(OPEN, facts).fetchone()
+        assert row
+        load_id = int(row[0])
         bronze = arrival.bronze or _landed(connection, dataset, file_id)
     return Load(
         load_id,
@@ -166,25 +170,18 @@ def _is_newest(
     return row is not None and row[0] == file_id
 
 
-def _open(
-    connection: psycopg.Connection[Any],
-    dataset: Dataset,
-    arrival: Arrival,
-    file_id: int,
-    run_id: str | None,
-    force: bool,
-    state: str,
-) -> int:
+OPEN = """
+insert into ops.loads (dataset, file_id, state, run_id, forced, note, done_at) values
+    (%(dataset)s, %(file_id)s, %(state)s, %(run_id)s, %(forced)s, %(note)s,
+     case when %(state)s = 'unchanged' then clock_timestamp() end)
+returning load_id
+"""
+
+
+def _note(dataset: Dataset, arrival: Arrival) -> str | None:
+    """What is left aside on purpose."""
     ignored = extra(dataset, arrival)
-    note = f"columns not in the spec: {', '.join(ignored)}" if ignored else None
-    row = connection.execute(
-        "insert into ops.loads (dataset, file_id, state, run_id, forced, note, done_at) values"
-        " (%s, %s, %s, %s, %s, %s, case when %s = 'unchanged' then clock_timestamp() end)"
-        " returning load_id",
-        [dataset.table, file_id, state, run_id, force, note, state],
-    ).fetchone()
-    assert row
-    return int(row[0])
+    return f"columns not in the spec: {', '.join(ignored)}" if ignored else None
 
 
 def _landed(connection: psycopg.Connection[Any], dataset: Dataset, file_id: int) -> int | None:
@@ -245,6 +242,6 @@ def _fail(load: Load, error: BaseException) -> None:
 
 
 def said(error: BaseException) -> str:
-    """An error as the ledger keeps it; of foreign ones the first line, for the rest holds values."""
+    """An error as the ledger keeps it; of a foreign one the first line, the rest holds values."""
     text = str(error) if isinstance(error, CarrelError) else str(error).partition("\n")[0]
     return f"{type(error).__name__}: {text}"[:2000]

@@ -49,10 +49,10 @@ def block(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> in
     return int(request.param)
 
 
-SPECTRUM = (
-    "comma_in_quotes empty empty_crlf escaped_quotes json location_coordinates newlines"
-    " newlines_crlf quotes_and_newlines simple simple_crlf utf8"
-).split()
+SPECTRUM = [
+    *("comma_in_quotes", "empty", "empty_crlf", "escaped_quotes", "json", "location_coordinates"),
+    *("newlines", "newlines_crlf", "quotes_and_newlines", "simple", "simple_crlf", "utf8"),
+]
 
 
 @pytest.mark.shared
