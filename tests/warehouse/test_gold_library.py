@@ -11,7 +11,8 @@ import os
 import random
 from collections import Counter, defaultdict
 from collections.abc import Iterator
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import Decimal
+from fractions import Fraction
 from itertools import count
 from pathlib import Path
 from statistics import median
@@ -319,13 +320,13 @@ def test_use_of_the_stock(sample: Connection, by: str) -> None:
         ]  # fmt: skip
         all_held = sum(len(h) for g, h in held.items() if g[0] == group[0])
         all_loans = sum(n for g, n in loans.items() if g[0] == group[0])
-        share = Decimal(len(kept)) / all_held
-        of_loans = Decimal(loans[group]) / all_loans if all_loans else None
+        share = Fraction(len(kept), all_held)
+        of_loans = Fraction(loans[group], all_loans) if all_loans else None
         assert found[group] == (
             len(kept),
             loans[group],
             sum(renewed[i.source, i.code] for i in members),
-            rounded(Decimal(loans[group]) / len(kept) if kept else None, 4),
+            rounded(Fraction(loans[group], len(kept)) if kept else None, 4),
             rounded(share, 6),
             rounded(of_loans, 6),
             rounded(of_loans / share if kept and of_loans is not None else None, 4),
@@ -341,10 +342,11 @@ def is_held(item: Item, day: dt.date) -> bool:
     return item.withdrawn is None or item.withdrawn > day
 
 
-def rounded(value: Decimal | None, places: int) -> Decimal | None:
+def rounded(value: Fraction | None, places: int) -> Decimal | None:
+    """As PostgreSQL rounds: half away from zero."""
     if value is None:
         return None
-    return value.quantize(Decimal(1).scaleb(-places), ROUND_HALF_UP)
+    return Decimal(int(value * 10**places + Fraction(1, 2))).scaleb(-places)
 
 
 def test_dead_stock_is_what_was_held_and_not_lent_for_a_year(sample: Connection) -> None:

@@ -29,8 +29,8 @@ select
     round(g.holdings / nullif(sum(g.holdings) over branch, 0), 6) as share_holdings,
     round(g.circulation / nullif(sum(g.circulation) over branch, 0), 6) as share_circulation,
     round(
-        (g.circulation / nullif(sum(g.circulation) over branch, 0))
-        / nullif(g.holdings / nullif(sum(g.holdings) over branch, 0), 0),
+        g.circulation * sum(g.holdings) over branch
+        / nullif(g.holdings * sum(g.circulation) over branch, 0),
         4
     ) as relative_use,
     g.used_1y,
