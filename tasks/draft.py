@@ -180,7 +180,7 @@ def _spec(name: str, found: Profile) -> Iterator[str]:
                    " then `carrel migrate`.")  # fmt: skip
     for note in (*found.notes, *(n for n in _said(found) if ": Guess" not in n)):
         yield _comment(f"- {note}")
-    yield f"title: {_quoted(name.replace('_', ' ').capitalize())}\n"
+    yield f"title: {_quoted(_title(file, name))}\n"
     yield f"description: {_quoted(f'Drafted from {file.name}; {found.records} records.')}\n"
     yield "grain: one row a record of the file\n"
     yield from _source(found)
@@ -194,6 +194,12 @@ def _spec(name: str, found: Profile) -> Iterator[str]:
     for column in found.columns:
         yield from _column(column, found)
     yield from _example(found)
+
+
+def _title(file: Path, name: str) -> str:
+    """The file's name in plain words."""
+    words = re.findall(r"[\w.-]+", file.name.split(".")[0].replace("_", " "))
+    return " ".join(words).strip().capitalize() or name
 
 
 def _mode(found: Profile) -> Iterator[str]:

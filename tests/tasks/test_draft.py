@@ -264,6 +264,13 @@ def test_path_with_signs_of_a_pattern(project: Path, tmp_path: Path) -> None:
     assert found.dataset.name == "loans_2024"
 
 
+def test_a_file_name_is_no_statement(project: Path, tmp_path: Path) -> None:
+    found = draft(write(tmp_path, "a,b\n1,2\n", "May 2024\ndrop schema silver; --.csv"))
+    assert found.dataset.title == "May 2024 drop schema silver --"
+    lines = found.migration.read_text().splitlines()
+    assert not [line for line in lines if line.startswith("drop")]
+
+
 # Keys -------------------------------------------------------------------------------------------
 
 

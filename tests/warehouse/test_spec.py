@@ -78,3 +78,9 @@ def test_an_unknown_dataset_is_refused_with_the_known_ones() -> None:
 @pytest.mark.parametrize("name", sorted(datasets()))
 def test_every_shipped_spec_fits_the_schema_for_editors(name: str) -> None:
     jsonschema.validate(yaml.safe_load(datasets()[name].path.read_text()), json_schema())
+
+
+def test_a_title_of_two_lines_cannot_leave_its_comment(tmp_path: Path) -> None:
+    text = GOOD.replace("title: Visits", 'title: "Visits\\ndrop schema silver"')
+    with pytest.raises(SpecError, match="title"):
+        read_spec(write(tmp_path, text))
