@@ -123,11 +123,11 @@ def status() -> None:
     from deployments import stack
 
     rows = stack.status()
-    for program, described in rows:
+    for program, described, _ in rows:
         typer.echo(f"{program.name:<16} {described:<32} {program.address}")
     if not rows:
         typer.echo("Nothing runs; start it with `carrel up`.")
-    if not rows or not all(described.startswith("pid") for _, described in rows):
+    if not rows or not all(runs for *_, runs in rows):
         raise typer.Exit(1)
 
 

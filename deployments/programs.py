@@ -23,6 +23,8 @@ class Program:
     port: int | None = None
     stop_signal: str = "TERM"
     stop_seconds: int = 20
+    start_seconds: int = 10
+    """One that ends sooner has not started; after three such starts it is given up."""
     folder: Path = ROOT
     account: str | None = None
     variables: dict[str, str] = field(default_factory=dict)
@@ -53,6 +55,7 @@ def _postgres(port: int) -> Program:
         tuple(embedded.command(port)),
         port,
         stop_signal="INT",  # "fast": ends sessions, loses nothing
+        start_seconds=1,
         folder=Path("/"),
         account=account,
     )
@@ -65,7 +68,14 @@ def _prefect_server(port: int) -> Program:
 
 def _prefect_worker() -> Program:
     command = (sys.executable, "-m", "prefect", "worker", "start", "--pool", POOL)
-    return Program("prefect-worker", (*command, "--type", "process", "--name", "local"))
+    # Prefect keeps a folder of fixed name in the temporary one, which another user may have made.
+    own = settings().home.resolve() / "tmp"
+    own.mkdir(mode=0o700, exist_ok=True)
+    return Program(
+        "prefect-worker",
+        (*command, "--type", "process", "--name", "local"),
+        variables={"TMPDIR": str(own)},
+    )
 
 
 def _app(port: int) -> Program:
@@ -105,7 +115,7 @@ def _section(folder: Path, program: Program) -> dict[str, object]:
         "directory": program.folder,
         "autostart": "false",
         "autorestart": "true",
-        "startsecs": 1,
+        "startsecs": program.start_seconds,
         "stopsignal": program.stop_signal,
         "stopwaitsecs": program.stop_seconds,
         # Prefect's worker starts a process a flow run: those go with it.

@@ -21,6 +21,7 @@ from deployments.ports import free_port
 from deployments.postgres import server
 from deployments.programs import Program, programs
 from deployments.sign_ins import SignIn
+from deployments.supervision import is_up
 from warehouse.database import connect
 from warehouse.errors import CarrelError, LoadFailed, QualityFailed
 from warehouse.migrate import migrate
@@ -196,6 +197,7 @@ class _Progress:
         self.say, self.said = say, ""
 
     def __call__(self, state: str) -> None:
+        supervision.check_alive("prefect-worker")
         with connect() as db:
             row = db.execute(
                 "select count(distinct dataset), sum(rows_in) from ops.loads where state = 'done'"
@@ -257,10 +259,15 @@ def stay(say: Say) -> None:
             raise CarrelError("The supervisor has ended.", remedy=supervision.log("supervisor"))
 
 
-def status() -> list[tuple[Program, str]]:
-    """Each program and its state; nothing when the stack is down."""
+def status() -> list[tuple[Program, str, bool]]:
+    """Each program, its state in words, whether it runs; nothing when the stack is down."""
     known = supervision.states()
-    return [(p, str(known[p.name]["description"])) for p in programs()] if known else []
+    if not known:
+        return []
+    return [
+        (p, known[p.name]["description"] or known[p.name]["statename"].lower(), is_up(p.name))
+        for p in programs()
+    ]
 
 
 @contextmanager
