@@ -403,8 +403,9 @@
     startTables();
     startBrush();
     startSmall();
+    watchConnection();
+    for (const wait of [0, 400, 1500]) setTimeout(skipCanvases, wait);
     document.documentElement.dataset.ready = "yes";
-    window.carrel.page?.(controls);
   }
 
   /** Fewer ticks where there is little room. */
@@ -416,11 +417,18 @@
     }
   }
 
+  /** A canvas says nothing to the keyboard: leave it out; the table behind it is one press away. */
+  function skipCanvases() {
+    for (const figure of $$(".plot .bk-Figure")) {
+      const canvas = figure.shadowRoot?.querySelector(".bk-Canvas");
+      const events = canvas?.shadowRoot?.querySelector(".bk-events");
+      if (events) events.tabIndex = -1;
+    }
+  }
+
+  /** The address holds the choice, so that opening the page again loses nothing. */
   function watchConnection() {
-    const lost = () => { place("veil").hidden = false; };
-    const docs = (window.Bokeh && Bokeh.documents) || [];
-    for (const doc of docs) doc.on_event?.("connection_lost", lost);
-    for (const doc of docs) doc.on_event?.("client_reconnected", () => { place("veil").hidden = true; });
+    for (const doc of Bokeh.documents) doc.on_event("connection_lost", () => { place("veil").hidden = false; });
   }
 
   document.addEventListener("click", (event) => {
@@ -437,7 +445,7 @@
       const root = document.documentElement;
       root.dataset.theme = root.dataset.theme === "dark" ? "light" : "dark";
       localStorage.setItem("carrel.theme", root.dataset.theme);
-      window.dispatchEvent(new Event("carrel.theme"));
+      repaint();
     }
   });
 
@@ -447,15 +455,9 @@
   });
 
   /** Charts read their colours from the style sheet when they paint: paint again. */
-  window.addEventListener("carrel.theme", () => {
-    for (const view of Object.values(window.Bokeh?.index?.roots ?? window.Bokeh?.index ?? [])) repaint(view);
-  });
-
-  function repaint(view) {
-    view.request_paint?.("everything");
-    view.repaint?.();
-    for (const child of view.child_views ?? []) repaint(child);
+  function repaint() {
+    for (const view of window.Bokeh?.index.roots ?? []) view.request_repaint?.();
   }
 
-  window.carrel = { start, choose, make, Table, source, watchConnection, text, place };
+  window.carrel = { start, source };
 })();

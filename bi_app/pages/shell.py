@@ -127,6 +127,7 @@ def place(document: Any, page: Page, signed_in: SignedIn | None, path: str) -> N
             document.add_root(source)
         if page.controls is not None:
             page.controls.server_doc(document, page.title, location=False)
+    document.config.update(notify_connection_status=False, reconnect_session=False)
     document.title = f"{page.title} · Carrel"
     document.template = template("page.html")
     document.template_variables.update(variables(page, signed_in, path))
