@@ -23,6 +23,7 @@ from pydantic import (
 from warehouse.errors import ConfigurationError, SpecError
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,47}$")]
+Line = Annotated[str, StringConstraints(pattern=r"^[^\r\n]+$")]  # stands in an SQL comment
 ColumnType = Literal[
     "text", "integer", "bigint", "numeric", "double", "boolean", "date", "timestamp"
 ]
@@ -154,9 +155,9 @@ class Dataset(Strict):
     domain: Name
     name: Name
     path: Path = Field(exclude=True)
-    title: str
+    title: Line
     description: str = ""
-    grain: str
+    grain: Line
     group: Name = Field(description="Deployment that ingests it; default: the domain")
     source: Source
     key: tuple[Name, ...] | Literal["content"]
