@@ -12,7 +12,7 @@ from prefect.context import FlowRunContext
 
 from flows.result import GroupResult, IngestResult
 from tasks.publish import Published
-from tasks.record import hold, loaded
+from tasks.record import hold, loaded, refusals
 from warehouse import log
 from warehouse.errors import CarrelError, ConfigurationError, SourceUnavailable, SpecError
 from warehouse.spec import Dataset, datasets
@@ -24,7 +24,7 @@ def run() -> Iterator[str]:
     context = FlowRunContext.get()
     under_way = context.flow_run if context else None
     run_id = str(under_way.id) if under_way else str(uuid4())
-    with log.during(run_id):
+    with log.during(run_id), refusals():
         yield run_id
 
 
@@ -85,7 +85,8 @@ class Attempts:
             self.held[dataset.table] = hold(dataset.table, reason)
             return
         try:
-            self.done[dataset.table] = bring_in(dataset, self.run_id)
+            with refusals():
+                self.done[dataset.table] = bring_in(dataset, self.run_id)
         except SourceUnavailable as error:
             self._without_source(dataset, error)
         except CarrelError as error:

@@ -25,8 +25,8 @@ from tasks import land as land_module
 from tasks import merge as merge_module
 from tasks import publish as publish_module
 from tasks import verify as verify_module
-from tasks.record import StepEnd, record
-from warehouse.errors import CarrelError, SourceMalformed, SourceUnavailable
+from tasks.record import StepEnd, record, said
+from warehouse.errors import SourceMalformed, SourceUnavailable
 from warehouse.spec import Dataset
 
 P = ParamSpec("P")
@@ -89,18 +89,12 @@ def _recorded(
         try:
             result = function(*args, **kwargs)
         except Exception as error:
-            record(end(state="failed", message=_said(error)))
+            record(end(state="failed", message=said(error)))
             raise
         record(end(state="done", rows=rows(result)))
         return result
 
     return run
-
-
-def _said(error: Exception) -> str:
-    """An error in words; of foreign ones the first line, since the rest may hold values."""
-    text = str(error) if isinstance(error, CarrelError) else str(error).partition("\n")[0]
-    return f"{type(error).__name__}: {text}"
 
 
 def _step(

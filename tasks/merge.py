@@ -63,7 +63,9 @@ def merge(dataset: Dataset, load: Load, cleaned: Cleaned) -> Loaded:
                 _close(connection, loaded)
                 drop_staging(connection, load.staging)
         except errors.CheckViolation as error:
-            raise LoadFailed(f"{dataset.table}: records got lost: {error}") from error
+            # The primary message alone: DETAIL holds the row.
+            refused = f"{dataset.table}: refused: {error.diag.message_primary}."
+            raise LoadFailed(refused) from error
     return loaded
 
 

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Literal
 
+import psycopg
 from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 
 from warehouse.database import engine
+from warehouse.errors import CarrelError, LoadFailed
 from warehouse.log import current_run
 
 log = logging.getLogger(__name__)
@@ -38,6 +42,29 @@ class StepEnd:
     def __str__(self) -> str:
         said = f"{self.step} {self.dataset or 'gold'}: {self.state}"
         return f"{said}: {self.message}" if self.message else said
+
+
+@contextmanager
+def refusals() -> Iterator[None]:
+    """Tell what the database refuses as a LoadFailed, without the values that it may quote.
+
+    Raises:
+        LoadFailed: the block raised an error of PostgreSQL's.
+    """
+    try:
+        yield
+    except (psycopg.Error, DBAPIError) as error:
+        raise LoadFailed(f"The database refused: {said(error)}") from error
+
+
+def said(error: Exception) -> str:
+    """An error in words fit for a log: a foreign one's first line, without quoted values."""
+    if isinstance(error, CarrelError):
+        return f"{type(error).__name__}: {error}"
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    first = str(cause).partition("\n")[0]
+    holds_values = (getattr(cause, "sqlstate", None) or "").startswith("22")
+    return f"{type(cause).__name__}{'' if holds_values else f': {first}'}"
 
 
 def record(end: StepEnd) -> None:

@@ -1,5 +1,6 @@
 """Flows called as plain functions, without a Prefect server, on a real PostgreSQL."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -7,8 +8,10 @@ import pytest
 from flows.ingest import ingest, ingest_group
 from flows.refresh import refresh
 from tests.flows.fix_desk import Desk
+from warehouse.database import connect
 from warehouse.errors import (
     ConfigurationError,
+    LoadFailed,
     QualityFailed,
     SourceMalformed,
     SourceUnavailable,
@@ -161,6 +164,32 @@ def test_a_failed_step_is_recorded(desk: Desk) -> None:
     ((state, message),) = desk.rows("select state, message from ops.steps")
     assert state == "failed"
     assert "lent_at" in message
+
+
+def test_what_the_database_refuses_is_a_failed_load(desk: Desk) -> None:
+    desk.files()
+    with connect() as connection:
+        connection.execute(
+            "alter table silver.desk_loans add constraint short check (title_code <> 'b')"
+        )
+        connection.execute("insert into silver.desk_loans values (9, 'a', now(), 0)")
+    with pytest.raises(LoadFailed) as error:
+        ingest.fn("desk_loans")
+    assert error.value.exit_code == 5
+    assert "2024" not in str(error.value), "no row's values"
+    ((message,),) = desk.rows("select message from ops.steps where step = 'merge'")
+    assert "2024" not in message
+    assert desk.rows("select count(*) from silver.desk_loans") == [(1,)]
+    with connect() as connection:
+        connection.execute("alter table silver.desk_loans drop constraint short")
+    assert ingest.fn("desk_loans").verdict.publishes
+
+
+def test_no_database_is_a_failed_load(desk: Desk, setting: Callable[..., None]) -> None:
+    desk.files()
+    setting(database="no_such_database")
+    with pytest.raises(LoadFailed, match="no_such_database"):
+        ingest.fn("desk_loans")
 
 
 def test_a_diamond_runs_once_and_in_order(desk: Desk) -> None:
