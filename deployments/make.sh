@@ -112,17 +112,22 @@ run_tests() {
     "$PYTHON" -m pytest "$@"
 }
 
+# Every step runs, so that one look shows all that is wrong.
 run_check() {
     make_env dev
     PATH=$VENV/bin:$PATH
-    for step in "ruff format --check ." "ruff check --quiet ." mypy "lint-imports --no-cache"; do
+    wrong=
+    for step in "ruff format --check --output-format concise ." "ruff check --output-format concise ." \
+        mypy "lint-imports --no-cache" find_secrets "python -m pytest tests/test_house.py"; do
         say "check: $step"
-        $step
+        $step >"$VENV/said" 2>&1 || { wrong="$wrong, ${step%% --*}" && cat "$VENV/said"; }
     done
-    say "check: secrets"
+    [ -z "$wrong" ] || { say "check: wrong:${wrong#,}" && exit 1; }
+    say "check: all well"
+}
+
+find_secrets() {
     git ls-files -z -- ':!*.lock' | xargs -0 detect-secrets-hook --no-verify
-    say "check: house rules"
-    "$PYTHON" -m pytest tests/test_house.py
 }
 
 lock() {

@@ -27,7 +27,9 @@ TOP_LEVEL = (
 NO_NAMES = {"utils", "util", "helpers", "helper", "common", "base", "misc"}
 LONGEST = 50
 LOCKS = ("requirements.lock", "requirements-dev.lock")
-ENVIRONMENT = re.compile(r"\bos\.(getenv|putenv|environ(?!\[\S+\] = ))\b")  # telling a library is no reading
+ENVIRONMENT = re.compile(
+    r"\bos\.(getenv|putenv|environ(?!\[\S+\] = ))\b"
+)  # telling a library is no reading
 EMOJI = re.compile("[\U0001f300-\U0001faff\u2600-\u27bf]")
 
 
