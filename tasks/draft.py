@@ -286,7 +286,7 @@ def _required(column: ColumnProfile, found: Profile) -> bool:
     if column.privacy and column.privacy.privacy == "drop":
         return False
     return column.name in found.key or bool(
-        found.records and not column.blank and not column.kind.nulls
+        found.records and column.kind.filled == column.kind.rows and not column.kind.nulls
     )
 
 
@@ -302,7 +302,7 @@ def _example(found: Profile) -> Iterator[str]:
 def _shown(column: ColumnProfile) -> str:
     if column.example is None:
         return "null"
-    closed = column.distinct <= SHORT_SET and column.distinct * 5 <= column.kind.rows
+    closed = column.kind.distinct <= SHORT_SET and column.kind.distinct * 5 <= column.kind.rows
     plain = column.kind.type != "text" or closed
     if plain and column.privacy is None:
         return _quoted(column.example[:60])

@@ -27,6 +27,11 @@ TEXT_HEADERS = re.compile(
 )
 DATE_HEADERS = re.compile(r"date|day|time|datum|fecha|month", re.IGNORECASE)
 TRUTHS = ({"true", "false"}, {"yes", "no"}, {"y", "n"}, {"t", "f"}, {"on", "off"})
+SIZES = """
+    select coalesce(sum(n), 0), coalesce(sum(n) filter (where x <> ''), 0),
+        count(*) filter (where x <> ''), coalesce(max(length(x)), 0)
+    from found
+"""
 FACTS = """
     select coalesce(sum(n), 0), coalesce(max(length(x)), 0), count(*),
         coalesce(bool_and(regexp_full_match(x, '[+-]?[0-9]+([.]0*)?')), false),
@@ -46,10 +51,12 @@ FACTS = """
 
 @dataclass(frozen=True)
 class Kind:
-    """What a column's values are. `rows` counts all cells, blank ones too."""
+    """What a column's values are. `rows` counts all cells, `filled` those that are not blank."""
 
     type: ColumnType
     rows: int = 0
+    filled: int = 0
+    distinct: int = 0
     longest: int = 0
     nulls: tuple[str, ...] = ()
     formats: tuple[str, ...] = ()
@@ -61,7 +68,7 @@ class Kind:
 
     def as_text(self) -> Kind:
         """The same column kept as text."""
-        return Kind("text", self.rows, self.longest)
+        return Kind("text", self.rows, self.filled, self.distinct, self.longest)
 
     def in_order(self, day_first: bool) -> Kind:
         """The column with day and month in this order, where they were open."""
@@ -96,8 +103,7 @@ def infer(connection: duckdb.DuckDBPyConnection, column: str, header: str) -> Ki
         create or replace temp table found as
         select trimmed({column}) as x, count(*) as n from cells group by 1
     """)  # noqa: S608
-    rows = _one(connection, "select coalesce(sum(n), 0) from found")[0]
-    longest = _one(connection, "select coalesce(max(length(x)), 0) from found")[0]
+    sizes = map(int, _one(connection, SIZES))
     tokens = _tokens(connection)
     connection.execute("delete from found where x = ''")
     if tokens:
@@ -108,7 +114,8 @@ def infer(connection: duckdb.DuckDBPyConnection, column: str, header: str) -> Ki
         note = f"{_quoted(tokens)} may mean nothing; if so, add to nulls."
         kind = replace(kind, notes=(*kind.notes, note))
     nulls = () if kind.type == "text" else tuple(tokens)
-    return replace(kind, rows=int(rows), longest=int(longest), nulls=nulls)
+    rows, filled, distinct, longest = sizes
+    return replace(kind, rows=rows, filled=filled, distinct=distinct, longest=longest, nulls=nulls)
 
 
 def _quoted(texts: list[str]) -> str:

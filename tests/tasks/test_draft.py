@@ -196,6 +196,7 @@ def test_another_column_shows_the_order(tmp_path: Path) -> None:
         ("a|b\n1|2\n3|4\n", {"delimiter": "|"}),
         ("1,x\n2,y\n3,z\n", {"header": False}),
         ("# made by us\na,b\n1,2\n", {"comment": "#", "header": True}),
+        ("#id,b\n1,2\n", {"comment": None, "header": True}),
         ("Report of May,,\n,,\nid,b,c\n1,2,3\n4,5,6\n", {"preamble": 2, "header": True}),
         ("id,b,id\n1,2,3\n", {"header": False, "preamble": 1}),
         ("id,,c\n1,2,3\n", {"header": False, "preamble": 1}),
@@ -220,6 +221,7 @@ def test_encodings(tmp_path: Path, encoding: str) -> None:
     [
         (b"", "empty"),
         (b"\n\n\n", "empty"),
+        (b"# one\n# two\n", "empty"),
         (b"<html><body>", "HTML"),
         (b'{"a": 1}', "JSON"),
         (b"PK\x03\x04rest", "Excel"),
