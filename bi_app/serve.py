@@ -1,6 +1,6 @@
 """The one place that says how the app is served.
 
-    python -m bi_app.serve        prints the command, to run by hand
+python -m bi_app.serve        prints the command, to run by hand
 """
 
 from __future__ import annotations

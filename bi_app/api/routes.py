@@ -28,6 +28,7 @@ class Home(RequestHandler):
     """`/` leads to the first page of the role, or to the sign-in form."""
 
     async def get(self) -> None:
+        """Redirect."""
         safe_headers(self)
         signed_in = await signed_in_of(self)
         self.redirect(menu(signed_in.account.viewer.role)[0].path if signed_in else "/sign-in")
@@ -37,6 +38,7 @@ class Health(RequestHandler):
     """State of the app and its database: 200, or 503 when the database is away."""
 
     async def get(self) -> None:
+        """Ask the database one thing."""
         self.set_header("Cache-Control", "no-store")
         database = await asyncio.to_thread(_database)
         self.set_status(200 if database == "ok" else 503)
@@ -57,6 +59,7 @@ class Download(RequestHandler):
     """`/download/<page>/<table>.<csv|xlsx>`: what that page shows for this choice, as a file."""
 
     async def get(self, page: str, name: str, kind: str) -> None:
+        """Make the file in a thread."""
         safe_headers(self)
         signed_in = await signed_in_of(self)
         if signed_in is None:
@@ -80,6 +83,7 @@ class Download(RequestHandler):
         return None
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:
+        """Say it in words."""
         words = {403: "This file is not yours to open.", 404: "There is no such file."}
         said = words.get(status_code, "Something went wrong on our side.")
         self.finish(message_page("No download", said))
@@ -89,10 +93,12 @@ class Asset(StaticFileHandler):
     """Our style sheet, script and icon: no data in them, so no sign-in; kept for a year."""
 
     def set_extra_headers(self, path: str) -> None:
+        """No guessing of types."""
         self.set_header("X-Content-Type-Options", "nosniff")
 
     @classmethod
     def get_version(cls, settings: Any, path: str) -> str:
+        """The pages put their own version into the address."""
         return ""
 
 

@@ -49,7 +49,7 @@ def verify_password(password: str, hashed: str) -> bool:
         return False
 
 
-def create_account(
+def create_account(  # noqa: PLR0913, PLR0917 - an account has six parts
     email: str,
     name: str,
     role: Role,

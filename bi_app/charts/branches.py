@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -28,16 +29,31 @@ class Branches:
 
     def _figure(self, count: int) -> Any:
         plot = theme.bare_figure(
-            height=max(140, 46 + 20 * count), x_range=theme.from_zero(), y_range=self.names,
+            height=max(140, 46 + 20 * count),
+            x_range=theme.from_zero(),
+            y_range=self.names,
             name="branches_chart",
         )
         self.bars = plot.hbar(
-            y="name", right="value", height=0.62, source=self.source, line_color=None,
-            fill_alpha="alpha", border_radius=3, nonselection_fill_alpha="alpha",
+            y="name",
+            right="value",
+            height=0.62,
+            source=self.source,
+            line_color=None,
+            fill_alpha="alpha",
+            border_radius=3,
+            nonselection_fill_alpha="alpha",
         )
         plot.rect(
-            x="before", y="name", width=2, width_units="screen", height=0.82, source=self.source,
-            fill_color=theme.MUTED, line_color=None, nonselection_fill_alpha=1,
+            x="before",
+            y="name",
+            width=2,
+            width_units="screen",
+            height=0.82,
+            source=self.source,
+            fill_color=theme.MUTED,
+            line_color=None,
+            nonselection_fill_alpha=1,
         )
         self.hover = theme.hover(renderers=[self.bars])
         plot.add_tools(self.hover, TapTool(renderers=[self.bars]))
@@ -50,12 +66,12 @@ class Branches:
         """Show a frame with the columns of the source, the busiest first."""
         self.source.selected.indices = []
         self.names.factors = list(frame["name"])[::-1]
-        highest = max([*frame["value"], *(b for b in frame["before"] if b == b), 1])
+        highest = max([*frame["value"], *(b for b in frame["before"] if not math.isnan(b)), 1])
         self.figure.x_range.end = float(np.ceil(highest * 1.05))
         self.source.data = frame
 
-    def paint(self, measure: str) -> None:
+    def paint(self, measure: str, unit: str) -> None:
         """Take the colour and unit of a measure."""
-        self.hover.tooltips = theme.tip(TIP, measure)
+        self.hover.tooltips = theme.tip(TIP, unit)
         for glyph in (self.bars.glyph, self.bars.nonselection_glyph):
             glyph.fill_color = theme.SERIES[measure]

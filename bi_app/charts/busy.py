@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from bokeh.models import ColumnDataSource, FixedTicker
 
 from bi_app.charts import theme
-from bi_app.models.circulation import WEEKDAYS
 
 TIP = (
     "<b>@weekday @from{{safe}}</b><br><span>@mean{{0,0.0}}</span> {unit} on average"
@@ -19,8 +19,8 @@ TIP = (
 class Busy:
     """A heat map of 7 weekdays by the hours that occur."""
 
-    def __init__(self, hours: range) -> None:
-        self.hours = hours
+    def __init__(self, hours: range, weekdays: Sequence[str]) -> None:
+        self.hours, self.weekdays = hours, weekdays
         self.source = ColumnDataSource(self._frame(), name="busy")
         self.mapper = theme.scale("checkouts")
         self.figure = self._figure()
@@ -29,28 +29,40 @@ class Busy:
         hours = np.tile(np.array(self.hours), 7)
         weekdays = np.repeat(np.arange(7), len(self.hours))
         return {
-            "x": hours, "y": weekdays,
-            "weekday": [WEEKDAYS[w] for w in weekdays],
+            "x": hours,
+            "y": weekdays,
+            "weekday": [self.weekdays[int(w)] for w in weekdays],
             "from": [clock(h) for h in hours],
-            "mean": np.zeros(len(hours)), "sum": np.zeros(len(hours), np.int32),
+            "mean": np.zeros(len(hours)),
+            "sum": np.zeros(len(hours), np.int32),
         }
 
     def _figure(self) -> Any:
         plot = theme.bare_figure(
-            height=286, name="busy_chart", min_border_left=40,
-            x_range=(self.hours.start - 0.5, self.hours.stop - 0.5), y_range=(6.5, -0.5),
+            height=286,
+            name="busy_chart",
+            min_border_left=40,
+            x_range=(self.hours.start - 0.5, self.hours.stop - 0.5),
+            y_range=(6.5, -0.5),
         )
         cells = plot.rect(
-            x="x", y="y", width=0.94, height=0.9, source=self.source, line_color=None,
-            border_radius=5, fill_color={"field": "mean", "transform": self.mapper},
-            hover_line_color=theme.MUTED, hover_line_width=2,
+            x="x",
+            y="y",
+            width=0.94,
+            height=0.9,
+            source=self.source,
+            line_color=None,
+            border_radius=5,
+            fill_color={"field": "mean", "transform": self.mapper},
+            hover_line_color=theme.MUTED,
+            hover_line_width=2,
             hover_fill_color={"field": "mean", "transform": self.mapper},
         )
         self.hover = theme.hover(renderers=[cells])
         plot.add_tools(self.hover)
         plot.ygrid.visible = False
         plot.yaxis.ticker = FixedTicker(ticks=list(range(7)))
-        plot.yaxis.major_label_overrides = dict(enumerate(WEEKDAYS))
+        plot.yaxis.major_label_overrides = dict(enumerate(self.weekdays))
         plot.xaxis.ticker = FixedTicker(ticks=list(self.hours)[::2])
         plot.xaxis.major_label_overrides = {h: f"{h:02}:00" for h in self.hours}
         return plot
@@ -65,9 +77,9 @@ class Busy:
             "sum": sums.ravel().astype(np.int32),
         }
 
-    def paint(self, measure: str) -> None:
+    def paint(self, measure: str, unit: str) -> None:
         """Take the colour and unit of a measure."""
-        self.hover.tooltips = theme.tip(TIP, measure)
+        self.hover.tooltips = theme.tip(TIP, unit)
         self.mapper.palette = theme.shades(measure)
 
 

@@ -13,7 +13,6 @@ from bokeh.models import (
 )
 
 from bi_app.charts import theme
-from bi_app.models.selection import Selection, day_number
 
 DAY_MS = 86_400_000
 TIP = (
@@ -36,16 +35,27 @@ class Daily:
 
     def _figure(self) -> Any:
         plot = theme.bare_figure(
-            height=260, min_border_left=46, x_range=self.x_range, y_range=self.y_range, x_axis_type="datetime",
+            height=260,
+            min_border_left=46,
+            x_range=self.x_range,
+            y_range=self.y_range,
+            x_axis_type="datetime",
             name="daily_chart",
         )
         self.bars = plot.vbar(
-            x="middle", top="value", width=0.86 * DAY_MS, source=self.source, line_color=None,
-            fill_alpha=0.32, hover_fill_alpha=0.6,
+            x="middle",
+            top="value",
+            width=0.86 * DAY_MS,
+            source=self.source,
+            line_color=None,
+            fill_alpha=0.32,
+            hover_fill_alpha=0.6,
         )
         self.line = plot.line(x="middle", y="mean", source=self.source, line_width=2.4)
         self.hover = theme.hover(
-            renderers=[self.bars], mode="vline", point_policy="follow_mouse",
+            renderers=[self.bars],
+            mode="vline",
+            point_policy="follow_mouse",
             formatters={"@day": "datetime"},
         )
         plot.add_tools(self.hover)
@@ -56,8 +66,12 @@ class Daily:
     def _strip(self) -> Any:
         low = self.first_day * DAY_MS
         plot = theme.bare_figure(
-            height=58, min_border_left=46, x_range=Range1d(start=low, end=low + self.length * DAY_MS),
-            y_range=theme.from_zero(), x_axis_type="datetime", name="daily_strip",
+            height=58,
+            min_border_left=46,
+            x_range=Range1d(start=low, end=low + self.length * DAY_MS),
+            y_range=theme.from_zero(),
+            x_axis_type="datetime",
+            name="daily_strip",
         )
         self.area = plot.varea(x="middle", y1=0, y2="mean", source=self.source, fill_alpha=0.35)
         tool = RangeTool(x_range=self.x_range)
@@ -69,8 +83,8 @@ class Daily:
         _dated(plot.xaxis[0], ticks=6)
         return plot
 
-    def show(self, values: np.ndarray[Any, Any], chosen: Selection) -> None:
-        """Show `values`, one a day from the first day on, and move to the chosen period."""
+    def show(self, values: np.ndarray[Any, Any], start: int, end: int) -> None:
+        """Show `values`, one a day from the first day on, and move to a period."""
         mean = rolling_mean(values)
         days = (np.arange(len(values)) + self.first_day) * float(DAY_MS)
         self.source.data = {
@@ -80,18 +94,17 @@ class Daily:
             "mean": mean,
         }
         self.strip.y_range.end = max(1.0, float(mean.max()) * 1.1)
-        self.move(values, chosen)
+        self.move(values, start, end)
 
-    def move(self, values: np.ndarray[Any, Any], chosen: Selection) -> None:
-        """Move to the chosen period; bars keep their data."""
-        start, end = day_number(chosen.start), day_number(chosen.end) + 1
-        seen = values[start - self.first_day : end - self.first_day]
-        self.x_range.update(start=start * DAY_MS, end=end * DAY_MS)
+    def move(self, values: np.ndarray[Any, Any], start: int, end: int) -> None:
+        """Move to a period, from one day number to another, inclusive; bars keep their data."""
+        seen = values[start - self.first_day : end + 1 - self.first_day]
+        self.x_range.update(start=start * DAY_MS, end=(end + 1) * DAY_MS)
         self.y_range.end = max(1.0, float(seen.max(initial=0)) * 1.06)
 
-    def paint(self, measure: str) -> None:
+    def paint(self, measure: str, unit: str) -> None:
         """Take the colour and unit of a measure."""
-        self.hover.tooltips = theme.tip(TIP, measure)
+        self.hover.tooltips = theme.tip(TIP, unit)
         colour = theme.SERIES[measure]
         for glyph in (self.bars.glyph, self.bars.hover_glyph, self.area.glyph):
             glyph.fill_color = colour
@@ -103,7 +116,8 @@ def rolling_mean(values: np.ndarray[Any, Any], days: int = 7) -> np.ndarray[Any,
     sums = np.concatenate([[0], np.cumsum(values, dtype=np.int64)])
     ends = np.arange(1, len(values) + 1)
     starts = np.maximum(ends - days, 0)
-    return np.round((sums[ends] - sums[starts]) / (ends - starts), 1)
+    mean: np.ndarray[Any, Any] = np.round((sums[ends] - sums[starts]) / (ends - starts), 1)
+    return mean
 
 
 def _blank() -> dict[str, list[Any]]:

@@ -17,8 +17,6 @@ from bokeh.models import (
 )
 from bokeh.plotting import figure
 
-from bi_app.models.measures import MEASURES
-
 SERIES = {
     "checkouts": "#2a9676",
     "renewals": "#bf8f2e",
@@ -76,9 +74,9 @@ def hover(**options: Any) -> HoverTool:
     return HoverTool(tooltips="", **options)
 
 
-def tip(template: str, measure: str) -> str:
-    """The hover box of a measure, from a template with `{unit}` in it."""
-    return f'<div class="tip">{template.format(unit=MEASURES[measure].unit)}</div>'
+def tip(template: str, unit: str) -> str:
+    """A hover box, from a template with `{unit}` in it."""
+    return f'<div class="tip">{template.format(unit=unit)}</div>'
 
 
 def from_zero(top: float = 1) -> Range1d:

@@ -63,7 +63,7 @@ class Entry:
         ordered: list[sql.Composable] = list(parts)
         if sort in self.names:
             way = sql.SQL(" desc nulls last") if down else sql.SQL(" asc nulls last")
-            ordered.insert(0, sql.Identifier(sort) + way)  # type: ignore[arg-type]
+            ordered.insert(0, sql.Identifier(sort) + way)
         return sql.SQL(", ").join(ordered)
 
 

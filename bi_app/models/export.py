@@ -16,7 +16,13 @@ from typing import Any
 from bi_app.models.table import Table
 
 RISKY = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
-FORMATS = {"integer": "#,##0", "number": "#,##0.0##", "money": "#,##0.00", "date": "yyyy-mm-dd", "datetime": "yyyy-mm-dd hh:mm"}
+FORMATS = {
+    "integer": "#,##0",
+    "number": "#,##0.0##",
+    "money": "#,##0.00",
+    "date": "yyyy-mm-dd",
+    "datetime": "yyyy-mm-dd hh:mm",
+}
 
 
 def safe_text(value: Any) -> Any:

@@ -69,7 +69,9 @@ class MyLoans:
     @property
     def running(self) -> list[dict[str, Any]]:
         """Loans not handed back, the first due on top."""
-        return [{**r, "state": due_state(r["days_left"])} for r in self.loans if not r["returned_on"]]
+        return [
+            {**r, "state": due_state(r["days_left"])} for r in self.loans if not r["returned_on"]
+        ]
 
     @property
     def past(self) -> list[dict[str, Any]]:

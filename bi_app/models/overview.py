@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -220,11 +221,11 @@ def spark(values: Array) -> list[int]:
 
 
 def _known(value: float) -> float | None:
-    return None if value != value else float(value)
+    return None if math.isnan(value) else float(value)
 
 
 def _count(value: float) -> str:
-    return "no data" if value != value else f"{int(value):,}"
+    return "no data" if math.isnan(value) else f"{int(value):,}"
 
 
 def _words(percent: float | None) -> str:

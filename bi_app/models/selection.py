@@ -95,7 +95,9 @@ def select(asked: Mapping[str, Any], bounds: Bounds) -> Selection:
 def from_arguments(arguments: Mapping[str, Sequence[bytes]]) -> dict[str, Any]:
     """The asked values out of a URL's arguments."""
     texts = {k: [v.decode("utf-8", "replace") for v in vs] for k, vs in arguments.items()}
-    asked: dict[str, Any] = {k: texts[k][0] for k in ("period", "start", "end", "measure") if texts.get(k)}
+    asked: dict[str, Any] = {
+        k: texts[k][0] for k in ("period", "start", "end", "measure") if texts.get(k)
+    }
     if texts.get("branch"):
         asked["branches"] = texts["branch"]
     return asked

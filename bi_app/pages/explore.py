@@ -58,8 +58,15 @@ class Explore:
             return Page(TITLE, empty=NOTHING)
         cells = [
             Cell("columns", "Columns", span=7, kind="table"),
-            Cell("counts", "Rows by a column", COUNT_NOTE, span=5, kind="table", download="counts",
-                 search=False),
+            Cell(
+                "counts",
+                "Rows by a column",
+                COUNT_NOTE,
+                span=5,
+                kind="table",
+                download="counts",
+                search=False,
+            ),
             Cell("rows", "Rows", kind="table", download="rows", search=False),
         ]
         return Page(TITLE, source="explore", controls=self.controls, cells=cells, cards=False)

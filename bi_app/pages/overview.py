@@ -12,11 +12,11 @@ from bi_app.charts.branches import Branches
 from bi_app.charts.busy import Busy
 from bi_app.charts.daily import Daily
 from bi_app.models import measures
-from bi_app.models.circulation import Circulation, circulation, tables_of
+from bi_app.models.circulation import WEEKDAYS, Circulation, circulation, tables_of
 from bi_app.models.freshness import Freshness, freshness
 from bi_app.models.measures import MEASURES
 from bi_app.models.overview import TITLE_COLUMNS, View
-from bi_app.models.selection import PERIODS, Selection, from_arguments, select
+from bi_app.models.selection import PERIODS, Selection, day_number, from_arguments, select
 from bi_app.models.table import Column
 from bi_app.models.titles import titles
 from bi_app.pages.shell import Cell, Controls, Page, reacting, serving
@@ -45,7 +45,7 @@ class Overview:
     def _build(self, asked: dict[str, Any]) -> None:
         known = self.known
         self.daily = Daily(known.first, known.counts.shape[1])
-        self.busy = Busy(known.hours)
+        self.busy = Busy(known.hours, WEEKDAYS)
         self.branches = Branches(len(known.codes)) if self.compares else None
         self.titles = ColumnDataSource({c.key: [] for c in TITLE_COLUMNS}, name="titles")
         self.controls = Controls(options=options(known))
@@ -73,24 +73,27 @@ class Overview:
 
     def _show_days(self, view: View, before: Selection | None) -> None:
         chosen, values = view.chosen, view.day_values()
+        start, end = day_number(chosen.start), day_number(chosen.end)
         same = before and (before.branches, before.measure) == (chosen.branches, chosen.measure)
         if same:
-            self.daily.move(values, chosen)
+            self.daily.move(values, start, end)
         else:
-            self.daily.show(values, chosen)
+            self.daily.show(values, start, end)
 
     def _show_titles(self, view: View, before: Selection | None) -> None:
         chosen = view.chosen
         months = (chosen.start.replace(day=1), chosen.end.replace(day=1), chosen.branches)
         if before is None or months != (
-            before.start.replace(day=1), before.end.replace(day=1), before.branches
+            before.start.replace(day=1),
+            before.end.replace(day=1),
+            before.branches,
         ):
             self.titles.data = view.title_frame()
 
     def _paint(self, measure: str) -> None:
         for chart in (self.daily, self.busy, self.branches):
             if chart:
-                chart.paint(measure)
+                chart.paint(measure, MEASURES[measure].unit)
 
     def _tapped(self, _attr: str, _old: list[int], new: list[int]) -> None:
         """A click on a branch chooses it alone; a click on the chosen one chooses all again."""
@@ -115,25 +118,47 @@ class Overview:
     def _cells(self) -> list[Cell]:
         cells = [
             Cell(
-                "daily", "Each day", measures.DAILY, [self.daily.figure, self.daily.strip],
-                "daily", DAILY_COLUMNS, download="daily",
+                "daily",
+                "Each day",
+                measures.DAILY,
+                [self.daily.figure, self.daily.strip],
+                "daily",
+                DAILY_COLUMNS,
+                download="daily",
             ),
             Cell(
-                "busy", "Busy hours", measures.BUSY, [self.busy.figure], "busy", BUSY_COLUMNS,
-                span=7 if self.branches else 12, download="busy",
+                "busy",
+                "Busy hours",
+                measures.BUSY,
+                [self.busy.figure],
+                "busy",
+                BUSY_COLUMNS,
+                span=7 if self.branches else 12,
+                download="busy",
             ),
         ]
         if self.branches:
             cells.append(
                 Cell(
-                    "branches", "Branches", measures.BRANCHES, [self.branches.figure], "branches",
-                    BRANCH_COLUMNS, span=5, download="branches",
+                    "branches",
+                    "Branches",
+                    measures.BRANCHES,
+                    [self.branches.figure],
+                    "branches",
+                    BRANCH_COLUMNS,
+                    span=5,
+                    download="branches",
                 )
             )
         cells.append(
             Cell(
-                "titles", "Top titles", measures.TITLES, source="titles", columns=TITLE_COLUMNS,
-                download="titles", kind="table",
+                "titles",
+                "Top titles",
+                measures.TITLES,
+                source="titles",
+                columns=TITLE_COLUMNS,
+                download="titles",
+                kind="table",
             )
         )
         return cells
@@ -165,7 +190,9 @@ def options(known: Circulation) -> dict[str, Any]:
         "periods": PERIODS,
         "first": known.bounds.first.isoformat(),
         "last": known.bounds.last.isoformat(),
-        "branches": [list(p) for p in zip(known.codes, known.names, strict=True)] if several else [],
+        "branches": [list(p) for p in zip(known.codes, known.names, strict=True)]
+        if several
+        else [],
         "compared": measures.CHANGE,
     }
 

@@ -32,7 +32,7 @@ from warehouse.errors import CarrelError
 log = logging.getLogger(__name__)
 
 
-class Controls(JSComponent):
+class Controls(JSComponent):  # type: ignore[misc]
     """What the browser and the server tell each other; drawn by assets/carrel.js."""
 
     query = param.Dict({}, doc="What the person chose: period, start, end, branches, measure")

@@ -6,7 +6,7 @@ text from outside); values are bound as `%(name)s`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -27,7 +27,7 @@ COPY_HEADER, COPY_TRAILER = 19, 2
 def rows(
     viewer: Viewer,
     name: str,
-    values: Asked = {},
+    values: Asked | None = None,
     *,
     seconds: int | None = None,
     **parts: sql.Composable,
@@ -40,7 +40,11 @@ def rows(
 
 
 def numbers(
-    viewer: Viewer, name: str, columns: Sequence[tuple[str, str]], values: Asked = {}, **parts: Any
+    viewer: Viewer,
+    name: str,
+    columns: Sequence[tuple[str, str]],
+    values: Asked | None = None,
+    **parts: Any,
 ) -> np.ndarray[Any, Any]:
     """The rows of a query whose columns are all integers, as a structured array.
 
@@ -48,9 +52,12 @@ def numbers(
     them. Binary COPY of fixed-width rows is some ten times cheaper than fetching them.
     """
     query = sql.SQL("copy ({}) to stdout (format binary)").format(statement(name, **parts))
-    with _connection(viewer) as connection, connection.cursor() as cursor:
-        with cursor.copy(query, values) as copy:
-            data = b"".join(bytes(block) for block in copy)
+    with (
+        _connection(viewer) as connection,
+        connection.cursor() as cursor,
+        cursor.copy(query, values) as copy,
+    ):
+        data = b"".join(bytes(block) for block in copy)
     return _decoded(data, columns)
 
 
@@ -68,7 +75,7 @@ def _decoded(data: bytes, columns: Sequence[tuple[str, str]]) -> np.ndarray[Any,
 
 
 @contextmanager
-def _connection(viewer: Viewer) -> Any:
+def _connection(viewer: Viewer) -> Iterator[psycopg.Connection[Any]]:
     with acting_as(viewer) as connection:
         driver: psycopg.Connection[Any] = connection.connection.driver_connection  # type: ignore[assignment]
         yield driver
@@ -76,7 +83,7 @@ def _connection(viewer: Viewer) -> Any:
 
 def statement(name: str, **parts: sql.Composable) -> sql.Composed:
     """A query file with its identifiers filled in."""
-    return sql.SQL(_text(name)).format(**parts)  # type: ignore[arg-type]
+    return sql.SQL(_text(name)).format(**parts)
 
 
 @cache

@@ -40,8 +40,13 @@ MEMBER, OTHER = "a" * 32, "b" * 32
 OWN = ("BEL", "CEN")
 CHROMIUM = os.environ.get("CARREL_CHROMIUM", "/usr/bin/chromium")
 FLAGS = [
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
 ]
 TODAY = dt.datetime.now(dt.UTC).date()
 
@@ -114,15 +119,22 @@ def lend(connection: psycopg.Connection[Any]) -> None:
     )
 
 
-def _lend(
+def _lend(  # noqa: PLR0917
     connection: psycopg.Connection[Any],
-    number: str, member: str, item: str, lent: int, days: int, returned: int | None,
+    number: str,
+    member: str,
+    item: str,
+    lent: int,
+    days: int,
+    returned: int | None,
 ) -> None:
     at = dt.datetime.combine(TODAY - dt.timedelta(days=lent), dt.time(10))
     due = at.date() + dt.timedelta(days=days)
     events = [("checkout", at)]
     if returned is not None:
-        events.append(("return", dt.datetime.combine(TODAY - dt.timedelta(days=returned), dt.time(9))))
+        events.append(
+            ("return", dt.datetime.combine(TODAY - dt.timedelta(days=returned), dt.time(9)))
+        )
     for kind, when in events:
         connection.execute(
             "insert into silver.library_loan_events (source_code, event_id, loan_id, kind,"

@@ -154,7 +154,7 @@ def _titles(count: int, seed: int) -> Any:
         )
 
 
-def _fill_months(
+def _fill_months(  # noqa: PLR0917
     connection: psycopg.Connection[Any],
     branches: int,
     days: int,
@@ -188,10 +188,10 @@ def _months(code: str, months: list[dt.date], lent: np.ndarray[Any, Any]) -> lis
 def _copy(connection: psycopg.Connection[Any], table: str, rows: Any) -> None:
     connection.execute(f"truncate gold.{table}".encode())
     columns = ", ".join(c.split()[0] for c in TABLES[table][0].split(", "))
-    with connection.cursor() as cursor:
-        with cursor.copy(f"copy gold.{table} ({columns}) from stdin".encode()) as copy:
-            for row in rows:
-                copy.write_row(row)
+    statement = f"copy gold.{table} ({columns}) from stdin".encode()
+    with connection.cursor() as cursor, cursor.copy(statement) as copy:
+        for row in rows:
+            copy.write_row(row)
 
 
 def _publish(connection: psycopg.Connection[Any], last: dt.date) -> None:

@@ -127,7 +127,7 @@ def test_wrong_and_unknown_look_the_same(visitor: Visitor) -> None:
         for email in (EMAILS["librarian"], "nobody@carrel.example")
     ]
     assert [a.status_code for a in answers] == [401, 401]
-    texts = [a.text.split("role=\"alert\">")[1].split("<")[0] for a in answers]
+    texts = [a.text.split('role="alert">')[1].split("<")[0] for a in answers]
     assert texts[0] == texts[1] == "E-mail or password is not right."
 
 

@@ -142,7 +142,9 @@ def test_the_strip_moves_the_period_and_a_bar_chooses_a_branch(
     assert page.get_attribute("[data-period='12m']", "aria-pressed") == "false"
     chart = page.locator("[data-cell=branches] .plot").bounding_box()
     page.mouse.click(chart["x"] + chart["width"] * 0.35, chart["y"] + 22)
-    page.wait_for_function("document.querySelector('[data-branch-label]').textContent === 'Ashgrove'")
+    page.wait_for_function(
+        "document.querySelector('[data-branch-label]').textContent === 'Ashgrove'"
+    )
     went.check()
 
 
@@ -248,7 +250,13 @@ def test_the_keyboard_reaches_everything_and_focus_is_seen(journey: Callable[...
         seen.append(here[0])
         assert here[1], f"focus on {here[0]!r} is not seen"
     text = " | ".join(seen)
-    for wanted in ("Skip to the figures", "30 days", "Renewals", "Table behind Each day", "Download"):
+    for wanted in (
+        "Skip to the figures",
+        "30 days",
+        "Renewals",
+        "Table behind Each day",
+        "Download",
+    ):
         assert wanted in text
     went.check()
 

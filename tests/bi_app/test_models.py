@@ -46,8 +46,12 @@ def owner(query: str, *values: Any) -> Any:
 @pytest.mark.parametrize(
     ("period", "start"),
     [
-        ("7d", "2026-03-25"), ("30d", "2026-03-02"), ("90d", "2026-01-01"),
-        ("12m", "2025-04-01"), ("year", "2026-01-01"), ("all", "2024-01-10"),
+        ("7d", "2026-03-25"),
+        ("30d", "2026-03-02"),
+        ("90d", "2026-01-01"),
+        ("12m", "2025-04-01"),
+        ("year", "2026-01-01"),
+        ("all", "2024-01-10"),
     ],
 )
 def test_periods_end_with_the_data(period: str, start: str) -> None:
@@ -58,15 +62,18 @@ def test_periods_end_with_the_data(period: str, start: str) -> None:
 @pytest.mark.parametrize(
     "asked",
     [
-        {}, {"period": "nonsense"}, {"start": "x"}, {"start": "2026-03-01", "end": "2026-02-01"},
-        {"period": "custom"}, {"branches": ["C", "'; drop"]}, {"measure": "secret"},
+        {},
+        {"period": "nonsense"},
+        {"start": "x"},
+        {"start": "2026-03-01", "end": "2026-02-01"},
+        {"period": "custom"},
+        {"branches": ["C", "'; drop"]},
+        {"measure": "secret"},
     ],
 )
 def test_what_makes_no_sense_becomes_the_default(asked: dict[str, Any]) -> None:
     chosen = select(asked, BOUNDS)
-    assert (chosen.start, chosen.branches, chosen.measure) == (
-        dt.date(2025, 4, 1), (), "checkouts"
-    )
+    assert (chosen.start, chosen.branches, chosen.measure) == (dt.date(2025, 4, 1), (), "checkouts")
 
 
 def test_a_range_is_cut_to_the_data() -> None:
@@ -101,7 +108,9 @@ def test_sums_are_those_of_the_database(period: str, branches: tuple[str, ...]) 
         expected = owner(
             f"select sum({parts}) from gold.library_circulation where day between %s and %s"
             " and branch_code = any(%s)",
-            chosen.start, chosen.end, list(branches or known.codes),
+            chosen.start,
+            chosen.end,
+            list(branches or known.codes),
         )
         assert card["value"] == f"{expected:,}"
 
@@ -117,7 +126,10 @@ def test_weekdays_and_hours_are_those_of_the_database() -> None:
                 "select coalesce(sum(checkouts), 0) from gold.library_circulation where day"
                 " between %s and %s and branch_code = 'CEN' and hour = %s"
                 " and extract(isodow from day) = %s",
-                chosen.start, chosen.end, hour, weekday + 1,
+                chosen.start,
+                chosen.end,
+                hour,
+                weekday + 1,
             )
             assert measured(sums, "checkouts")[weekday, hour - known.hours.start] == expected
     assert weekdays.sum() == chosen.days
@@ -241,8 +253,12 @@ def test_a_member_cannot_ask_for_another_by_value_or_raw_sql() -> None:
 @pytest.mark.parametrize(
     ("days", "badge"),
     [
-        (None, "|no due date"), (-1, "bad|1 day overdue"), (-9, "bad|9 days overdue"),
-        (0, "warn|due today"), (1, "warn|due in 1 day"), (4, "good|4 days left"),
+        (None, "|no due date"),
+        (-1, "bad|1 day overdue"),
+        (-9, "bad|9 days overdue"),
+        (0, "warn|due today"),
+        (1, "warn|due in 1 day"),
+        (4, "good|4 days left"),
     ],
 )
 def test_due_dates_are_said_in_words(days: int | None, badge: str) -> None:
@@ -278,7 +294,9 @@ def test_names_come_from_the_catalogue_alone(asked: dict[str, Any]) -> None:
 def test_staff_may_not_read_pseudonyms_or_personal_columns() -> None:
     known = explore.catalogue(LIBRARIAN)
     assert "silver.library_members" not in known or not {
-        "member_key", "area_code", "joined_on"
+        "member_key",
+        "area_code",
+        "joined_on",
     } & set(known["silver.library_members"].names)
     assert "member_key" not in known["silver.library_loan_events"].names
     assert all(not t.startswith(("bronze", "quarantine", "app", "ops")) for t in known)
@@ -287,8 +305,13 @@ def test_staff_may_not_read_pseudonyms_or_personal_columns() -> None:
 @pytest.mark.usefixtures("here")
 def test_rows_are_paged_sorted_and_counted() -> None:
     known = explore.catalogue(ADMIN)
-    asked = {"table": "gold.library_titles", "sort": "copies", "down": True, "page": 1,
-             "count_by": "collection_code"}
+    asked = {
+        "table": "gold.library_titles",
+        "sort": "copies",
+        "down": True,
+        "page": 1,
+        "count_by": "collection_code",
+    }
     question = explore.ask(asked, known)
     table = explore.page_of_rows(ADMIN, question)
     assert len(table) == explore.PAGE_ROWS
@@ -308,17 +331,21 @@ def test_a_slow_question_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
 
 # Export -------------------------------------------------------------------------------------------
 
-NASTY = ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", " =1", "＝1", "plain", "a,b\n\"c\"", None]
+NASTY = ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", " =1", "＝1", "plain", 'a,b\n"c"', None]
 
 
 def nasty() -> Table:
     """A table with everything that a spreadsheet could run."""
     columns = [
-        Column("name", "=Name"), Column("count", "Count", "integer"), Column("day", "Day", "date"),
+        Column("name", "=Name"),
+        Column("count", "Count", "integer"),
+        Column("day", "Day", "date"),
         Column("state", "State", "badge"),
     ]
     data = {
-        "name": NASTY, "count": [-5] * len(NASTY), "day": [dt.date(2026, 1, 2)] * len(NASTY),
+        "name": NASTY,
+        "count": [-5] * len(NASTY),
+        "day": [dt.date(2026, 1, 2)] * len(NASTY),
         "state": ["bad|=late"] * len(NASTY),
     }
     return Table("../na sty", "What/ever: [x]" * 5, columns, data, ["=note"])
@@ -339,11 +366,17 @@ def test_excel_has_types_and_no_formula() -> None:
     assert not [c for row in sheet.iter_rows() for c in row if c.data_type == "f"]
     name, count, day, state = sheet[2]
     assert (name.value, count.value, day.value.date(), state.value) == (
-        "'=1+1", -5, dt.date(2026, 1, 2), "'=late"
+        "'=1+1",
+        -5,
+        dt.date(2026, 1, 2),
+        "'=late",
     )
     assert (count.number_format, day.number_format) == ("#,##0", "yyyy-mm-dd")
     assert book["About"]["A2"].value == "'=note"
 
 
 def test_a_file_name_is_plain() -> None:
-    assert export.file_name(nasty(), "csv", today=dt.date(2026, 1, 2)) == "carrel-na-sty-2026-01-02.csv"
+    assert (
+        export.file_name(nasty(), "csv", today=dt.date(2026, 1, 2))
+        == "carrel-na-sty-2026-01-02.csv"
+    )

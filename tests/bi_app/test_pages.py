@@ -130,8 +130,13 @@ def render(document: Document) -> str:
     item = RenderItem(token=make_id(), roots=document.roots)
     return str(
         document.template.render(
-            {**document.template_variables, "macros": MACROS, "docs": [item], "roots": item.roots,
-             "title": document.title}
+            {
+                **document.template_variables,
+                "macros": MACROS,
+                "docs": [item],
+                "roots": item.roots,
+                "title": document.title,
+            }
         )
     )
 
