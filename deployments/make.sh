@@ -118,7 +118,7 @@ run_check() {
     PATH=$VENV/bin:$PATH
     wrong=
     for step in "ruff format --check --output-format concise ." "ruff check --output-format concise ." \
-        mypy "lint-imports --no-cache" find_secrets "python -m pytest tests/test_house.py"; do
+        mypy "lint-imports --no-cache" scan "python -m pytest tests/test_house.py"; do
         say "check: $step"
         $step >"$VENV/said" 2>&1 || { wrong="$wrong, ${step%% --*}" && cat "$VENV/said"; }
     done
@@ -126,7 +126,7 @@ run_check() {
     say "check: all well"
 }
 
-find_secrets() {
+scan() {
     git ls-files -z -- ':!*.lock' | xargs -0 detect-secrets-hook --no-verify
 }
 

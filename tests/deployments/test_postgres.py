@@ -71,12 +71,13 @@ def test_a_taken_port_gives_the_next(alone: Server) -> None:
 
 def test_a_password_is_needed(alone: Server) -> None:
     port = alone.start()
+    guess = "guess"  # pragma: allowlist secret
     for user in ("postgres", "carrel_owner"):
         with pytest.raises(psycopg.OperationalError, match="password"):
             psycopg.connect(host="127.0.0.1", port=port, user=user, dbname="postgres")
         with pytest.raises(psycopg.OperationalError, match="password"):
             psycopg.connect(
-                host="127.0.0.1", port=port, user=user, password="guess", dbname="postgres"
+                host="127.0.0.1", port=port, user=user, password=guess, dbname="postgres"
             )
 
 
