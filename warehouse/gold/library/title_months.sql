@@ -1,6 +1,6 @@
 -- title: Loans of each title by month
 -- grain: one row a branch, month and title that was lent or renewed
--- key: branch_code, month, title_code
+-- key: month, branch_code, title_code
 -- access: branch=branch_code
 -- description: For popular and trending titles (KPIS 15). Events of copies that the catalogue does not know are left out, so that the sums can be lower than circulation. Names of titles stand in gold.library_titles.
 -- column branch_code: Branch where the title was lent

@@ -1,6 +1,6 @@
 -- title: Loans of each title by month, all branches together
 -- grain: one row a month and title that was lent or renewed
--- key: branch_code, month, title_code
+-- key: month, branch_code, title_code
 -- access: public
 -- description: The sums of gold.library_title_months over all branches, for everyone who is signed in. It counts events, not people.
 -- column branch_code: Always all
