@@ -75,6 +75,7 @@ class Attempts:
     done: dict[str, IngestResult] = field(default_factory=dict)
     failed: dict[str, CarrelError] = field(default_factory=dict)
     held: dict[str, str] = field(default_factory=dict)
+    without_file: set[str] = field(default_factory=set)
 
     def make(self, dataset: Dataset, bring_in: Callable[[Dataset, str], IngestResult]) -> None:
         """Bring a dataset in, unless one that it comes after did not succeed.
@@ -99,6 +100,8 @@ class Attempts:
                 return f"{name} failed: {self.failed[name]}"
             if name in self.done and not self.done[name].verdict.publishes:
                 return f"{name} failed its contract: {self.done[name].verdict}"
+            if name in self.held and name not in self.without_file:
+                return f"{name} is held: {self.held[name]}"
             if name not in self.done and not loaded([name]):
                 return f"{name} has not been loaded"
         return None
@@ -106,6 +109,7 @@ class Attempts:
     def _without_source(self, dataset: Dataset, error: SourceUnavailable) -> None:
         if type(error) is SourceUnavailable and error.__cause__ is None:
             self.held[dataset.table] = hold(dataset.table, str(error))
+            self.without_file.add(dataset.table)
         else:
             self.failed[dataset.table] = error
 

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -84,16 +85,31 @@ class Orchestra:
     def deployments(self) -> dict[str, Any]:
         return {d["name"]: d for d in self.call("POST", "/deployments/filter", {})}
 
+    @contextmanager
+    def worker(self, name: str) -> Iterator[subprocess.Popen[bytes]]:
+        """A worker that sees this test's settings, for as long as the block lasts."""
+        self.environment |= {k: v for k, v in os.environ.items() if k.startswith("CARREL_")}
+        pool = ("--pool", "carrel", "--type", "process")
+        process = self.start(name, "prefect", "worker", "start", *pool)
+        try:
+            yield process
+        finally:
+            end(process)
+
     def stop(self) -> None:
         for process in reversed(self.processes):
-            if process.poll() is None:
-                os.killpg(process.pid, signal.SIGTERM)
-        for process in self.processes:
-            try:
-                process.wait(20)
-            except subprocess.TimeoutExpired:
-                os.killpg(process.pid, signal.SIGKILL)
-                process.wait()
+            end(process)
+
+
+def end(process: subprocess.Popen[bytes]) -> None:
+    """Ask a process group to end; insist after a while."""
+    if process.poll() is None:
+        os.killpg(process.pid, signal.SIGTERM)
+    try:
+        process.wait(20)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
 
 
 def wait_for(question: Callable[[], Any], *, seconds: float = 90, what: str = "it") -> Any:

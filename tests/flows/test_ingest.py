@@ -226,6 +226,24 @@ def test_a_failed_contract_holds_those_after_it(desk: Desk) -> None:
         result.require_success()
 
 
+def test_what_is_held_holds_those_after_it(desk: Desk) -> None:
+    desk.files()
+    ingest_group.fn("desk")
+    desk.contract("titles", most=1)
+    result = ingest_group.fn("desk")
+    assert set(result.held) == {"desk_loans", "desk_copies", "desk_totals"}
+    assert result.held["desk_totals"].startswith("desk_loans is held: desk_titles failed its")
+
+
+def test_a_file_that_is_gone_holds_only_itself(desk: Desk) -> None:
+    desk.files()
+    ingest_group.fn("desk")
+    (desk.landing / "desk" / "titles.csv").unlink()
+    result = ingest_group.fn("desk")
+    assert set(result.held) == {"desk_titles"}
+    assert set(result.done) == {"desk_loans", "desk_copies", "desk_totals"}
+
+
 def test_refresh_waits_for_files_that_are_not_there(desk: Desk) -> None:
     desk.file("titles", "a,Emma")
     desk.file("copies", "1,a")

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 from typing import Any
 
 import httpx
+import psutil
 import pytest
 import yaml
 
@@ -68,15 +68,14 @@ def test_a_schedule_fires_and_rows_and_artifacts_are_there(
     orchestra: Orchestra, desk: Desk
 ) -> None:
     desk.files()
-    orchestra.environment |= {k: v for k, v in os.environ.items() if k.startswith("CARREL_")}
     local = orchestra.deployments()["ingest-local"]
     orchestra.call(
         "POST",
         f"/deployments/{local['id']}/schedules",
         [{"active": True, "schedule": {"interval": 3600, "anchor_date": soon()}}],
     )
-    orchestra.start("worker", "prefect", "worker", "start", "--pool", "carrel", "--type", "process")
-    run = wait_for(lambda: ended(orchestra, local["id"]), seconds=150, what="the scheduled run")
+    with orchestra.worker("worker"):
+        run = wait_for(lambda: ended(orchestra, local["id"]), seconds=150, what="the scheduled run")
     assert run["state"]["name"] == "Completed", orchestra.log("worker")
     assert run["auto_scheduled"]
     assert desk.rows("select day::text, loans from gold.desk_daily order by 1") == [
@@ -103,6 +102,39 @@ def test_every_line_of_the_logs_is_json(orchestra: Orchestra) -> None:
     assert all({"time", "level", "logger", "run_id", "message"} <= set(line) for line in ours)
     others = [line for line in lines if not line.startswith("{")]
     assert all(re.fullmatch(r"Worker '.*' started!", line) for line in others), others
+
+
+@pytest.mark.full
+def test_a_killed_run_is_crashed_and_the_next_one_right(orchestra: Orchestra, desk: Desk) -> None:
+    """The flow's process is killed under its worker; its slot is free for the next run."""
+    desk.files()
+    desk.many_loans(400_000, seed=1)
+    open_loads = "select 1 from ops.loads where dataset = 'desk_loans' and state = 'landing'"
+    with orchestra.worker("second worker") as worker:
+        killed = started(orchestra)
+        wait_for(lambda: desk.rows(open_loads), what="the load")
+        for process in psutil.Process(worker.pid).children(recursive=True):
+            process.kill()
+        assert final_state(orchestra, killed) == "Crashed"
+        assert desk.rows("select count(*) from gold.desk_daily") == [(0,)]
+        assert final_state(orchestra, started(orchestra)) == "Completed"
+    assert desk.rows("select sum(loans) from gold.desk_daily") == desk.rows(
+        "select count(*) from silver.desk_loans"
+    )
+
+
+def started(orchestra: Orchestra) -> str:
+    local = orchestra.deployments()["ingest-local"]["id"]
+    body = {"state": {"type": "SCHEDULED"}}
+    return str(orchestra.call("POST", f"/deployments/{local}/create_flow_run", body)["id"])
+
+
+def final_state(orchestra: Orchestra, run: str) -> str:
+    def now() -> str | None:
+        found = orchestra.call("GET", f"/flow_runs/{run}")["state"]
+        return found["name"] if found["type"] in ("COMPLETED", "FAILED", "CRASHED") else None
+
+    return str(wait_for(now, seconds=240, what="the run's end"))
 
 
 def soon() -> str:
