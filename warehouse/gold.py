@@ -6,7 +6,8 @@ A file is a header of `-- key: value` lines and one SELECT:
     -- grain: one row a branch, day and hour
     -- key: branch_code, day, hour
     -- access: branch=branch_code            (or member=…, staff, public; comma-separated)
-    -- refresh: day from library_loan_events (only if a changed day can be refreshed alone)
+    -- refresh: day from library_loan_events (only if a changed day, or month, can be refreshed
+       alone: the column that holds the day, or the month's first day)
     -- column checkouts: Charges, renewals excluded (KPIS 1)
 
 A rebuild makes shadow tables in `gold_next`, gives them policies and grants, and swaps all of them
@@ -37,6 +38,7 @@ from warehouse.spec import Access
 HEADER = re.compile(r"^--\s*(title|grain|key|access|refresh|description|column\s+\w+)\s*:\s*(.*)$")
 REFERENCE = re.compile(r'\b(silver|gold)\.(?:"(\w+)"|(\w+))')
 DAYS = re.compile(r"\{\{\s*days\(([\w.\"]+)\)\s*\}\}")
+SPANS = ("day", "month")  # columns by which a table may be refreshed, and how much each covers
 Connection = psycopg.Connection[Any]
 Changed = Mapping[str, Collection[dt.date] | None]
 
@@ -91,6 +93,8 @@ def _read(path: Path) -> GoldTable:
     body = "\n".join(line for line in text.splitlines() if not line.startswith("--")).strip(" ;\n")
     reads = frozenset(f"{schema}.{a or b}" for schema, a, b in REFERENCE.findall(body))
     refresh, _, source = (p.strip() for p in head.get("refresh", "").partition(" from "))
+    if refresh and refresh not in SPANS:
+        raise SpecError(path, f"refresh: {refresh!r} is neither day nor month")
     if refresh and not DAYS.search(body):
         raise SpecError(path, "has `refresh` but no {{days(column)}} in its SELECT")
     return GoldTable(
@@ -164,6 +168,7 @@ def publish(
     with connection.transaction():
         connection.execute("select pg_advisory_xact_lock(hashtext('carrel publish'))")
         connection.execute("create schema if not exists gold_next")
+        connection.execute("set local work_mem = '64MB'")  # else large groupings go to disk
         for table in chosen:
             days = changed_days(table, changed)
             rebuilt = {f"gold.{t.table}" for t in whole}
@@ -232,22 +237,25 @@ def _types(connection: Connection, schema: str, table: str) -> dict[str, str]:
 
 
 def _refresh(connection: Connection, table: GoldTable, days: list[dt.date]) -> None:
-    """Replace the rows of some days."""
+    """Replace the rows of some days, or of the months that they lie in."""
     if not days:
         return
-    target = f'gold."{table.table}"'
-    listed = ", ".join(f"date '{d:%Y-%m-%d}'" for d in days)
+    span = table.refresh or SPANS[0]
+    spans = sorted({d.replace(day=1) for d in days} if span == "month" else days)
+    listed = ", ".join(f"date '{d:%Y-%m-%d}'" for d in spans)
     predicate = (
-        f"({{column}} >= date '{days[0]:%Y-%m-%d}' and {{column}} < date '{days[-1]:%Y-%m-%d}' + 1"
-        f" and {{column}}::date in ({listed}))"
+        f"({{column}} >= date '{spans[0]:%Y-%m-%d}'"
+        f" and {{column}} < date '{spans[-1]:%Y-%m-%d}' + interval '1 {span}'"
+        f" and date_trunc('{span}', {{column}})::date in ({listed}))"
     )
     connection.execute(
         sql.SQL("delete from gold.{} where {} = any(%s)").format(
-            sql.Identifier(table.table), sql.Identifier(table.refresh or "")
+            sql.Identifier(table.table), sql.Identifier(span)
         ),
-        [days],
+        [spans],
     )
-    connection.execute(f"insert into {target} {_select(table, predicate)}".encode())
+    insert = f'insert into gold."{table.table}" {_select(table, predicate)}'
+    connection.execute(insert.encode())
 
 
 def _swap(connection: Connection, table: GoldTable) -> None:

@@ -2,6 +2,7 @@
 -- grain: one row a branch, month and title that was lent or renewed
 -- key: month, branch_code, title_code
 -- access: branch=branch_code
+-- refresh: month from library_loan_events
 -- description: For popular and trending titles (KPIS 15). Events of copies that the catalogue does not know are left out, so that the sums can be lower than circulation. Names of titles stand in gold.library_titles.
 -- column branch_code: Branch where the title was lent
 -- column month: First day of the month
@@ -16,5 +17,5 @@ select
     (count(*) filter (where e.kind = 'renewal'))::integer as renewals
 from silver.library_loan_events e
 join silver.library_items i on i.source_code = e.source_code and i.item_code = e.item_code
-where e.kind in ('checkout', 'renewal')
+where e.kind in ('checkout', 'renewal') and {{days(e.occurred_at)}}
 group by e.branch_code, date_trunc('month', e.occurred_at)::date, i.source_code, i.title_code

@@ -2,6 +2,7 @@
 -- grain: one row a month and title that was lent or renewed
 -- key: month, branch_code, title_code
 -- access: public
+-- refresh: month from library_loan_events
 -- description: The sums of gold.library_title_months over all branches, for everyone who is signed in. It counts events, not people.
 -- column branch_code: Always all
 -- column month: First day of the month
@@ -15,4 +16,5 @@ select
     sum(m.checkouts)::integer as checkouts,
     sum(m.renewals)::integer as renewals
 from gold.library_title_months m
+where {{days(m.month)}}
 group by m.month, m.title_code
