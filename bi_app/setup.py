@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 
-from bi_app import pages  # noqa: F401 - imported now, so that the first visitor need not wait
-from bi_app.models.ahead import fetch_ahead
-from bi_app.pages import overview  # noqa: F401
+from bi_app.auth import gate
+from bi_app.models.ahead import fetch, fetch_ahead
+from bi_app.pages import explore, my_loans, overview
+from warehouse import log
 
-logging.basicConfig(level=logging.INFO)
+IMPORTED = (explore, my_loans, overview)  # now, so that the first visitor need not wait
+
+log.start()
 threading.Thread(target=fetch_ahead, name="fetch-ahead", daemon=True).start()
+gate.PREPARE |= {"/overview": fetch, "/app": fetch}

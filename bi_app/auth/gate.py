@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from typing import Any
 
 from bokeh.util.token import get_session_id
@@ -18,8 +19,10 @@ from bi_app.auth import sessions, watch
 from bi_app.auth.forms import message_page, safe_headers
 from bi_app.auth.roles import may_open, page_of
 from bi_app.auth.sessions import COOKIE, SignedIn
+from warehouse.access import Viewer
 
 log = logging.getLogger(__name__)
+PREPARE: dict[str, Callable[[Viewer], None]] = {}
 
 
 async def get_user_async(handler: RequestHandler) -> str | None:
@@ -40,6 +43,7 @@ async def get_user_async(handler: RequestHandler) -> str | None:
         handler.request.connection.stream.set_nodelay(True)  # type: ignore[union-attr]
     if not allowed:
         return _refuse(handler, signed_in)
+    await _prepare(handler, signed_in.account.viewer)
     handler.request.carrel = signed_in  # type: ignore[attr-defined]
     return signed_in.account.email
 
@@ -47,6 +51,17 @@ async def get_user_async(handler: RequestHandler) -> str | None:
 async def signed_in_of(handler: RequestHandler) -> SignedIn | None:
     """The live session that the request's cookie names, looked up off the event loop."""
     return await asyncio.to_thread(sessions.find, handler.get_cookie(COOKIE))
+
+
+async def _prepare(handler: RequestHandler, viewer: Viewer) -> None:
+    """Fetch what a page needs in a thread, so that nobody else waits while it is built."""
+    prepare = PREPARE.get(page_of(handler.request.path))
+    if prepare is None:
+        return
+    try:
+        await asyncio.to_thread(prepare, viewer)
+    except Exception:
+        log.exception("could not prepare %s", handler.request.path)  # the page says so itself
 
 
 def _refuse(handler: RequestHandler, signed_in: SignedIn) -> str | None:

@@ -11,12 +11,16 @@ from warehouse.access import Viewer
 log = logging.getLogger(__name__)
 
 
+def fetch(viewer: Viewer) -> None:
+    """Hold what the overview of this viewer's scope needs."""
+    titles(viewer, circulation(viewer))
+
+
 def fetch_ahead() -> None:
     """Fill the cache for admins and members; a database that is away is no reason to fail."""
     for viewer in (Viewer("start", "admin"), Viewer("start", "member")):
         try:
-            known = circulation(viewer)
-            titles(viewer, known)
+            fetch(viewer)
         except Exception:
             log.exception("could not fetch ahead as %s", viewer.role)
             return

@@ -18,23 +18,45 @@ from warehouse.access import Viewer
 T = TypeVar("T")
 KEPT = 24
 STAMP_SECONDS = 5.0
-_kept: OrderedDict[tuple[Any, ...], tuple[float, Any]] = OrderedDict()
+Key = tuple[Any, ...]
+_kept: OrderedDict[Key, tuple[float, Any]] = OrderedDict()
+_loading: dict[Key, threading.Lock] = {}
 _stamps: dict[tuple[str, ...], tuple[float, float]] = {}
-_lock = threading.RLock()
+_lock = threading.Lock()
 
 
 def held(viewer: Viewer, tables: Sequence[str], load: Callable[[Viewer], T]) -> T:
-    """`load(viewer)`, or what it returned for this scope since the tables were published."""
+    """`load(viewer)`, or what it returned for this scope since the tables were published.
+
+    Two who ask for the same wait for one load; who asks for something else does not wait.
+    """
     key = (viewer.scope, load.__qualname__, *tables)
     stamp = _stamp(viewer, tuple(tables))
+    found = _found(key, stamp)
+    if found is None:
+        with _lock:
+            loading = _loading.setdefault(key, threading.Lock())
+        with loading:
+            found = _found(key, stamp) or _keep(key, stamp, load(viewer))
+    value: T = found[1]
+    return value
+
+
+def _found(key: Key, stamp: float) -> tuple[float, Any] | None:
     with _lock:
         kept = _kept.get(key)
         if kept is None or kept[0] != stamp:
-            kept = _kept[key] = (stamp, load(viewer))
+            return None
         _kept.move_to_end(key)
+        return kept
+
+
+def _keep(key: Key, stamp: float, value: Any) -> tuple[float, Any]:
+    with _lock:
+        _kept[key] = (stamp, value)
         while len(_kept) > KEPT:
             _kept.popitem(last=False)
-    return kept[1]
+        return _kept[key]
 
 
 def forget() -> None:

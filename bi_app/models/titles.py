@@ -8,14 +8,15 @@ from typing import Any
 import numpy as np
 
 from bi_app.models.circulation import Array, Circulation, identifier, public, tables_of
-from bi_app.models.selection import Selection
+from bi_app.models.selection import Selection, day_number
 from bi_app.models.store import held
-from bi_app.queries import numbers, rows
+from bi_app.queries import columns, numbers
 from warehouse.access import Viewer
 
+PEAK = 512
 COLUMNS = (
     ("branch", "i2"),
-    ("month", "i2"),
+    ("month", "i4"),
     ("title", "i8"),
     ("checkouts", "i4"),
     ("renewals", "i4"),
@@ -35,7 +36,7 @@ class Titles:
 
 @dataclass(frozen=True)
 class TitleMonths:
-    """Loans by month, branch and title, in that order; `title` is a place in `catalogue`."""
+    """Loans by month (day number of its first), branch and title (its place in `catalogue`)."""
 
     catalogue: Titles
     month: Array
@@ -46,20 +47,23 @@ class TitleMonths:
 
     def top(self, chosen: Selection, branches: list[int], count: int) -> list[dict[str, Any]]:
         """The titles with most checkouts in the months that the period touches."""
-        place = slice(
-            np.searchsorted(self.month, month_number(chosen.start), "left"),
-            np.searchsorted(self.month, month_number(chosen.end), "right"),
-        )
+        place = self._months(chosen)
         titles, lent, renewed = self.title[place], self.checkouts[place], self.renewals[place]
         if branches:
-            here = np.isin(self.branch[place], branches)
+            wanted = np.zeros(self.branch.max(initial=0) + 1 + max(branches), bool)
+            wanted[branches] = True
+            here = np.flatnonzero(wanted[self.branch[place]])
             titles, lent, renewed = titles[here], lent[here], renewed[here]
-        size = len(self.catalogue.title)
-        checkouts = np.bincount(titles, weights=lent, minlength=size)
+        checkouts = np.bincount(titles, weights=lent, minlength=len(self.catalogue.title))
         best = _best(checkouts, count)
-        wanted = np.isin(titles, best)
-        renewals = np.bincount(titles[wanted], weights=renewed[wanted], minlength=size)
-        return [self._row(i, checkouts[i], renewals[i]) for i in best]
+        renewals = _sums_of(best, titles, renewed, len(checkouts))
+        return [self._row(i, checkouts[i], n) for i, n in zip(best, renewals, strict=True)]
+
+    def _months(self, chosen: Selection) -> slice:
+        """The rows of the months that the period touches."""
+        days = (day_number(chosen.start.replace(day=1)), day_number(chosen.end) + 1)
+        start, end = np.searchsorted(self.month, np.array(days, self.month.dtype), "left")
+        return slice(int(start), int(end))
 
     def _row(self, place: int, checkouts: float, renewals: float) -> dict[str, Any]:
         known = self.catalogue
@@ -78,18 +82,29 @@ def collection_name(code: str) -> str:
     return code.replace("_", " ").capitalize().replace("Dvd", "DVD")
 
 
-def month_number(day: Any) -> int:
-    """Months since January 1970."""
-    return (int(day.year) - 1970) * 12 + int(day.month) - 1
-
-
 def _best(values: Array, count: int) -> list[int]:
-    """Places of the largest values above nothing, largest first."""
-    count = min(count, int((values > 0).sum()))
-    if not count:
-        return []
-    top = np.argpartition(values, -count)[-count:]
-    return [int(i) for i in top[np.argsort(-values[top], kind="stable")]]
+    """Places of the largest values above nothing, largest first, the earlier place before."""
+    least = _kth_of_peaks(values, count)
+    among = np.flatnonzero((values >= least) & (values > 0))
+    order = np.argsort(-values[among], kind="stable")[:count]
+    return [int(i) for i in among[order]]
+
+
+def _kth_of_peaks(values: Array, count: int) -> float:
+    """A value that at least `count` reach: the count-th largest maximum of 512 at a time."""
+    whole = len(values) // PEAK * PEAK
+    peaks = values[:whole].reshape(-1, PEAK).max(axis=1) if whole else values[:0]
+    return float(np.sort(peaks)[-count]) if len(peaks) >= count else 0.0
+
+
+def _sums_of(wanted: list[int], titles: Array, values: Array, size: int) -> list[int]:
+    """Sums of `values` for the wanted titles alone."""
+    place = np.full(size, -1, np.int32)
+    place[wanted] = np.arange(len(wanted))
+    at = place[titles]
+    seen = np.flatnonzero(at >= 0)
+    sums = np.bincount(at[seen], weights=values[seen], minlength=len(wanted))
+    return [int(n) for n in sums]
 
 
 def titles(viewer: Viewer, circulation: Circulation) -> TitleMonths:
@@ -114,13 +129,13 @@ def catalogue(viewer: Viewer) -> Titles:
 
 def load_catalogue(viewer: Viewer) -> Titles:
     """Read the titles."""
-    found = rows(viewer, "titles")
+    found = columns(viewer, "titles")
     return Titles(
-        np.array([r["number"] for r in found], dtype=np.int64),
-        tuple(r["title"] for r in found),
-        tuple(r["author"] for r in found),
-        tuple(r["collection"] for r in found),
-        tuple(r["copies"] for r in found),
+        np.array(found["number"], dtype=np.int64),
+        found["title"],
+        found["author"],
+        found["collection"],
+        found["copies"],
     )
 
 

@@ -37,6 +37,7 @@ class Overview:
         self.known: Circulation = circulation(self.viewer)
         self.fresh: Freshness = freshness(self.viewer, tables_of(self.viewer))
         self.compares = len(self.known.codes) > 1
+        self.title_months = titles(self.viewer, self.known)
         self.shown: Selection | None = None
         if not self.known.empty:
             self._build(asked)
@@ -58,7 +59,7 @@ class Overview:
         chosen = select(asked, self.known.bounds)
         if chosen == self.shown:
             return
-        view = View(self.known, titles(self.viewer, self.known), chosen)
+        view = View(self.known, self.title_months, chosen)
         before, self.shown = self.shown, chosen
         self._show_days(view, before)
         self.busy.show(*view.hour_values())
