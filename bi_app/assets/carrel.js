@@ -225,6 +225,7 @@
       this.ranked = paged && cell.dataset.cell === "titles";
       this.name = cell.dataset.cell;
       target.dataset.name = this.name;
+      if (paged && !this.ranked) target.classList.add("stacks");
       const search = $(".search", cell);
       if (search) search.addEventListener("input", () => { this.term = search.value.toLowerCase(); this.page = 0; this.draw(); });
       this.source = source(cell.dataset.source);
@@ -261,6 +262,7 @@
     /** A page that the server cut out and sorted. */
     drawServed(rows) {
       const { page, pages } = this.sent;
+      this.target.classList.remove("stacks");
       this.target.replaceChildren(
         make("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Rows" }, make("table", {}, this.head(), make("tbody", {}, ...rows.map((r) => this.row(r))))),
         this.buttons(page, pages, `Page ${whole.format(page + 1)} of ${whole.format(pages)}`, (to) => choose({ page: to })));
@@ -301,7 +303,7 @@
     }
 
     cell(value, column, at) {
-      const cell = make("td", { class: this.classOf(column, at) });
+      const cell = make("td", { class: this.classOf(column, at), "data-label": column.title });
       if (column.kind === "badge") {
         const [kind, words] = String(value).split("|");
         if (words) cell.append(make("span", { class: `badge ${kind}` }, words));

@@ -21,7 +21,7 @@ from warehouse.access import Viewer
 from warehouse.errors import CarrelError
 
 PAGE_ROWS, SAVED_ROWS, COUNTED, VALUES = 25, 10_000, 100_000, 20
-LAST_PAGE = 400
+LAST_PAGE = SAVED_ROWS // PAGE_ROWS - 1
 KINDS: Mapping[str, Kind] = {
     "smallint": "integer", "integer": "integer", "bigint": "integer", "numeric": "number",
     "double precision": "number", "date": "date", "timestamp without time zone": "datetime",
@@ -118,7 +118,7 @@ def ask(asked: Mapping[str, Any], known: Mapping[str, Entry]) -> Asked:
 def _default_count(entry: Entry) -> str:
     """A column worth counting: the first text that is no key."""
     texts = [c["name"] for c in entry.columns if c["type"] == "text"]
-    free = [n for n in texts if n not in entry.key_columns]
+    free = [n for n in texts if n not in entry.key_columns and not n.endswith(("_id", "_key"))]
     return (free or texts or entry.names)[0]
 
 

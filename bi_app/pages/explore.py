@@ -87,12 +87,13 @@ def meanings(entry: Entry) -> Table:
 def described(question: Asked, found: int) -> dict[str, str]:
     """Texts that follow the chosen table."""
     entry = question.entry
-    count = f"{found:,}" if found <= explore.COUNTED else f"more than {explore.COUNTED:,}"
+    count = f"{found:,}" if found <= explore.COUNTED else f"More than {explore.COUNTED:,}"
+    shown = f"; the first {explore.SAVED_ROWS:,} are shown" if found > explore.SAVED_ROWS else ""
     licence = f" Licence: {entry.licence}." if entry.licence else ""
     grain = f"{entry.grain[:1].upper()}{entry.grain[1:]}."
     return {
         "about": f"{grain} {entry.description}{licence}".strip(),
-        "rows": f"{count} rows of {entry.table_name}; headings sort them all",
+        "rows": f"{count} rows of {entry.table_name}; headings sort them all{shown}",
         "columns": f"Key: {', '.join(entry.key_columns)}",
         "counts": f"By {question.count_by}",
     }
