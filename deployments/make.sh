@@ -127,7 +127,11 @@ run_check() {
 }
 
 scan() {
-    git ls-files -z -- ':!*.lock' | xargs -0 detect-secrets-hook --no-verify
+    if git rev-parse >/dev/null 2>&1; then
+        git ls-files -z -- ':!*.lock'
+    else
+        find . -type f ! -path './.*/*' ! -name '*.lock' ! -name '*.pyc' -print0
+    fi | xargs -0 detect-secrets-hook --no-verify
 }
 
 lock() {
