@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import random
 from collections.abc import Callable
 from pathlib import Path
@@ -427,6 +429,72 @@ def test_spec_reads_like_a_text(project: Path, tmp_path: Path) -> None:
     assert text.startswith("# Drafted from things.csv by `carrel add`.")
 
 
+# Random files -----------------------------------------------------------------------------------
+
+CELLS: list[Callable[[random.Random], str]] = [
+    lambda r: str(r.randint(-5, 5)),
+    lambda r: str(r.randint(10**8, 10**11)),
+    lambda r: f"{r.random() * 1000:.{r.randint(0, 6)}f}",
+    lambda r: f"{r.randint(1, 28):02}/{r.randint(1, 12):02}/{r.randint(1950, 2030)}",
+    lambda r: (
+        f"{r.randint(1950, 2030)}-{r.randint(1, 12):02}-{r.randint(1, 28):02} 10:1{r.randint(0, 9)}"
+    ),
+    lambda r: f"{r.randint(1, 28)}-{r.choice(['jan', 'FEB', 'Mar'])}-{r.randint(0, 99):02}",
+    lambda r: r.choice(["yes", "no", "Yes"]),
+    lambda r: f"{r.randint(0, 99999):05}",
+    lambda r: f"{r.randint(-999, 999)}e{r.randint(-5, 5)}",
+    lambda r: r.choice(
+        ["Straße", 'naïve, "quoted"', "two\nlines", "tab\there", " padded ", "é\u00a0"]
+    ),
+    lambda r: f"{r.choice('abc')}@example.org",
+]
+NOTHING = ["", "NA", "null", "-", " "]
+
+
+def random_file(seed: int) -> bytes:
+    """A table of random columns, sometimes with gaps, ragged lines and odd line ends."""
+    r = random.Random(seed)
+    makers = [r.choice(CELLS) for _ in range(r.randint(1, 6))]
+    gaps = [r.choice([0, 0, 0.2]) for _ in makers]
+    delimiter = r.choice(",;\t|")
+    lines = [
+        [f"{r.choice(['Ort', 'no', 'Wert %', 'order', 'd at e'])} {i}" for i in range(len(makers))]
+    ]
+    for _ in range(r.choice([0, 1, 3, 80])):
+        lines.append(
+            [
+                r.choice(NOTHING) if r.random() < g else m(r)
+                for m, g in zip(makers, gaps, strict=True)
+            ]
+        )
+        if len(lines) > 3 and r.random() < 0.02:
+            lines[-1].append("extra")
+    out = io.StringIO()
+    csv.writer(out, delimiter=delimiter, lineterminator=r.choice(["\n", "\r\n"])).writerows(lines)
+    return out.getvalue().encode(r.choice(["utf-8", "utf-8-sig", "utf-16"]))
+
+
+def random_files_go_in(folder: Path, seeds: range) -> None:
+    found = {}
+    for seed in seeds:
+        found[seed] = draft(write(folder, random_file(seed), f"random{seed}.csv"))
+    migrate()
+    for seed, one in found.items():
+        loaded = load(one.dataset)[0]
+        assert loaded.rows_in == loaded.inserted + loaded.quarantined + loaded.ignored, seed
+        rules = {f[2] for f in findings(one.dataset)}
+        assert rules <= {"ragged", "encoding"}, (seed, rules)
+
+
+def test_random_files(database: str, project: Path, tmp_path: Path) -> None:
+    random_files_go_in(tmp_path, range(12))
+
+
+@pytest.mark.full
+def test_many_random_files(database: str, project: Path, tmp_path: Path) -> None:
+    random_files_go_in(tmp_path, range(1000, 1100))
+
+
 # Files nobody here wrote ------------------------------------------------------------------------
 
 READABLE = (".csv", ".tsv", ".psv", ".ssv", ".csv2k", ".csvformat", ".bad", ".gz", ".bz2", ".xz")
@@ -445,21 +513,30 @@ def strange_files() -> list[Path]:
 
 
 STRANGE = strange_files()
-CSVS = [p for p in STRANGE if p.suffix in READABLE and p.stat().st_size < 1 << 20]
-SOME = random.Random(SEED).sample(CSVS, min(8, len(CSVS)))
+CSVS = [p for p in STRANGE if p.suffix in READABLE]
+OTHERS = [p for p in STRANGE if p.suffix not in READABLE]
+SHORT = [p for p in CSVS if p.stat().st_size < 1 << 20]
+SOME = random.Random(SEED).sample(SHORT, min(8, len(SHORT)))
 
 
 def named(path: Path) -> str:
     return "/".join(path.parts[-2:])
 
 
-def goes_in_whole(path: Path) -> None:
-    """Draft, migrate and ingest a file: every record is in silver, quarantine or ignored."""
+def drafted_or_refused(path: Path) -> Drafted | None:
+    """A draft of the file; nothing where it was refused with a remedy and nothing was left."""
     try:
-        found = draft(path, name="strange")
+        return draft(path, name="strange")
     except SourceUnavailable as error:
         if not error.remedy or "local_strange" in datasets():
             raise
+    return None
+
+
+def goes_in_whole(path: Path) -> None:
+    """Draft, migrate and ingest a file: every record is in silver, quarantine or ignored."""
+    found = drafted_or_refused(path)
+    if found is None:
         return
     migrate()
     loaded = load(found.dataset)[0]
@@ -480,11 +557,20 @@ def test_some_strange_files(shared: Path, database: str, project: Path, path: Pa
 
 @pytest.mark.full
 @pytest.mark.shared
-@pytest.mark.parametrize("path", STRANGE, ids=named)
+@pytest.mark.parametrize("path", CSVS, ids=named)
 def test_every_strange_file(shared: Path, database: str, project: Path, path: Path) -> None:
     goes_in_whole(path)
 
 
+@pytest.mark.full
+@pytest.mark.shared
+@pytest.mark.parametrize("path", OTHERS, ids=named)
+def test_other_kinds_are_refused_or_read(shared: Path, project: Path, path: Path) -> None:
+    found = drafted_or_refused(path)
+    workbook = path.suffix in (".xls", ".xlsx", ".xlsm", ".ods", ".zip", ".parquet", ".parq")
+    assert not (workbook and found)
+
+
 @pytest.mark.shared
 def test_there_are_strange_files(shared: Path) -> None:
-    assert len(STRANGE) > 200
+    assert (len(CSVS) > 100, len(OTHERS) > 100) == (True, True)

@@ -25,7 +25,8 @@ class Fact(NamedTuple):
 
 def extra(table: str, columns: str) -> str:
     """A query for how many rows are more than the distinct ones."""
-    return f"select count(*) - count(distinct ({columns})) from silver.library_{table}"
+    source = f"from silver.library_{table}"
+    return f"select count(*) - (select count(*) from (select distinct {columns} {source})) {source}"
 
 
 def months(first: str, last: str) -> tuple[date, date]:

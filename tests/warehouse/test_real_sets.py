@@ -16,6 +16,8 @@ from tasks.load import load
 from tests.fix_warehouse import NONE, copied, use
 from tests.warehouse.figures import FACTS, RECORDS, Fact
 from warehouse.database import connect
+from warehouse.ddl import migration
+from warehouse.migrate import migration_path
 from warehouse.settings import settings
 from warehouse.spec import dataset, datasets
 
@@ -130,6 +132,12 @@ def test_spec_says_what_a_reader_needs(table: str) -> None:
     )
     assert not [c.name for c in spec.columns if c.privacy]
     assert spec.examples
+
+
+@pytest.mark.parametrize("table", SETS)
+def test_migration_is_what_the_spec_prints(table: str) -> None:
+    spec = dataset(table)
+    assert migration_path(spec).read_text("utf-8") == migration(spec)
 
 
 def test_every_group_is_there() -> None:
