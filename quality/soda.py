@@ -13,6 +13,7 @@ import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import copy_context
 from dataclasses import dataclass
 from threading import Lock
 from typing import TYPE_CHECKING, Any
@@ -59,7 +60,8 @@ class Measurement:
 def measure(contract: Contract) -> Measurement:
     """Ask Soda, on the owner's database, whether each check of the contract holds."""
     with _one_at_a_time, _kept_quiet():
-        session = _ask(_text(contract), str(contract.path))
+        # In a context of its own: Soda goes on collecting every log line in the one it ran in.
+        session = copy_context().run(_ask, _text(contract), str(contract.path))
     (result,) = session.contract_verification_results
     return Measurement(_checks(result, contract.given_names), session.is_ok, _errors(session))
 
