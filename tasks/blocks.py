@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import IO
 
+import numpy as np
 from psycopg import sql
 
 from tasks.dialect import Dialect, opened
@@ -64,9 +65,14 @@ def blocks(arrival: Arrival) -> Iterator[Block]:
         if end:
             whole = text[:end]
             yield Block(whole, line)
-            line += whole.count(b"\n")
+            line += line_ends(whole)
     if rest:
         yield Block(rest, line)
+
+
+def line_ends(text: bytes) -> int:
+    """How many line feeds a text holds (faster than `bytes.count` where they are many)."""
+    return int(np.count_nonzero(np.frombuffer(text, np.uint8) == 10))
 
 
 def _file(arrival: Arrival) -> Iterator[bytes]:

@@ -7,8 +7,9 @@ through COPY. No row passes through Python.
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import duckdb
@@ -16,21 +17,34 @@ import numpy as np
 import numpy.typing as npt
 import psycopg
 import pyarrow as pa
+import pyarrow.compute as pc
 from adbc_driver_postgresql import dbapi
 from psycopg import sql
 
 from tasks.ahead import ahead
-from tasks.expressions import MACROS, TRIM, bad_rows, good_rows, new_pseudonyms, unpivoted
+from tasks.expressions import (
+    MACROS,
+    TRIM,
+    bad_rows,
+    cell,
+    good_rows,
+    pseudonyms,
+    stand_in,
+    unpivoted,
+)
 from tasks.extract import Arrival, places
 from tasks.firsts import Firsts
 from tasks.ledger import Load, closing, drop_staging
 from tasks.records import Batch, Finding, Numbers, batches
+from tasks.settle import MOST_DAYS, Settling
 from warehouse.database import connect
+from warehouse.errors import LoadFailed
 from warehouse.pseudonyms import pads
 from warehouse.settings import settings
-from warehouse.spec import Dataset
+from warehouse.spec import Column, Dataset
 
 MOST_PERSONS = 1_000_000
+MOST_SUSPECTS = 50_000
 MOST_CELLS = 500_000
 
 
@@ -45,28 +59,38 @@ class Block:
 
 @dataclass
 class Cleaned:
-    """Where the rows are and how many: records = rows + quarantined + ignored."""
+    """Where the rows are and how many: records = rows + quarantined + ignored.
+
+    `fresh`: silver was empty, and staging holds all rows; else it holds what differs from silver.
+    `changed_days` are the event days that the load touches, None when unknown or too many.
+    """
 
     staging: str
     records: int = 0
     rows: int = 0
     quarantined: int = 0
     ignored: int = 0
+    fresh: bool = False
+    changed_days: list[dt.date] | None = None
 
 
-def clean(dataset: Dataset, arrival: Arrival, load: Load) -> Cleaned:
-    """Clean one file into staging.
+def clean(
+    dataset: Dataset, arrival: Arrival, load: Load, target: sql.Identifier | None = None
+) -> Cleaned:
+    """Clean one file into staging, and find what differs from silver (or from `target`).
 
     Raises:
         SourceMalformed, SourceUnavailable: the load is closed as failed.
+        LoadFailed: the database refused a statement.
     """
-    with closing(load):
-        with connect() as connection:
-            _create_side(connection, load)
-            cleaning = Cleaning(dataset, arrival, load, connection)
-            _ingest(load, cleaning)
-        with connect() as connection:
-            decide(connection, dataset, load, cleaning.counts)
+    with closing(load), connect() as connection:
+        _create_side(connection, load)
+        cleaning = Cleaning(dataset, arrival, load, connection)
+        try:
+            _ingest(cleaning, dataset, load, target or sql.Identifier("silver", dataset.table))
+        except dbapi.Error as error:
+            reason = str(error).partition("\n")[0]  # what follows may hold a row
+            raise LoadFailed(f"{dataset.table}: refused: {reason}") from error
     return cleaning.counts
 
 
@@ -88,18 +112,38 @@ def _create_side(connection: psycopg.Connection[Any], load: Load) -> None:
     connection.commit()
 
 
-def _ingest(load: Load, cleaning: Cleaning) -> None:
+def _ingest(cleaning: Cleaning, dataset: Dataset, load: Load, target: sql.Identifier) -> None:
     """COPY the good rows into a table made in the same transaction, so that it is not logged."""
     url = settings().url().set(drivername="postgresql").render_as_string(hide_password=False)
     with dbapi.connect(url) as connection, connection.cursor() as cursor:
         table, like = f'staging."{load.staging}"', f'silver."{load.dataset}"'
         cursor.execute(f"create table {table} (like {like})")
-        batches = ahead(cleaning.rows())
-        first = next(batches, None)
+        tables = ahead(cleaning.rows())
+        first = next(tables, None)
         if first is not None:
-            reader = pa.RecordBatchReader.from_batches(first.schema, _batches(first, batches))
+            reader = pa.RecordBatchReader.from_batches(first.schema, _batches(first, tables))
             cursor.adbc_ingest(load.staging, reader, mode="append", db_schema_name="staging")
+        _settle(Settling(cursor, dataset, load.staging, target), cleaning, dataset, load)
         connection.commit()
+
+
+def _settle(settling: Settling, cleaning: Cleaning, dataset: Dataset, load: Load) -> None:
+    """Finish the staging table, and the counts."""
+    counts = cleaning.counts
+    counts.fresh = settling.silver_is_empty()
+    if counts.fresh:
+        settling.index()
+    kept, second = settling.decide(counts.fresh, load.load_id, load.file_id)
+    counts.rows += kept
+    if dataset.duplicates == "ignore":
+        counts.ignored += second
+    else:
+        counts.quarantined += second
+    if counts.fresh:
+        settling.analyze()
+        counts.changed_days = cleaning.days()
+    else:
+        counts.changed_days = settling.find_changes()
 
 
 def _batches(first: pa.Table, rest: Iterator[pa.Table]) -> Iterator[pa.RecordBatch]:
@@ -126,8 +170,11 @@ class Cleaning:
         self._firsts = Firsts(arrival.bytes // 30)
         self._duck = _duck()
         self._careful: bool | None = None
+        self._suspects: list[Block] = []
         self._good = good_rows(dataset, self._places, load.load_id)
-        self._persons = new_pseudonyms(dataset, self._places)
+        self._persons = [c for c in dataset.columns if c.privacy == "pseudonym"]
+        self._days: set[dt.date] = set()
+        self._aside: list[pa.Table] = []
         self._bad = bad_rows(dataset, self._places)
         if self._places.wide:
             self._unpivoted = unpivoted(dataset, self._places, arrival.dialect.header)
@@ -143,6 +190,8 @@ class Cleaning:
             self._note(batch.findings)
             for block in self._blocks(batch):
                 yield self._clean(block)
+        self._find()
+        self._flush_aside()
         self._connection.commit()
 
     def _trim(self, careful: bool) -> None:
@@ -181,8 +230,8 @@ class Cleaning:
 
     def _clean(self, block: Block) -> pa.Table:
         self.counts.records += block.cells.num_rows
+        block = replace(block, cells=self._without_persons(block.cells))
         self._duck.register("block", block.cells)
-        self._name_persons()
         good = self._duck.sql(self._good).to_arrow_table()
         at = good["r"].to_numpy()
         if len(at) and not (np.diff(at) > 0).all():
@@ -191,11 +240,12 @@ class Cleaning:
         bad = np.ones(block.cells.num_rows, np.bool_)
         bad[at] = False
         if bad.any():
-            self._find(block, bad)
+            self._suspect(block, bad)
         return self._firsts_of(good, block.record_no[at], block.line_no[at])
 
     def _firsts_of(self, good: pa.Table, record_no: Numbers, line_no: Numbers) -> pa.Table:
         """The rows certainly first of their key; the others are set aside."""
+        self._note_days(good)
         first = self._firsts(good["h"].to_numpy())
         rows = good.drop_columns(["r", "h"])
         if not first.all():
@@ -205,28 +255,56 @@ class Cleaning:
         self.counts.rows += rows.num_rows
         return rows
 
-    def _name_persons(self) -> None:
-        """Make the pseudonyms of the block; forget all where they grow too many."""
-        for statement in self._persons:
-            self._duck.execute(statement)
-            held = self._duck.execute("select count(*) from pseudonyms").fetchall()[0][0]
-            if held > MOST_PERSONS:
-                self._duck.execute("delete from pseudonyms")
-                self._duck.execute(statement)
+    def _without_persons(self, cells: pa.Table) -> pa.Table:
+        """The cells with pseudonyms beside them; each person is looked up once a block."""
+        for column in self._persons:
+            place = cell(column, self._places)
+            if place not in cells.column_names:
+                stands = pa.nulls(cells.num_rows, pa.string())
+            else:
+                persons = cells[place].combine_chunks().dictionary_encode()
+                stands = self._pseudonyms(column, persons.dictionary).take(persons.indices)
+            cells = cells.append_column(stand_in(column), stands)
+        return cells
 
-    def _find(self, block: Block, bad: npt.NDArray[np.bool_]) -> None:
-        """Write why rows are bad."""
-        suspects = block.cells.filter(pa.array(bad))
-        self._duck.register("suspects", suspects)
+    def _pseudonyms(self, column: Column, persons: pa.Array) -> pa.Array:
+        """What stands for each person, in order."""
+        order = pa.array(np.arange(len(persons)))
+        self._duck.register("persons", pa.table({"person": persons, "i": order}))
+        if self._duck.execute("select count(*) from known").fetchall()[0][0] > MOST_PERSONS:
+            self._duck.execute("delete from known")
+        add, look_up = pseudonyms(column, self._places)
+        self._duck.execute(add)
+        return self._duck.sql(look_up).to_arrow_table()["stands"].combine_chunks()
+
+    def _suspect(self, block: Block, bad: npt.NDArray[np.bool_]) -> None:
+        """Gather bad rows: why they are bad is asked for many at a time."""
+        cells = block.cells.filter(pa.array(bad)).drop_columns(["r"])
+        self._suspects.append(Block(cells, block.record_no[bad], block.line_no[bad]))
+        if sum(len(b.record_no) for b in self._suspects) > MOST_SUSPECTS:
+            self._find()
+
+    def _find(self) -> None:
+        """Write why the gathered rows are bad."""
+        if not self._suspects:
+            return
+        cells = pa.concat_tables([b.cells for b in self._suspects])
+        record_no, line_no = (
+            np.concatenate([getattr(b, name) for b in self._suspects])
+            for name in ("record_no", "line_no")
+        )
+        self._suspects.clear()
+        self._duck.register("suspects", cells.append_column("r", pa.array(np.arange(len(cells)))))
         found = self._duck.sql(self._bad).to_arrow_table()
         at = found["r"].to_numpy()
-        blank = np.asarray(found["rule"].to_pandas() == "blank")
-        self.counts.ignored += int(blank.sum())
-        self.counts.quarantined += suspects.num_rows - int(blank.sum())
+        blank = pc.equal(found["rule"], "blank")
+        ignored = pc.sum(blank).as_py() or 0
+        self.counts.ignored += ignored
+        self.counts.quarantined += len(cells) - ignored
         table = found.drop_columns(["r"])
-        table = table.append_column("record_no", pa.array(block.record_no[at]))
-        table = table.append_column("line_no", pa.array(block.line_no[at]))
-        self._copy("_q", table.filter(pa.array(~blank)))
+        table = table.append_column("record_no", pa.array(record_no[at]))
+        table = table.append_column("line_no", pa.array(line_no[at]))
+        self._copy("_q", table.filter(pc.invert(blank)))
 
     def _note(self, findings: list[Finding]) -> None:
         """Write the findings on records that could not be cut into cells."""
@@ -247,7 +325,25 @@ class Cleaning:
     def _set_aside(self, rows: pa.Table, record_no: Numbers, line_no: Numbers) -> None:
         """Keep rows that may be second of their key until the end."""
         table = rows.add_column(0, "record_no", pa.array(record_no))
-        self._copy("_m", table.add_column(1, "line_no", pa.array(line_no)))
+        self._aside.append(table.add_column(1, "line_no", pa.array(line_no)))
+        if sum(t.num_rows for t in self._aside) > MOST_SUSPECTS:
+            self._flush_aside()
+
+    def _flush_aside(self) -> None:
+        if self._aside:
+            self._copy("_m", pa.concat_tables(self._aside))
+            self._aside.clear()
+
+    def days(self) -> list[dt.date] | None:
+        """The event days of the rows, None when there are too many or no event."""
+        if self._dataset.event is None or len(self._days) > MOST_DAYS:
+            return None
+        return sorted(self._days)
+
+    def _note_days(self, good: pa.Table) -> None:
+        if self._dataset.event and len(self._days) <= MOST_DAYS:
+            days = pc.unique(good[self._dataset.event].cast(pa.date32()))
+            self._days.update(day for day in days.to_pylist() if day is not None)
 
     def _copy(self, suffix: str, table: pa.Table) -> None:
         """COPY a small table to a side table."""
@@ -286,64 +382,3 @@ def _duck() -> duckdb.DuckDBPyConnection:
     duck.execute("set variable inner_pad = ?::blob", [inner])
     duck.execute("set variable outer_pad = ?::blob", [outer])
     return duck
-
-
-def decide(
-    connection: psycopg.Connection[Any], dataset: Dataset, load: Load, counts: Cleaned
-) -> None:
-    """Decide the rows set aside, exactly: the first of each key is kept."""
-    side = sql.Identifier("staging", f"{load.staging}_m")
-    row = connection.execute(sql.SQL("select count(*) from {}").format(side)).fetchone()
-    if not row or not row[0]:
-        connection.execute(sql.SQL("drop table {}").format(side))
-        return
-    connection.execute(sql.SQL("analyze {}").format(side))
-    names = {
-        "main": sql.Identifier("staging", load.staging),
-        "side": side,
-        "findings": sql.Identifier("staging", f"{load.staging}_q"),
-        "key": sql.SQL(", ").join(sql.Identifier("m", c) for c in dataset.key_columns),
-        "join": sql.SQL(", ").join(map(sql.Identifier, dataset.key_columns)),
-        "shown": sql.SQL(" || ', ' || ").join(
-            sql.SQL("coalesce({}::text, '')").format(sql.Identifier(c)) for c in dataset.key_columns
-        ),
-        "column": sql.Literal(", ".join(dataset.key_columns)),
-        "load": sql.Literal(load.load_id),
-        "file": sql.Literal(load.file_id),
-        "columns": sql.SQL(", ").join(
-            sql.Identifier(c) for c in [*(c.name for c in dataset.stored), "_load_id"]
-        ),
-    }
-    connection.execute(sql.SQL(DECIDE).format(**names))
-    if dataset.key == "content":
-        kept = connection.execute(sql.SQL(KEEP_ALL).format(**names)).rowcount
-        counts.rows += kept
-        return
-    kept = connection.execute(sql.SQL(KEEP_FIRST).format(**names)).rowcount
-    second = row[0] - kept
-    counts.rows += kept
-    if dataset.duplicates == "ignore":
-        counts.ignored += second
-    else:
-        counts.quarantined += second
-        connection.execute(sql.SQL(REJECT).format(**names))
-
-
-DECIDE = """
-create temp table decided on commit drop as
-select m.*, (s._load_id is not null)::integer
-    + row_number() over (partition by {key} order by m.record_no) as occurrence
-from {side} m left join {main} s using ({join});
-drop table {side};
-"""
-KEEP_FIRST = "insert into {main} ({columns}) select {columns} from decided where occurrence = 1"
-KEEP_ALL = """
-insert into {main} (content_key, {columns})
-select case occurrence when 1 then content_key else content_key || '-' || occurrence end, {columns}
-from decided
-"""
-REJECT = """
-insert into {findings} (load_id, file_id, record_no, line_no, rule, column_name, value)
-select {load}, {file}, record_no, line_no, 'duplicate_key', {column}, {shown}
-from decided where occurrence > 1
-"""

@@ -1,7 +1,8 @@
 """DuckDB SQL made from a dataset spec: cells become typed columns, findings and a key hash.
 
 The block of cells is a view `block` with `r` (row within the block), a text column `c<position>`
-for each header position read and, where columns are turned into rows, `wide_name`, `wide_value`.
+for each header position read, where columns are turned into rows `wide_name` and `wide_value`,
+and `p_<column>` with the pseudonyms of each column of persons.
 A view `cleaned` holds the cleaned text of each column, `s<i>`; `typed` the typed columns under
 their own names. Keys of pseudonyms are DuckDB variables, so that no statement contains them.
 """
@@ -67,9 +68,14 @@ def cell(column: Column, places: Places) -> str:
     return f"c{place}"
 
 
-def cleaned_text(column: Column, places: Places) -> str:
-    """The column's text after its cleaning steps; null where it means nothing."""
-    text = cell(column, places)
+def stand_in(column: Column) -> str:
+    """The block's column that holds the pseudonyms of a column of persons."""
+    return f"p_{column.name}"
+
+
+def cleaned_text(column: Column, places: Places, cells: str | None = None) -> str:
+    """The text of a column's cells after its cleaning steps; null where it means nothing."""
+    text = cells or cell(column, places)
     for step in column.clean:
         text = STEPS[step].format(text)
     for null in column.nulls:
@@ -80,7 +86,7 @@ def cleaned_text(column: Column, places: Places) -> str:
 def typed_value(column: Column, text: str) -> str:
     """The typed value of a cleaned text; null where it does not have the type."""
     if column.privacy == "pseudonym":
-        return f"(select p.stands from pseudonyms p where p.person = {text})"
+        return text
     value = _converted(column, text)
     if column.default is not None:
         value = f"case when {text} is null then {column.default} else {value} end"
@@ -158,7 +164,12 @@ def faults(dataset: Dataset) -> list[tuple[str, str, str, str]]:
 
 def views(dataset: Dataset, places: Places, source: str) -> str:
     """`with cleaned, typed, whole_rows` over a block."""
-    texts = [f"{cleaned_text(c, places)} as s{i}" for i, c in enumerate(dataset.columns)]
+    texts = [
+        f"{stand_in(c)} as s{i}"
+        if c.privacy == "pseudonym"
+        else f"{cleaned_text(c, places)} as s{i}"
+        for i, c in enumerate(dataset.columns)
+    ]
     values = [f'{typed_value(c, f"s{i}")} as "{c.name}"' for i, c in enumerate(dataset.columns)]
     derived = [f'cast({d.sql} as {kind(d)}) as "{d.name}"' for d in dataset.derived]
     return (
@@ -168,15 +179,19 @@ def views(dataset: Dataset, places: Places, source: str) -> str:
     )
 
 
-def new_pseudonyms(dataset: Dataset, places: Places) -> list[str]:
-    """Statements that add the block's persons to `pseudonyms`: each is hashed once, not a row."""
-    return [
-        f"insert into pseudonyms select person, pseudonym(person) from (select distinct person"
-        f" from (select {cleaned_text(c, places)} as person from block) b where person is not null"
-        " and not exists (select 1 from pseudonyms p where p.person = b.person))"
-        for c in dataset.columns
-        if c.privacy == "pseudonym"
-    ]
+def pseudonyms(column: Column, places: Places) -> tuple[str, str]:
+    """Statements that make what stands for the view `persons`, and look it up in its order.
+
+    `persons` holds cells as they are (`person`, with place `i`); `known` keeps what was made.
+    """
+    made = f"pseudonym({cleaned_text(column, places, 'person')})"
+    field = literal(column.name)
+    return (
+        f"insert into known select {field}, person, {made} from persons p where not exists"
+        f" (select 1 from known k where k.field = {field} and k.person = p.person)",
+        "select k.stands from persons p join known k using (person)"
+        f" where k.field = {field} order by p.i",
+    )
 
 
 def blank(dataset: Dataset) -> str:

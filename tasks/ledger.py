@@ -122,7 +122,7 @@ def _tidy(connection: psycopg.Connection[Any], dataset: Dataset) -> None:
     )
     left = connection.execute(
         "select tablename from pg_tables where schemaname = 'staging' and tablename ~ %s",
-        [f"^{dataset.table}_([0-9]+(_q|_m)?|anew)$"],
+        [f"^{dataset.table}_([0-9]+(_[qmc])?|anew)$"],
     ).fetchall()
     for (name,) in left:
         drop_table(connection, name)
@@ -136,7 +136,7 @@ def drop_table(connection: psycopg.Connection[Any], name: str) -> None:
 
 def drop_staging(connection: psycopg.Connection[Any], name: str) -> None:
     """Drop a load's staging tables."""
-    for suffix in ("", "_q", "_m"):
+    for suffix in ("", "_q", "_m", "_c"):
         drop_table(connection, name + suffix)
 
 

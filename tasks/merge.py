@@ -11,13 +11,11 @@ from psycopg import errors, sql
 
 from tasks.clean import Cleaned
 from tasks.ledger import Load, check_lock, closing, drop_staging
+from tasks.settle import names
 from tasks.swap import can_swap, swap_in
 from warehouse.database import connect
 from warehouse.errors import LoadFailed, SourceMalformed
 from warehouse.spec import Dataset
-
-MOST_DAYS = 62
-MEMORY = "set local work_mem = '256MB'; set local maintenance_work_mem = '256MB'"
 
 
 @dataclass(frozen=True)
@@ -77,26 +75,19 @@ def merge_into(
     target: sql.Identifier | None = None,
 ) -> Loaded:
     """Merge staging into silver, or into a table of the same columns in its stead."""
-    connection.execute(MEMORY)
-    silver = sql.Identifier("silver", dataset.table)
-    before = _count(connection, target or silver)
-    if not before:
-        inserted, updated, deleted = cleaned.rows, 0, 0
-        days = _days(connection, dataset, sql.Identifier("staging", load.staging))
-        if target or not can_swap(connection, dataset):
-            _copy(connection, load, target or silver)
-        else:
-            swap_in(connection, dataset, load.staging)
-    elif dataset.mode == "snapshot" and not cleaned.rows:
+    place = target or sql.Identifier("silver", dataset.table)
+    before = _count(connection, place)
+    if dataset.mode == "snapshot" and before and not cleaned.rows:
         raise SourceMalformed(
             load.path,
             f"has no good row, which would empty silver.{dataset.table} of its {before} rows.",
             remedy="Look at its quarantine, or truncate the table by hand if it is meant.",
         )
+    if cleaned.fresh:
+        _fill(connection, dataset, load, target)
+        inserted, updated, deleted = cleaned.rows, 0, 0
     else:
-        names = _names(dataset, load, target or silver)
-        inserted, updated, deleted = _changes(connection, dataset, names)
-        days = _days(connection, dataset, sql.Identifier("changes"))
+        inserted, updated, deleted = _apply(connection, names(dataset, load.staging, place))
     return Loaded(
         load.load_id,
         cleaned.records,
@@ -108,7 +99,7 @@ def merge_into(
         cleaned.ignored,
         before,
         before + inserted - deleted,
-        days,
+        cleaned.changed_days,
     )
 
 
@@ -118,94 +109,42 @@ def _count(connection: psycopg.Connection[Any], table: sql.Identifier) -> int:
     return int(row[0])
 
 
-def _copy(connection: psycopg.Connection[Any], load: Load, target: sql.Identifier) -> None:
-    """Fill an empty table that the staging table cannot replace."""
+def _fill(
+    connection: psycopg.Connection[Any],
+    dataset: Dataset,
+    load: Load,
+    target: sql.Identifier | None,
+) -> None:
+    """Fill an empty table: the staging table takes silver's place where nothing hangs on it."""
+    if target is None and can_swap(connection, dataset):
+        swap_in(connection, dataset, load.staging)
+        return
+    place = target or sql.Identifier("silver", dataset.table)
     staging = sql.Identifier("staging", load.staging)
-    connection.execute(sql.SQL("insert into {} select * from {}").format(target, staging))
+    connection.execute(sql.SQL("insert into {} select * from {}").format(place, staging))
 
 
-def _changes(
-    connection: psycopg.Connection[Any], dataset: Dataset, names: dict[str, sql.Composable]
+DELETE = "delete from {target} t using {changes} s where s.what = 'd' and {same_key}"
+UPDATE = "update {target} t set {set} from {changes} s where s.what = 'u' and {same_key}"
+INSERT = "insert into {target} ({every}) select {columns} from {changes} s where s.what = 'i'"
+FOUND = """
+select count(*) filter (where what = 'd'), count(*) filter (where what = 'u'),
+    count(*) filter (where what = 'i') from {changes}
+"""
+
+
+def _apply(
+    connection: psycopg.Connection[Any], parts: dict[str, sql.Composable]
 ) -> tuple[int, int, int]:
-    """Insert, update and (snapshot) delete; return how many of each."""
-    connection.execute(sql.SQL(FIND).format(**names))
-    if dataset.mode == "snapshot":
-        connection.execute(sql.SQL(FIND_GONE).format(**names))
+    """Insert, update and (snapshot) delete what was found changed; return how many of each."""
     deleted, updated, inserted = (
-        connection.execute(sql.SQL(statement).format(**names)).rowcount
+        connection.execute(sql.SQL(statement).format(**parts)).rowcount
         for statement in (DELETE, UPDATE, INSERT)
     )
+    found = connection.execute(sql.SQL(FOUND).format(**parts)).fetchone()
+    if found != (deleted, updated, inserted):
+        raise LoadFailed("silver was changed while the load was cleaned.", remedy="Run it again.")
     return inserted, updated, deleted
-
-
-def _names(dataset: Dataset, load: Load, target: sql.Identifier) -> dict[str, sql.Composable]:
-    """The parts of the statements below."""
-    key = dataset.key_columns
-    plain = [c.name for c in dataset.stored if c.name not in key]
-    every = [
-        *(["content_key"] if dataset.key == "content" else []),
-        *(c.name for c in dataset.stored),
-    ]
-    event = [dataset.event] if dataset.event else []
-
-    def listed(table: str, names: list[str]) -> sql.Composable:
-        return sql.SQL(", ").join(sql.Identifier(table, n) for n in names)
-
-    return {
-        "target": target,
-        "staging": sql.Identifier("staging", load.staging),
-        "join": sql.SQL(" and ").join(
-            sql.SQL("{} = {}").format(sql.Identifier("t", k), sql.Identifier("s", k)) for k in key
-        ),
-        "differs": sql.SQL(" or ").join(
-            sql.SQL("{} is distinct from {}").format(sql.Identifier("t", c), sql.Identifier("s", c))
-            for c in plain
-        )
-        if plain and dataset.key != "content"
-        else sql.SQL("false"),
-        "set": sql.SQL(", ").join(
-            sql.SQL("{} = {}").format(sql.Identifier(c), sql.Identifier("s", c))
-            for c in [*plain, "_load_id"]
-        ),
-        "every": sql.SQL(", ").join(sql.Identifier(c) for c in [*every, "_load_id"]),
-        "columns": listed("s", [*every, "_load_id"]),
-        "old": sql.SQL("t.{}").format(sql.Identifier(event[0])) if event else sql.SQL("null"),
-        "gone": sql.SQL(", ").join(
-            sql.SQL("{}").format(sql.Identifier("t", c)) for c in [*every, "_load_id"]
-        ),
-    }
-
-
-FIND = """
-create temp table changes on commit drop as
-select {columns}, case when t._load_id is null then 'i' else 'u' end as what, {old} as was
-from {staging} s left join {target} t on {join}
-where t._load_id is null or {differs}
-"""
-FIND_GONE = """
-insert into changes
-select {gone}, 'd', {old} from {target} t
-where not exists (select from {staging} s where {join})
-"""
-DELETE = "delete from {target} t using changes s where s.what = 'd' and {join}"
-UPDATE = "update {target} t set {set} from changes s where s.what = 'u' and {join}"
-INSERT = "insert into {target} ({every}) select {columns} from changes s where s.what = 'i'"
-
-
-def _days(
-    connection: psycopg.Connection[Any], dataset: Dataset, table: sql.Identifier
-) -> list[dt.date] | None:
-    """The event days of changed rows, as they were and as they are; None when too many."""
-    if dataset.event is None:
-        return None
-    event = sql.Identifier(dataset.event)
-    was = sql.SQL(", was") if table.as_string(None) == '"changes"' else sql.SQL("")
-    query = sql.SQL(
-        "select distinct d::date from {table}, lateral (select unnest(array[{event}{was}]) as d)"
-        " where d is not null limit {most}"
-    ).format(table=table, event=event, was=was, most=sql.Literal(MOST_DAYS + 1))
-    days = [row[0] for row in connection.execute(query)]
-    return sorted(days) if len(days) <= MOST_DAYS else None
 
 
 def quarantine(connection: psycopg.Connection[Any], load: Load) -> None:

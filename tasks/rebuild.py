@@ -12,6 +12,7 @@ from tasks.clean import clean
 from tasks.held import from_bronze
 from tasks.ledger import Load, drop_staging, drop_table, only_run
 from tasks.merge import merge_into, quarantine
+from tasks.settle import Settling
 from tasks.swap import swap_in
 from warehouse.database import connect
 from warehouse.errors import LoadFailed
@@ -67,10 +68,11 @@ def _loads(dataset: Dataset) -> list[tuple[Load, int, str]]:
 
 def _again(dataset: Dataset, load: Load, size: int, digest: str, target: sql.Identifier) -> int:
     arrival = from_bronze(dataset, load.bronze, load.path, digest, size)
-    cleaned = clean(dataset, arrival, load)
+    cleaned = clean(dataset, arrival, load, target)
     with connect() as connection:
         loaded = merge_into(connection, dataset, load, cleaned, target)
-        drop_table(connection, load.staging)
+        for name in (load.staging, f"{load.staging}_c"):
+            drop_table(connection, name)
     return loaded.rows_after
 
 
@@ -78,6 +80,8 @@ def _take_over(
     connection: psycopg.Connection[Any], dataset: Dataset, loads: list[Load], anew: str
 ) -> None:
     """Put the new table and findings in place of the old, in one transaction."""
+    with connection.cursor() as cursor:
+        Settling(cursor, dataset, anew, sql.Identifier("silver", dataset.table)).index()
     swap_in(connection, dataset, anew)
     connection.execute(sql.SQL("truncate {}").format(sql.Identifier("quarantine", dataset.table)))
     for load in loads:

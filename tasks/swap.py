@@ -1,8 +1,7 @@
-"""Put a filled staging table in silver's place, with the same indexes, policies and grants."""
+"""Put a filled staging table in silver's place, with the same policies and grants."""
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 import psycopg
@@ -11,16 +10,18 @@ from psycopg import sql
 from warehouse import ddl
 from warehouse.spec import Dataset
 
-INDEXES = """
-select pg_get_indexdef(indexrelid) from pg_index
-where indrelid = %s::regclass and not indisprimary order by indexrelid
-"""
 DEPENDENTS = """
 select 1 from pg_depend d join pg_rewrite r on r.oid = d.objid
 where d.refobjid = %s::regclass and d.classid = 'pg_rewrite'::regclass
 union all select 1 from pg_constraint where confrelid = %s::regclass
 union all select 1 from pg_trigger where tgrelid = %s::regclass and not tgisinternal
 limit 1
+"""
+SWAP = """
+drop table {old};
+alter table {new} set schema silver;
+alter table {moved} rename constraint {key} to {named};
+alter table {moved} rename to {name};
 """
 
 
@@ -31,12 +32,7 @@ def can_swap(connection: psycopg.Connection[Any], dataset: Dataset) -> bool:
 
 
 def swap_in(connection: psycopg.Connection[Any], dataset: Dataset, staging: str) -> None:
-    """Index the staging table, drop silver's and take its place."""
-    old = f'silver."{dataset.table}"'
-    indexes = [row[0] for row in connection.execute(INDEXES, [old])]
-    _run(connection, ddl.add_key(dataset, "staging", staging).split("\n")[0])
-    for definition in indexes:
-        _run(connection, _moved(definition, staging))
+    """Drop silver's table and let the staging table, which is indexed, take its place."""
     names = {
         "old": sql.Identifier("silver", dataset.table),
         "new": sql.Identifier("staging", staging),
@@ -46,27 +42,5 @@ def swap_in(connection: psycopg.Connection[Any], dataset: Dataset, staging: str)
         "named": sql.Identifier(f"{dataset.table}_pkey"),
     }
     connection.execute(sql.SQL(SWAP).format(**names))
-    _run(connection, ddl.comments(dataset))
-    _run(connection, ddl.access(dataset))
-
-
-SWAP = """
-drop table {old};
-alter table {new} set schema silver;
-alter table {moved} rename constraint {key} to {named};
-alter table {moved} rename to {name};
-"""
-
-
-def _moved(definition: str, staging: str) -> str:
-    """An index definition as of the staging table, its name left to PostgreSQL."""
-    return re.sub(
-        r"INDEX \S+ ON (ONLY )?\S+ USING",
-        f'INDEX ON staging."{staging}" USING',
-        definition,
-        count=1,
-    )
-
-
-def _run(connection: psycopg.Connection[Any], statement: str) -> None:
-    connection.execute(statement.encode())
+    connection.execute(ddl.comments(dataset).encode())
+    connection.execute(ddl.access(dataset).encode())

@@ -47,7 +47,9 @@ load(read_spec(Path(spec)), Path(file))
 POINTS = [
     ("tasks.land", "escaped", 3),
     ("tasks.clean", "Cleaning._clean", 3),
-    ("tasks.clean", "decide", 1),
+    ("tasks.clean", "_settle", 1),
+    ("tasks.settle", "Settling.find_changes", 1),
+    ("tasks.settle", "Settling.index", 1),
     ("tasks.merge", "merge_into", 1),
     ("tasks.merge", "quarantine", 1),
     ("tasks.merge", "_close", 1),

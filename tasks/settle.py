@@ -1,0 +1,202 @@
+"""What follows the COPY into staging, in its transaction: second keys, index, what has changed.
+
+The rows are still in memory and not yet logged. Where silver is empty the staging table is given
+silver's indexes, to take its place. Otherwise it is compared with silver, only the rows that
+differ are kept (`staging.<table>_<load>_c`), and the staging table is dropped unwritten.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from typing import Any, Protocol
+
+from psycopg import sql
+
+from warehouse import ddl
+from warehouse.spec import Dataset
+
+MOST_DAYS = 62
+MEMORY = "set local work_mem = '256MB'"
+INDEX_MEMORY = "set local maintenance_work_mem = '256MB'"
+# Row estimates of a table that nobody has analysed make PostgreSQL shun a second process.
+SPREAD = "set local parallel_tuple_cost = 0"
+NO_HASH = "set local enable_hashjoin = off"
+NO_MERGE = "set local enable_mergejoin = off"
+RESET = ("set local enable_hashjoin = on", "set local enable_mergejoin = on")
+INDEXES = """
+select pg_get_indexdef(indexrelid) from pg_index
+where indrelid = {silver}::regclass and not indisprimary order by indexrelid
+"""
+DECIDE = """
+create temp table decided on commit drop as
+select m.*, (s._load_id is not null)::integer
+    + row_number() over (partition by {key} order by m.record_no) as occurrence
+from {side} m left join {staging} s using ({join})
+"""
+KEEP_FIRST = """
+with kept as (
+    insert into {staging} ({every}) select {every} from decided where occurrence = 1 returning 1)
+select count(*) from kept
+"""
+KEEP_ALL = """
+with kept as (
+    insert into {staging} (content_key, {plain})
+    select case occurrence when 1 then content_key else content_key || '-' || occurrence end,
+        {plain} from decided returning 1)
+select count(*) from kept
+"""
+REJECT = """
+insert into {findings} (load_id, file_id, record_no, line_no, rule, column_name, value)
+select {load}, {file}, record_no, line_no, 'duplicate_key', {key_name}, {shown}
+from decided where occurrence > 1
+"""
+FIND = """
+create table {changes} as
+select {columns}, case when t._load_id is null then 'i' else 'u' end as what, {old} as was
+from {staging} s left join {target} t on {same_key}
+where t._load_id is null or {differs}
+"""
+FIND_GONE = """
+insert into {changes} select {old_columns}, 'd', {old} from {target} t
+where not exists (select from {staging} s where {same_key})
+"""
+DAYS = """
+select distinct day::date from {changes}, lateral (values ({event}), (was)) as days (day)
+where day is not null limit {most}
+"""
+
+
+class Cursor(Protocol):
+    """A DB-API cursor in the transaction of the COPY."""
+
+    def execute(self, operation: str, /) -> Any:
+        """Run one statement."""
+
+    def fetchall(self) -> list[Any]:
+        """Its rows."""
+
+
+class Settling:
+    """The statements that follow a COPY. `target` is silver, or the table built in its stead."""
+
+    def __init__(
+        self, cursor: Cursor, dataset: Dataset, staging: str, target: sql.Identifier
+    ) -> None:
+        """Work in the cursor's transaction on `staging.<staging>`."""
+        self._cursor, self._dataset, self._staging = cursor, dataset, staging
+        self._names = names(dataset, staging, target)
+        self._run(MEMORY)
+        self._run(INDEX_MEMORY)
+
+    def silver_is_empty(self) -> bool:
+        """Whether there is nothing to compare with."""
+        return not self._ask("select 1 from {target} limit 1")
+
+    def index(self) -> None:
+        """Give the staging table the key and indexes that silver has."""
+        self._run(ddl.add_key(self._dataset, "staging", self._staging).split("\n")[0])
+        for (definition,) in self._ask(INDEXES):
+            place = f'INDEX ON staging."{self._staging}" USING'
+            self._run(re.sub(r"INDEX \S+ ON (ONLY )?\S+ USING", place, definition, count=1))
+
+    def decide(self, indexed: bool, load_id: int, file_id: int) -> tuple[int, int]:
+        """Decide exactly about the rows set aside; return how many stay and how many do not."""
+        ((aside,),) = self._ask("select count(*) from {side}")
+        if not aside:
+            return 0, 0
+        self._names |= {"load": sql.Literal(load_id), "file": sql.Literal(file_id)}
+        self._run("analyze {side}")
+        for switch in (NO_HASH, NO_MERGE) if indexed else ():
+            self._run(switch)
+        self._run(DECIDE)
+        for switch in RESET:
+            self._run(switch)
+        content = self._dataset.key == "content"
+        ((kept,),) = self._ask(KEEP_ALL if content else KEEP_FIRST)
+        if kept < aside and self._dataset.duplicates == "quarantine":
+            self._run(REJECT)
+        return kept, aside - kept
+
+    def find_changes(self) -> list[dt.date] | None:
+        """Keep what differs from the target; return the days it touches, None when too many."""
+        self._run(SPREAD)
+        self._run(FIND)
+        if self._dataset.mode == "snapshot":
+            self._run(FIND_GONE)
+        self._run("drop table {staging}")
+        if self._dataset.event is None:
+            return None
+        days = sorted(day for (day,) in self._ask(DAYS))
+        return days if len(days) <= MOST_DAYS else None
+
+    def analyze(self) -> None:
+        """Tell the planner what is in the staging table."""
+        self._run("analyze {staging}")
+
+    def _run(self, statement: str) -> None:
+        self._cursor.execute(sql.SQL(statement).format(**self._names).as_string(None))
+
+    def _ask(self, query: str) -> list[Any]:
+        self._run(query)
+        return self._cursor.fetchall()
+
+
+def names(dataset: Dataset, staging: str, target: sql.Identifier) -> dict[str, sql.Composable]:
+    """The parts of the statements here and in merge."""
+    key = list(dataset.key_columns)
+    stored = [c.name for c in dataset.stored]
+    plain = [*stored, "_load_id"]
+    every = [*(["content_key"] if dataset.key == "content" else []), *plain]
+    values = [c for c in stored if c not in key] if dataset.key != "content" else []
+    silver = sql.Identifier("silver", dataset.table)
+    event = sql.Identifier(dataset.event) if dataset.event else None
+    return {
+        "target": target,
+        "silver": sql.Literal(silver.as_string(None)),
+        "staging": sql.Identifier("staging", staging),
+        "side": sql.Identifier("staging", f"{staging}_m"),
+        "findings": sql.Identifier("staging", f"{staging}_q"),
+        "changes": sql.Identifier("staging", f"{staging}_c"),
+        "key": _listed(key, "m"),
+        "join": _listed(key),
+        "key_name": sql.Literal(", ".join(key)),
+        "shown": _shown(dataset),
+        "plain": _listed(plain),
+        "every": _listed(every),
+        "columns": _listed(every, "s"),
+        "old_columns": _listed(every, "t"),
+        "same_key": _pairs(key, "{} = {}", " and "),
+        "differs": _pairs(values, "{} is distinct from {}", " or ") if values else sql.SQL("false"),
+        "set": sql.SQL(", ").join(
+            sql.SQL("{} = {}").format(sql.Identifier(c), sql.Identifier("s", c))
+            for c in plain
+            if c not in key
+        ),
+        "event": event or sql.SQL("null"),
+        "old": sql.SQL("t.{}").format(event) if event else sql.SQL("null::date"),
+        "most": sql.Literal(MOST_DAYS + 1),
+    }
+
+
+def _listed(columns: list[str], table: str | None = None) -> sql.Composable:
+    parts = [[table, c] if table else [c] for c in columns]
+    return sql.SQL(", ").join(sql.Identifier(*part) for part in parts)
+
+
+def _pairs(columns: list[str], pattern: str, between: str) -> sql.Composable:
+    """The pattern for each column of `t` and `s`."""
+    return sql.SQL(between).join(
+        sql.SQL(pattern).format(sql.Identifier("t", c), sql.Identifier("s", c)) for c in columns
+    )
+
+
+def _shown(dataset: Dataset) -> sql.Composable:
+    """The key's value as quarantine shows it; nothing of a person."""
+    private = {c.name for c in dataset.columns if c.privacy}
+    return sql.SQL(" || ', ' || ").join(
+        sql.SQL("'…'")
+        if c in private
+        else sql.SQL("coalesce({}::text, '')").format(sql.Identifier(c))
+        for c in dataset.key_columns
+    )
