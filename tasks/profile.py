@@ -97,8 +97,8 @@ def _cells(found: Arrival, source: Source) -> Iterator[tuple[duckdb.DuckDBPyConn
         connection = duckdb.connect(str(Path(folder) / "cells.duckdb"))
         connection.execute(f"set memory_limit = '{settings().load_memory_mb}MB'")
         connection.execute("set preserve_insertion_order = true; set enable_progress_bar = false")
-        connection.execute(MACROS)
         connection.execute(TRIM[True])
+        connection.execute(MACROS)
         columns = ", ".join(f"c{i} text" for i in range(width))
         connection.execute(f"create table cells ({columns})")
         records = ragged = broken = blank = 0
