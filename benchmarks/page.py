@@ -43,6 +43,7 @@ FLAGS = [
     "--disable-sync",
 ]
 WARM = 10
+PAST = 32  # seconds after which the pages that were left have been forgotten
 CHANGES = [
     "[data-period='30d']",
     "[data-period='12m']",
@@ -214,6 +215,7 @@ def journeys(server: Process, rounds: int, figures: Figures) -> None:
                 page.evaluate("performance.getEntriesByName('first-contentful-paint')[0].startTime")
             )
             page.click(".choose summary")
+            time.sleep(PAST)
             server.settle()
             for selector in CHANGES:
                 change(page, server, selector, figures)
@@ -406,8 +408,8 @@ def main() -> None:
                 f" {server.memory():.0f} MB",
                 flush=True,
             )
-            sessions(server, asked.sessions, figures)
             journeys(server, asked.rounds, figures)
+            sessions(server, asked.sessions, figures)
         finally:
             server.stop()
         report(figures, asked.loans, asked.sessions)

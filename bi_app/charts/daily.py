@@ -42,19 +42,15 @@ class Daily:
             x_axis_type="datetime",
             name="daily_chart",
         )
-        self.bars = plot.vbar(
-            x="middle",
-            top="value",
-            width=0.86 * DAY_MS,
-            source=self.source,
-            line_color=None,
-            fill_alpha=0.32,
-            hover_fill_alpha=0.6,
+        # One path: hundreds of single bars off to the left would pile up at the frame's edge.
+        self.bars = plot.varea_step(
+            x="middle", y1=0, y2="value", source=self.source, step_mode="center", fill_alpha=0.3
         )
         self.line = plot.line(x="middle", y="mean", source=self.source, line_width=2.4)
         self.hover = theme.hover(
-            renderers=[self.bars],
+            renderers=[self.line],
             mode="vline",
+            line_policy="nearest",
             point_policy="follow_mouse",
             formatters={"@day": "datetime"},
         )
@@ -86,12 +82,12 @@ class Daily:
     def show(self, values: np.ndarray[Any, Any], start: int, end: int) -> None:
         """Show `values`, one a day from the first day on, and move to a period."""
         mean = rolling_mean(values)
-        days = (np.arange(len(values)) + self.first_day) * float(DAY_MS)
-        self.source.data = {
+        days = (np.arange(len(values) + 1) + self.first_day) * float(DAY_MS)
+        self.source.data = {  # the day after the last closes the last step
             "day": days,
             "middle": days + DAY_MS / 2,
-            "value": values.astype(np.int32),
-            "mean": mean,
+            "value": np.append(values, 0).astype(np.int32),
+            "mean": np.append(mean, np.nan),
         }
         self.strip.y_range.end = max(1.0, float(mean.max()) * 1.1)
         self.move(values, start, end)
@@ -106,7 +102,7 @@ class Daily:
         """Take the colour and unit of a measure."""
         self.hover.tooltips = theme.tip(TIP, unit)
         colour = theme.SERIES[measure]
-        for glyph in (self.bars.glyph, self.bars.hover_glyph, self.area.glyph):
+        for glyph in (self.bars.glyph, self.area.glyph):
             glyph.fill_color = colour
         self.line.glyph.line_color = colour
 

@@ -10,10 +10,11 @@ import asyncio
 import datetime as dt
 import logging
 import secrets
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 import panel as pn
@@ -30,6 +31,7 @@ from bi_app.models.table import Column, Table
 from warehouse.errors import CarrelError
 
 log = logging.getLogger(__name__)
+SELDOM = ("datatabulator", "bokeh-gl")
 
 
 class Controls(JSComponent):  # type: ignore[misc]
@@ -80,7 +82,7 @@ class Page:
     empty: tuple[str, str] | None = None
     filters: bool = True
     cards: bool = True
-    extra: Mapping[str, Any] = field(default_factory=dict)
+    needs: Sequence[str] = ()
 
 
 def serving(module: str, build: Callable[[SignedIn], Page]) -> None:
@@ -133,6 +135,16 @@ def place(document: Any, page: Page, signed_in: SignedIn | None, path: str) -> N
     document.template_variables.update(variables(page, signed_in, path))
 
 
+def lean(tags: str | None, *, needs: Sequence[str]) -> str:
+    """Script and style tags without libraries that Panel adds to every page but ours seldom need.
+
+    A page with a Tabulator or WebGL says so in `needs`.
+    """
+    unneeded = [name for name in SELDOM if name not in needs]
+    lines = (tags or "").splitlines()
+    return "\n".join(x for x in lines if not any(name in x for name in unneeded))
+
+
 def variables(page: Page, signed_in: SignedIn | None, path: str) -> dict[str, Any]:
     """What the template needs."""
     account = signed_in.account if signed_in else None
@@ -144,8 +156,7 @@ def variables(page: Page, signed_in: SignedIn | None, path: str) -> dict[str, An
         "form_token": form_token(signed_in.session_id) if signed_in else "",
         "placed": {m.name for c in page.cells for m in c.models},
         "columns": {c.name: [asdict(k) for k in c.columns] for c in page.cells},
-        "app_favicon": "",
-        **page.extra,
+        "lean": partial(lean, needs=page.needs),
     }
 
 
