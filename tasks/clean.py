@@ -8,7 +8,7 @@ through COPY. No row passes through Python.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -34,6 +34,7 @@ from tasks.expressions import (
 )
 from tasks.extract import Arrival, places
 from tasks.firsts import Firsts
+from tasks.known import Known
 from tasks.ledger import Load, closing, drop_staging
 from tasks.records import Batch, Finding, Numbers, batches
 from tasks.settle import MOST_DAYS, Settling
@@ -43,7 +44,6 @@ from warehouse.pseudonyms import pads
 from warehouse.settings import settings
 from warehouse.spec import Column, Dataset
 
-MOST_PERSONS = 1_000_000
 MOST_SUSPECTS = 50_000
 MOST_CELLS = 500_000
 
@@ -173,6 +173,7 @@ class Cleaning:
         self._suspects: list[Block] = []
         self._good = good_rows(dataset, self._places, load.load_id)
         self._persons = [c for c in dataset.columns if c.privacy == "pseudonym"]
+        self._known = {c.name: Known() for c in self._persons}
         self._days: set[dt.date] = set()
         self._aside: list[pa.Table] = []
         self._bad = bad_rows(dataset, self._places)
@@ -256,26 +257,29 @@ class Cleaning:
         return rows
 
     def _without_persons(self, cells: pa.Table) -> pa.Table:
-        """The cells with pseudonyms beside them; each person is looked up once a block."""
+        """The cells with pseudonyms beside them; each person is hashed once, not each row."""
         for column in self._persons:
             place = cell(column, self._places)
             if place not in cells.column_names:
                 stands = pa.nulls(cells.num_rows, pa.string())
             else:
                 persons = cells[place].combine_chunks().dictionary_encode()
-                stands = self._pseudonyms(column, persons.dictionary).take(persons.indices)
+                known = self._known[column.name]
+                known.add(persons.dictionary, self._pseudonyms(column))
+                stands = known.of(persons.dictionary).take(persons.indices)
             cells = cells.append_column(stand_in(column), stands)
         return cells
 
-    def _pseudonyms(self, column: Column, persons: pa.Array) -> pa.Array:
-        """What stands for each person, in order."""
-        order = pa.array(np.arange(len(persons)))
-        self._duck.register("persons", pa.table({"person": persons, "i": order}))
-        if self._duck.execute("select count(*) from known").fetchall()[0][0] > MOST_PERSONS:
-            self._duck.execute("delete from known")
-        add, look_up = pseudonyms(column, self._places)
-        self._duck.execute(add)
-        return self._duck.sql(look_up).to_arrow_table()["stands"].combine_chunks()
+    def _pseudonyms(self, column: Column) -> Callable[[pa.Array], pa.Array]:
+        """What makes pseudonyms of a column's cells."""
+        query = pseudonyms(column, self._places)
+
+        def made(persons: pa.Array) -> pa.Array:
+            order = pa.array(np.arange(len(persons)))
+            self._duck.register("persons", pa.table({"person": persons, "i": order}))
+            return self._duck.sql(query).to_arrow_table()["stands"].combine_chunks()
+
+        return made
 
     def _suspect(self, block: Block, bad: npt.NDArray[np.bool_]) -> None:
         """Gather bad rows: why they are bad is asked for many at a time."""

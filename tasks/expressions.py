@@ -179,19 +179,10 @@ def views(dataset: Dataset, places: Places, source: str) -> str:
     )
 
 
-def pseudonyms(column: Column, places: Places) -> tuple[str, str]:
-    """Statements that make what stands for the view `persons`, and look it up in its order.
-
-    `persons` holds cells as they are (`person`, with place `i`); `known` keeps what was made.
-    """
+def pseudonyms(column: Column, places: Places) -> str:
+    """What stands for the cells in the view `persons` (`person`, as it is; `i`), in order of `i`."""
     made = f"pseudonym({cleaned_text(column, places, 'person')})"
-    field = literal(column.name)
-    return (
-        f"insert into known select {field}, person, {made} from persons p where not exists"
-        f" (select 1 from known k where k.field = {field} and k.person = p.person)",
-        "select k.stands from persons p join known k using (person)"
-        f" where k.field = {field} order by p.i",
-    )
+    return f"select {made} as stands from persons order by i"
 
 
 def blank(dataset: Dataset) -> str:

@@ -20,7 +20,6 @@ create macro first_isbn(x) as nullif(isbn_text(regexp_extract(upper(x),
     '(97[89][- ]?([0-9][- ]?){9}[0-9]|([0-9][- ]?){9}[0-9X])')), '');
 create macro pseudonym(x) as left(sha256(getvariable('outer_pad')
     || unhex(sha256(getvariable('inner_pad') || encode(x)))), 32);
-create table known (field varchar, person varchar, stands varchar);
 create macro whole(x, number) as
     case when cast(number as varchar) = x or regexp_full_match(x, '[+-]?[0-9]+([.]0*)?') then number end;
 create macro century(x, last) as case
