@@ -42,7 +42,11 @@ pytest_plugins = ["tests.fix_warehouse", "tests.fix_prefect", "tests.fix_shared"
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave long sweeps out unless `-m` says otherwise."""
+    """Browser tests last; long sweeps not at all unless `-m` says otherwise.
+
+    Playwright keeps an event loop running in the main thread, in which Prefect's flows cannot run.
+    """
+    items.sort(key=lambda item: item.get_closest_marker("browser") is not None)
     if config.option.markexpr:
         return
     long = [item for item in items if item.get_closest_marker("full")]

@@ -168,6 +168,18 @@ def test_ingest_is_a_flow_run_while_prefect_answers(stack: Stack, first) -> None
     assert "ingest library_branches" in names
 
 
+def test_demo_sign_ins_only_in_a_demo(stack: Stack, first) -> None:
+    demo = stack.run("up", "--demo")
+    assert "admin@library.com" in demo.stdout
+    plain = stack.run("up")
+    assert plain.returncode == 2
+    assert "admin@library.com" in plain.stderr
+    assert "set-password" in plain.stderr
+    for email in re.findall(r"\S+@library\.com", demo.stdout):
+        assert stack.run("users", "set-password", email).returncode == 0
+    assert stack.run("up").returncode == 0
+
+
 def test_a_killed_program_comes_back(stack: Stack, first) -> None:
     (app,) = [p for p in stack.processes if {"panel", "serve"} <= set(p.cmdline())]
     app.kill()
@@ -218,7 +230,7 @@ def starting(stack: Stack) -> Iterator[subprocess.Popen[str]]:
 def test_interrupted_start_leaves_nothing(stack: Stack, first) -> None:
     stack.run("down")
     with starting(stack) as process:
-        process.send_signal(signal.SIGINT)
+        process.send_signal(signal.SIGTERM)
     assert process.returncode == 130
     assert stack.processes == []
 
