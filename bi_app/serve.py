@@ -9,6 +9,7 @@ import shlex
 import sys
 from pathlib import Path
 
+from bi_app.auth.roles import own_pages
 from bi_app.auth.sessions import COOKIES, signature
 from warehouse.settings import ROOT, settings
 
@@ -19,7 +20,7 @@ LOOPBACK = "127.0.0.1"
 def pages() -> list[Path]:
     """The page files: shipped, then those of the project folder."""
     shipped = [HERE / "pages" / f"{name}.py" for name in ("overview", "my_loans", "explore")]
-    return [p for p in [HERE / "app.py", *shipped] if p.exists()]
+    return [HERE / "app.py", *shipped, *own_pages()]
 
 
 def command(port: int, *, address: str = LOOPBACK, origins: tuple[str, ...] = ()) -> list[str]:

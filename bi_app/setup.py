@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import threading
 
+from bi_app.api.closed import close_imports
 from bi_app.auth import gate
+from bi_app.auth.roles import add_own_pages
 from bi_app.models.ahead import fetch, fetch_ahead
 from bi_app.pages import explore, my_loans, overview
 from warehouse import log
@@ -12,5 +14,7 @@ from warehouse import log
 IMPORTED = (explore, my_loans, overview)  # now, so that the first visitor need not wait
 
 log.start()
+add_own_pages()
+close_imports()
 threading.Thread(target=fetch_ahead, name="fetch-ahead", daemon=True).start()
 gate.PREPARE |= {"/overview": fetch, "/app": fetch}

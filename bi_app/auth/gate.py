@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 from bokeh.util.token import get_session_id
+from sqlalchemy.exc import SQLAlchemyError
 from tornado.web import HTTPError, RequestHandler
 from tornado.websocket import WebSocketHandler
 
@@ -22,6 +23,7 @@ from bi_app.auth.sessions import COOKIE, SignedIn
 from warehouse.access import Viewer
 
 log = logging.getLogger(__name__)
+AWAY = "The library's figures are out of reach"
 PREPARE: dict[str, Callable[[Viewer], None]] = {}
 
 
@@ -33,7 +35,10 @@ async def get_user_async(handler: RequestHandler) -> str | None:
     _check_signed(handler)
     watch.keep_watch(handler.application)
     safe_headers(handler)
-    signed_in = await signed_in_of(handler)
+    try:
+        signed_in = await signed_in_of(handler)
+    except SQLAlchemyError:
+        return _away(handler)
     if signed_in is None:
         return None
     role = signed_in.account.viewer.role
@@ -51,6 +56,16 @@ async def get_user_async(handler: RequestHandler) -> str | None:
 async def signed_in_of(handler: RequestHandler) -> SignedIn | None:
     """The live session that the request's cookie names, looked up off the event loop."""
     return await asyncio.to_thread(sessions.find, handler.get_cookie(COOKIE))
+
+
+def _away(handler: RequestHandler) -> str | None:
+    """Answer 503: nobody is let in while the database cannot say who is there."""
+    log.exception("the database did not answer")
+    if isinstance(handler, WebSocketHandler):
+        return None
+    handler.set_status(503)
+    handler.finish(message_page(AWAY, "Please try again in a moment.", action=("", "Try again")))
+    return "nobody"
 
 
 async def _prepare(handler: RequestHandler, viewer: Viewer) -> None:

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
-from warehouse.access import Role
+from warehouse.access import ROLES, Role
+from warehouse.errors import ConfigurationError
+from warehouse.settings import settings
 
 
 @dataclass(frozen=True)
@@ -29,6 +34,49 @@ PAGES = {
         PageRule("/explore", "Explore", STAFF, "table"),
     )
 }
+
+
+def own_pages() -> list[Path]:
+    """The page files of the project folder; their names must not be those of ours."""
+    return sorted((settings().project / "pages").glob("[a-z]*.py"))
+
+
+def read_rule(path: Path) -> PageRule:
+    """The rule that a page file of the project states: `TITLE = "…"` and `ROLES = ("…",)`.
+
+    The file is read, not run.
+
+    Raises:
+        ConfigurationError: it states no roles, or unknown ones, or has the name of a page of ours.
+    """
+    stated = _stated(path)
+    roles = stated.get("ROLES") or ()
+    if not roles or not set(roles) <= set(ROLES):
+        raise ConfigurationError(
+            f"{path}: a page states who may open it.", remedy=f"ROLES = {ROLES!r}, or some of them."
+        )
+    if f"/{path.stem}" in PAGES:
+        raise ConfigurationError(f"{path}: there is a page of this name already.")
+    return PageRule(f"/{path.stem}", str(stated.get("TITLE", path.stem)), frozenset(roles))
+
+
+def _stated(path: Path) -> dict[str, Any]:
+    """The constants at the top level of a file."""
+    found: dict[str, Any] = {}
+    for node in ast.parse(path.read_text("utf-8"), str(path)).body:
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+            name = node.targets[0].id
+            if name in ("TITLE", "ROLES"):
+                found[name] = ast.literal_eval(node.value)
+    return found
+
+
+def add_own_pages() -> None:
+    """Let the pages of the project folder be opened by the roles that they state."""
+    for rule in [read_rule(path) for path in own_pages()]:
+        PAGES[rule.path] = rule
+
+
 DOORS = ("/ws", "/autoload.js", "/metadata")
 
 

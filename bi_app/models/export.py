@@ -71,12 +71,14 @@ def to_xlsx(table: Table) -> bytes:
     from openpyxl import Workbook
     from openpyxl.cell import WriteOnlyCell
     from openpyxl.styles import Font
+    from openpyxl.utils import get_column_letter
 
     book = Workbook(write_only=True)
     sheet = book.create_sheet(re.sub(r"[\\/*?:\[\]]", " ", table.title)[:31])
     sheet.freeze_panes = "A2"
-    for place, column in enumerate(table.columns):
-        sheet.column_dimensions[chr(65 + place % 26)].width = 34 if column.kind == "text" else 16
+    for place, column in enumerate(table.columns, start=1):
+        width = 34 if column.kind == "text" else 16
+        sheet.column_dimensions[get_column_letter(place)].width = width
 
     def cell(value: Any, look: str | None = None) -> Any:
         made = WriteOnlyCell(sheet, value=_cell_value(value))

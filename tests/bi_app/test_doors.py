@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
+from bi_app import serve
+from bi_app.auth import roles
 from bi_app.auth.roles import PAGES, may_open, page_of
+from deployments.postgres import Server
 from tests.bi_app.client import Client
 from tests.bi_app.fix_app import EMAILS, PASSWORD, Served
+from warehouse.errors import ConfigurationError
 
-ROLES = ("admin", "librarian", "member")
+EVERYBODY = ("admin", "librarian", "member")
 Visitor = Callable[..., Client]
 
 
@@ -27,7 +33,7 @@ def status_of(visit: Callable[[], Any]) -> int:
 
 @pytest.mark.parametrize("path", ["/nowhere", "/", "/overview2", "/ws", "", "//overview"])
 def test_a_page_that_is_not_named_is_closed(path: str) -> None:
-    assert not any(may_open(path, role) for role in ROLES)  # type: ignore[arg-type]
+    assert not any(may_open(path, role) for role in EVERYBODY)  # type: ignore[arg-type]
 
 
 def test_doors_belong_to_their_page() -> None:
@@ -37,7 +43,7 @@ def test_doors_belong_to_their_page() -> None:
 
 
 @pytest.mark.parametrize("page", list(PAGES))
-@pytest.mark.parametrize("role", ROLES)
+@pytest.mark.parametrize("role", EVERYBODY)
 def test_each_door_opens_for_its_roles_only(visitor: Visitor, page: str, role: str) -> None:
     client = visitor(role)
     allowed = role in PAGES[page].roles
@@ -212,3 +218,65 @@ def test_a_static_file_of_ours_has_no_neighbours(visitor: Visitor) -> None:
     assert client.http.get("/assets/page.html").status_code == 404
     assert client.http.get("/assets/../serve.py").status_code == 404
     assert client.http.get("/assets/%2e%2e/serve.py").status_code == 404
+
+
+def test_a_stranger_cannot_have_a_module_imported(visitor: Visitor) -> None:
+    assert visitor().http.get("/components/antigravity/x/__css__/y").status_code == 404
+
+
+def test_health_is_503_while_the_database_is_away_and_pages_say_so(
+    library: str, postgres: Server, visitor: Visitor
+) -> None:
+    client = visitor("admin")
+    with away(library, postgres):
+        answer = client.http.get("/health")
+        assert (answer.status_code, answer.json()["database"]) == (503, "away")
+        page = client.http.get("/overview")
+        assert (page.status_code, "out of reach" in page.text) == (503, True)
+    assert client.http.get("/health").status_code == 200
+    assert client.http.get("/overview").status_code == 200
+
+
+@contextmanager
+def away(library: str, postgres: Server) -> Iterator[None]:
+    """Nobody can connect to the database."""
+    with postgres._as_superuser() as admin:
+        admin.execute(f'alter database "{library}" with allow_connections false'.encode())
+        admin.execute(
+            "select pg_terminate_backend(pid) from pg_stat_activity where datname = %s", [library]
+        )
+        try:
+            yield
+        finally:
+            admin.execute(f'alter database "{library}" with allow_connections true'.encode())
+
+
+def test_a_page_of_the_project_states_its_roles(
+    tmp_path: Path, setting: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(roles, "PAGES", dict(roles.PAGES))
+    setting(project=tmp_path)
+    page = tmp_path / "pages" / "visits.py"
+    page.parent.mkdir()
+    page.write_text('TITLE = "Visits"\nROLES = ("admin",)\nraise SystemExit("read, not run")\n')
+    roles.add_own_pages()
+    assert may_open("/visits/ws", "admin")
+    assert not may_open("/visits", "librarian")
+    assert page in serve.pages()
+    for text in ("", "ROLES = ()", 'ROLES = ("guest",)'):
+        page.write_text(text)
+        with pytest.raises(ConfigurationError, match="who may open"):
+            roles.read_rule(page)
+    page.with_name("overview.py").write_text('ROLES = ("member",)')
+    with pytest.raises(ConfigurationError, match="already"):
+        roles.read_rule(page.with_name("overview.py"))
+
+
+def test_the_command_serves_every_page_that_has_a_rule() -> None:
+    served = {f"/{p.stem}" for p in serve.pages()}
+    assert served == set(PAGES)
+    command = serve.command(5006)
+    assert command[2:4] == ["panel", "serve"]
+    assert "--disable-index" in command
+    assert serve.environment()["BOKEH_SIGN_SESSIONS"] == "true"
+    assert not any(serve.environment()["BOKEH_SECRET_KEY"] in part for part in command)

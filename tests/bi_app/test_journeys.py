@@ -12,6 +12,7 @@ import pytest
 from openpyxl import load_workbook
 
 from tests.bi_app.fix_app import EMAILS, PASSWORD, Served
+from warehouse.database import connect
 
 pytestmark = pytest.mark.browser
 DESKTOP, PHONE = {"width": 1440, "height": 900}, {"width": 390, "height": 844}
@@ -37,6 +38,7 @@ class Journey:
     def sign_in(self, role: str, page: str = "/overview") -> Any:
         """Sign in with the keyboard alone and wait for the page."""
         self.page.goto(f"{self.base}{page}")
+        self.page.wait_for_selector("#email:focus")
         self.page.keyboard.type(EMAILS[role])
         self.page.keyboard.press("Tab")
         self.page.keyboard.type(PASSWORD)
@@ -271,3 +273,21 @@ def test_a_lost_session_is_told(journey: Callable[..., Journey]) -> None:
     other.click("text=Sign out")
     page.wait_for_selector("text=lost its connection")
     assert re.search("signed out", page.text_content("[data-place=veil]"))
+
+
+def test_figures_that_are_held_back_say_so(journey: Callable[..., Journey], here: str) -> None:
+    with connect() as connection:
+        connection.execute(
+            "insert into quality.verdicts (dataset, outcome, checks, passed)"
+            " values ('library_loan_events', 'failed', 34, 30)"
+        )
+    try:
+        went = journey()
+        page = went.sign_in("admin")
+        assert page.text_content(".fresh.held summary").startswith("Held back: all changes before")
+        page.click(".fresh summary")
+        assert "failed its contract" in page.text_content(".fresh .pop-body")
+        went.check()
+    finally:
+        with connect() as connection:
+            connection.execute("delete from quality.verdicts where outcome = 'failed'")
