@@ -33,7 +33,7 @@ class Settings(BaseSettings):
     home: Path = Field(ROOT / ".carrel", description="Folder of state: ports, secrets, logs, data")
     project: Path = Field(ROOT / "local", description="Folder of your own datasets and pages")
     landing: Path | None = Field(
-        None, description="Folder that relative source paths start from; default: <home>/landing"
+        None, description="Folder that relative source paths start from; default: landing in the home"
     )
     database_url: SecretStr | None = Field(
         None, description="Your own PostgreSQL 15 or newer; default: the embedded one"
@@ -44,7 +44,7 @@ class Settings(BaseSettings):
     prefect_port: int = Field(4200, description="First port tried for the Prefect server")
     app_port: int = Field(5006, description="First port tried for the web app")
     prefect_database_url: SecretStr | None = Field(
-        None, description="Prefect's own database; default: SQLite below <home>"
+        None, description="Prefect's own database; default: SQLite in the home"
     )
     prefect_api_url: str | None = Field(
         None, description="API of your own Prefect server or of Prefect Cloud; default: a local one"
