@@ -13,7 +13,7 @@ server's (every process of it). Each step has a process of its own; its imports 
     merge      2,000,000 rows into 1,900,000: 5 % new, 5 % changed
     forced     the same file again with force=True: nothing changes
     unchanged  the same file again: known by its checksum
-    dlt        (--peers) dlt in a throwaway environment: merge on the key, Arrow tables, its fastest way
+    dlt        (--peers) dlt in a throwaway environment: merge on the key, Arrow tables, Parquet
     large      (--large) first, with ten times the rows: time per row against `first`
 """
 
@@ -212,8 +212,9 @@ class Bench:
         command = [str(python), str(HERE / "peer_dlt.py"), str(self.file), url, str(self.folder)]
         for name in ("dlt first", "dlt merge"):
             told = json.loads(self.measured(name, [*command, name]).splitlines()[-1])
-            self.costs[name][-1].wall = told["wall"]
-            self.costs[name][-1].rss = told["rss"]
+            server = self.costs[name][-1].server
+            self.costs[name][-1] = Cost(told["wall"], told["client"], server, told["rss"])
+            self.counts[name] = {k: told[k] for k in ("version", "format")}
 
     def large(self) -> None:
         """Ten times the rows."""

@@ -180,7 +180,7 @@ def views(dataset: Dataset, places: Places, source: str) -> str:
 
 
 def pseudonyms(column: Column, places: Places) -> str:
-    """What stands for the cells in the view `persons` (`person`, as it is; `i`), in order of `i`."""
+    """What stands for the cells in the view `persons` (`person`, as it is), in order of `i`."""
     made = f"pseudonym({cleaned_text(column, places, 'person')})"
     return f"select {made} as stands from persons order by i"
 

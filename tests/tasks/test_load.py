@@ -369,7 +369,8 @@ def test_swapping_keeps_indexes_policies_grants_and_comments(
             sorted(r[0].partition(" ON ")[2] for r in ask(
                 "select indexdef from pg_indexes where schemaname='silver' and tablename=%s",
                 "test_loans")),
-            ask("select policyname, roles::text, qual from pg_policies where tablename=%s order by 1",
+            ask("select policyname, roles::text, qual from pg_policies where tablename=%s"
+                " order by 1",
                 "test_loans"),
             ask("select attname, attacl::text, attnotnull, format_type(atttypid, atttypmod),"
                 " col_description(attrelid, attnum) from pg_attribute where attnum > 0 and"

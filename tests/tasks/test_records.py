@@ -257,7 +257,7 @@ CELLS = st.text(st.characters(codec="utf-8", exclude_characters="\0\r\ufeff"), m
     st.sampled_from(["utf-8", "utf-8-sig", "utf-16"]),
     st.integers(4, 400),
 )
-def test_whatever_was_written_is_read(
+def test_whatever_was_written_is_read(  # noqa: PLR0917
     tmp_path_factory: pytest.TempPathFactory,
     cells: list[list[str]],
     delimiter: str,
