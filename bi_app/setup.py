@@ -7,7 +7,7 @@ import threading
 from bi_app.api.closed import close_imports
 from bi_app.auth import gate
 from bi_app.auth.roles import add_own_pages
-from bi_app.models.ahead import fetch, fetch_ahead
+from bi_app.models.ahead import fetch, fetch_ahead, fetch_mine
 from bi_app.pages import explore, my_loans, overview
 from warehouse import log
 
@@ -17,4 +17,4 @@ log.start()
 add_own_pages()
 close_imports()
 threading.Thread(target=fetch_ahead, name="fetch-ahead", daemon=True).start()
-gate.PREPARE |= {"/overview": fetch, "/app": fetch}
+gate.PREPARE |= {"/overview": fetch, "/app": fetch, "/my_loans": fetch_mine}

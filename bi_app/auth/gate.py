@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from bokeh.util.token import get_session_id
@@ -24,7 +25,7 @@ from warehouse.access import Viewer
 
 log = logging.getLogger(__name__)
 AWAY = "The library's figures are out of reach"
-PREPARE: dict[str, Callable[[Viewer], None]] = {}
+PREPARE: dict[str, Callable[[Viewer], Any]] = {}
 
 
 async def get_user_async(handler: RequestHandler) -> str | None:
@@ -48,8 +49,8 @@ async def get_user_async(handler: RequestHandler) -> str | None:
         handler.request.connection.stream.set_nodelay(True)  # type: ignore[union-attr]
     if not allowed:
         return _refuse(handler, signed_in)
-    await _prepare(handler, signed_in.account.viewer)
-    handler.request.carrel = signed_in  # type: ignore[attr-defined]
+    prepared = await _prepare(handler, signed_in.account.viewer)
+    handler.request.carrel = replace(signed_in, prepared=prepared)  # type: ignore[attr-defined]
     return signed_in.account.email
 
 
@@ -68,15 +69,16 @@ def _away(handler: RequestHandler) -> str | None:
     return "nobody"
 
 
-async def _prepare(handler: RequestHandler, viewer: Viewer) -> None:
+async def _prepare(handler: RequestHandler, viewer: Viewer) -> Any:
     """Fetch what a page needs in a thread, so that nobody else waits while it is built."""
     prepare = PREPARE.get(page_of(handler.request.path))
     if prepare is None:
-        return
+        return None
     try:
-        await asyncio.to_thread(prepare, viewer)
+        return await asyncio.to_thread(prepare, viewer)
     except Exception:
-        log.exception("could not prepare %s", handler.request.path)  # the page says so itself
+        log.exception("could not prepare %s", handler.request.path)
+        return None  # the page will ask again, and say what is wrong
 
 
 def _refuse(handler: RequestHandler, signed_in: SignedIn) -> str | None:

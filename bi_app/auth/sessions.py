@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import secrets
 from dataclasses import dataclass
+from typing import Any
 
 from bi_app.auth.accounts import Account, account
 from bi_app.auth.sql import run
@@ -20,10 +21,11 @@ FREE_PAIR, FREE_ADDRESS = 5, 40
 
 @dataclass(frozen=True)
 class SignedIn:
-    """A live session: its number and whose it is."""
+    """A live session: its number, whose it is, and what was fetched ahead for the asked page."""
 
     session_id: str
     account: Account
+    prepared: Any = None
 
 
 def signature(purpose: str, value: str) -> str:

@@ -11,8 +11,8 @@ from bokeh.models import ColumnDataSource, FactorRange, TapTool
 from bi_app.charts import theme
 
 TIP = (
-    "<b>@name</b><br><span>@value{{0,0}}</span> {unit}"
-    "<br><i>@change · @before_text in the period before</i>"
+    "@name<br><b>@value{{0,0}}</b> {unit}"
+    "<br><small>@change · @before_text in the period before</small>"
 )
 
 

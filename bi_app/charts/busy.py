@@ -11,8 +11,8 @@ from bokeh.models import ColumnDataSource, FixedTicker
 from bi_app.charts import theme
 
 TIP = (
-    "<b>@weekday @from{{safe}}</b><br><span>@mean{{0,0.0}}</span> {unit} on average"
-    "<br><i>@sum{{0,0}} in all</i>"
+    "@weekday @from{{safe}}<br><b>@mean{{0,0.0}}</b> {unit} on average"
+    "<br><small>@sum{{0,0}} in all</small>"
 )
 
 

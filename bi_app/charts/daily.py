@@ -16,8 +16,7 @@ from bi_app.charts import theme
 
 DAY_MS = 86_400_000
 TIP = (
-    "<b>@day{{%a %-d %b %Y}}</b><br><span>@value{{0,0}}</span> {unit}"
-    "<br><i>7-day mean @mean{{0,0}}</i>"
+    "@day{{%a %-d %b %Y}}<br><b>@value{{0,0}}</b> {unit}<br><small>7-day mean @mean{{0,0}}</small>"
 )
 
 

@@ -24,6 +24,10 @@ SERIES = {
     "returns": "#5a86c4",
     "in_house_uses": "#a273b5",
 }
+TIP = (  # over Bokeh's own box, whose style sheet we cannot reach
+    "margin: -6px; padding: 8px 12px; border: 1px solid var(--line);"
+    " background: var(--surface); color: var(--ink); font: 13px/1.5 var(--font)"
+)
 MUTED = "#8a958f"
 FONT = "var(--font)"
 SHADES = ("0a", "1c", "30", "47", "61", "7d", "9c", "bf", "e6")
@@ -71,12 +75,12 @@ def counted(axis: Any, ticks: int = 4) -> None:
 
 def hover(**options: Any) -> HoverTool:
     """A hover tool; made anew for each figure, because Bokeh models belong to one session."""
-    return HoverTool(tooltips="", **options)
+    return HoverTool(tooltips="", show_arrow=False, **options)
 
 
 def tip(template: str, unit: str) -> str:
     """A hover box, from a template with `{unit}` in it."""
-    return f'<div class="tip">{template.format(unit=unit)}</div>'
+    return f'<div style="{TIP}">{template.format(unit=unit)}</div>'
 
 
 def from_zero(top: float = 1) -> Range1d:

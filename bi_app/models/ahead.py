@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 
 from bi_app.models.circulation import circulation
+from bi_app.models.my_loans import MyLoans, my_loans
 from bi_app.models.titles import titles
 from warehouse.access import Viewer
 
@@ -14,6 +15,11 @@ log = logging.getLogger(__name__)
 def fetch(viewer: Viewer) -> None:
     """Hold what the overview of this viewer's scope needs."""
     titles(viewer, circulation(viewer))
+
+
+def fetch_mine(viewer: Viewer) -> MyLoans | None:
+    """A member's own loans, where a card is linked."""
+    return my_loans(viewer) if viewer.role == "member" and viewer.member_key else None
 
 
 def fetch_ahead() -> None:

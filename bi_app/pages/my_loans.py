@@ -22,7 +22,7 @@ def build(signed_in: SignedIn) -> Page:
     fresh = freshness(viewer, FRESH, READS)
     if viewer.member_key is None:
         return Page(TITLE, fresh, empty=UNLINKED)
-    mine = my_loans(viewer)
+    mine: MyLoans = signed_in.prepared or my_loans(viewer)
     shown = [t for t in ("loans", "holds", "fines", "past") if t != "past" or mine.history_since]
     controls = Controls(
         cards=mine.cards(),
