@@ -82,8 +82,13 @@ def _file(arrival: Arrival) -> Iterator[bytes]:
         with opened(arrival.path, dialect.compression) as stream:
             for piece in _utf8(stream, dialect):
                 yield piece.replace(b"\r", b"\n") if dialect.returns_only else piece
+        size = arrival.path.stat().st_size
     except (OSError, EOFError) as error:
         raise SourceUnavailable(f"{arrival.path}: cannot be read: {error}.") from error
+    if size != arrival.bytes:
+        raise SourceUnavailable(
+            f"{arrival.path}: was changed while it was read.", remedy="Run again when it is whole."
+        )
 
 
 def _utf8(stream: IO[bytes], dialect: Dialect) -> Iterator[bytes]:

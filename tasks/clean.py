@@ -263,10 +263,8 @@ class Cleaning:
             if place not in cells.column_names:
                 stands = pa.nulls(cells.num_rows, pa.string())
             else:
-                persons = cells[place].combine_chunks().dictionary_encode()
-                known = self._known[column.name]
-                known.add(persons.dictionary, self._pseudonyms(column))
-                stands = known.of(persons.dictionary).take(persons.indices)
+                persons = cells[place].combine_chunks()
+                stands = self._known[column.name].of(persons, self._pseudonyms(column))
             cells = cells.append_column(stand_in(column), stands)
         return cells
 

@@ -30,13 +30,19 @@ NUMBER = "[+-]?([0-9]+([.][0-9]*)?|[.][0-9]+)([eE][+-]?[0-9]+)?"
 YEARS = "between '1000-01-01' and '9999-12-31'"
 ISO = {"%Y-%m-%d": 10, "%Y-%m-%d %H:%M:%S": 19, "%Y-%m-%dT%H:%M:%S": 19, "%Y-%m-%d %H:%M": 16}
 MACROS = (Path(__file__).parent / "sql" / "cleaning.sql").read_text("utf-8")
+EDGE = "regexp_matches(x, '^\\s|\\s$|^[\\x{a0}\\x{feff}]|[\\x{a0}\\x{feff}]$')"
+# Two ways to trim: where only blanks can stand at a cell's edges, and where more can.
 TRIM = {
     False: "create or replace macro trimmed(x) as"
-    " case when x < '!' or ends_with(x, ' ') then trim(x) else x end",
+    " case when x < '!' or ends_with(x, ' ') then trim(x) else x end;"
+    "create or replace macro filled(x) as"
+    " case when x < '!' or ends_with(x, ' ') then nullif(trim(x), '') else x end",
     True: "create or replace macro trimmed(x) as"
-    " case when regexp_matches(x, '^\\s|\\s$|^[\\x{a0}\\x{feff}]|[\\x{a0}\\x{feff}]$')"
-    f" then trim(x, {SPACE}) else x end",
+    f" case when {EDGE} then trim(x, {SPACE}) else x end;"
+    "create or replace macro filled(x) as"
+    f" case when x = '' or {EDGE} then nullif(trim(x, {SPACE}), '') else x end",
 }
+EMPTYING = {"digits", "first_isbn", "isbn13", "year"}
 STEPS = {
     "trim": "trimmed({})",
     "squeeze": "squeezed({})",
@@ -75,10 +81,14 @@ def stand_in(column: Column) -> str:
 
 def cleaned_text(column: Column, places: Places, cells: str | None = None) -> str:
     """The text of a column's cells after its cleaning steps; null where it means nothing."""
-    text = cells or cell(column, places)
-    for step in column.clean:
+    text, steps, nulls = cells or cell(column, places), column.clean, column.nulls
+    if steps[:1] == ("trim",) and "" in nulls:  # in one go, since nearly every column does so
+        text, steps = f"filled({text})", steps[1:]
+        if not set(steps) & EMPTYING:
+            nulls = tuple(n for n in nulls if n)
+    for step in steps:
         text = STEPS[step].format(text)
-    for null in column.nulls:
+    for null in nulls:
         text = f"nullif({text}, {literal(null)})"
     return text
 
@@ -190,9 +200,23 @@ def blank(dataset: Dataset) -> str:
     return f"coalesce({', '.join(f's{i}' for i in range(len(dataset.columns)))}, null) is null"
 
 
+def _unfit(dataset: Dataset) -> list[str]:
+    """The faults again, told in fewer words: whether the row is bad, not why."""
+    needed = {c.name for c in dataset.columns if c.required} | set(dataset.key_columns)
+    merged = [f'"{c.name}" is null' for c in dataset.columns if c.name in needed]
+    rest = []
+    for rule, name, condition, _ in faults(dataset):
+        if rule == "required" or (
+            rule == "type" and name in needed and "not between" not in condition
+        ):
+            continue
+        rest.append(condition)
+    return [f"({condition})" for condition in merged + rest]
+
+
 def good_rows(dataset: Dataset, places: Places, load_id: int) -> str:
     """Rows without a fault: `r`, `h` (key hash), then silver's columns."""
-    bad = [f"({condition})" for _, _, condition, _ in faults(dataset)]
+    bad = _unfit(dataset)
     if not any(rule == "required" for rule, *_ in faults(dataset)):
         bad.append(f"({blank(dataset)})")
     columns = [f'"{c.name}"' for c in dataset.stored]

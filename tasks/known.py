@@ -21,15 +21,15 @@ class Known:
         self._persons = pa.array([], pa.string())
         self._stands = pa.array([], pa.string())
 
-    def add(self, persons: pa.Array, make: Callable[[pa.Array], pa.Array]) -> None:
-        """Make the pseudonyms of those not yet known."""
-        if len(self._persons) + len(persons) > MOST:
-            self._forget()
-        new = persons.filter(pc.invert(pc.is_in(persons, self._persons)))
-        if len(new):
+    def of(self, persons: pa.Array, make: Callable[[pa.Array], pa.Array]) -> pa.Array:
+        """What stands for each of the persons; `make` makes it for those not met before."""
+        places = pc.index_in(persons, self._persons)
+        if places.null_count:
+            new = persons.filter(places.is_null()).unique()
+            if len(self._persons) + len(new) > MOST:
+                self._forget()
+                new = persons.unique()
             self._persons = pa.concat_arrays([self._persons, new])
             self._stands = pa.concat_arrays([self._stands, make(new)])
-
-    def of(self, persons: pa.Array) -> pa.Array:
-        """The pseudonyms, in order."""
-        return self._stands.take(pc.index_in(persons, self._persons))
+            places = pc.index_in(persons, self._persons)
+        return self._stands.take(places)
