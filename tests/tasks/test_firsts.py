@@ -61,11 +61,10 @@ def test_items_made_ahead_come_in_order_and_errors_are_raised() -> None:
         yield from range(5)
         raise KeyError("made")
 
-    taken = []
+    taking = ahead(items())
+    assert [next(taking) for _ in range(5)] == [0, 1, 2, 3, 4]
     with pytest.raises(KeyError, match="made"):
-        for item in ahead(items()):
-            taken.append(item)
-    assert taken == [0, 1, 2, 3, 4]
+        next(taking)
 
 
 def test_the_maker_stops_when_nobody_takes() -> None:
