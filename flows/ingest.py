@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-from prefect import flow
+from prefect import flow, runtime
 from pydantic import AfterValidator, Field
 
 from flows.report import conclude, conclude_group
@@ -46,7 +46,11 @@ def ingest(dataset: DatasetName, path: str | None = None, force: bool = False) -
         return conclude(result.with_gold(publish([spec(dataset)], run_id)))
 
 
-@flow(name="ingest-group", flow_run_name="ingest group {group}", persist_result=False)
+def _group_run() -> str:
+    return f"ingest {runtime.flow_run.parameters.get('group') or 'every other group'}"
+
+
+@flow(name="ingest-group", flow_run_name=_group_run, persist_result=False)
 def ingest_group(group: Label | None = None, besides: tuple[Label, ...] = ()) -> GroupResult:
     """Bring in every dataset of a group, each after those it names, then publish gold once.
 
