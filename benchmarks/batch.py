@@ -230,7 +230,7 @@ class Bench:
         lines = [f"{'':12}{'wall s':>8}{'× copy':>8}{'CPU s':>8}{'× copy':>8}{'RSS MB':>8}"]
         copies = self.costs["copy"]
         for name, costs in self.costs.items():
-            if name in ("reset", "earlier"):
+            if name in ("reset", "earlier", "large"):
                 continue
             pairs = list(zip(costs, copies, strict=False))
             wall = statistics.median(c.wall / b.wall for c, b in pairs)
@@ -243,8 +243,13 @@ class Bench:
                 f" server {statistics.median(c.server for c in costs):.2f}"
             )
         if large := self.costs.get("large"):
-            first = statistics.median(c.wall for c in self.costs["first"])
-            lines.append(f"time per row, ten times the rows: {large[0].wall / first / 10:.2f} ×")
+            wall = statistics.median(c.wall for c in self.costs["first"])
+            cpu = statistics.median(c.cpu for c in self.costs["first"])
+            lines.append(
+                f"{'large':12}{large[0].wall:8.2f}{'':8}{large[0].cpu:8.2f}{'':8}"
+                f"{large[0].rss:8.0f}   a row against first: wall {large[0].wall / wall / 10:.2f} ×,"
+                f" CPU {large[0].cpu / cpu / 10:.2f} ×"
+            )
         return "\n".join(lines)
 
 

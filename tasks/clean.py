@@ -18,10 +18,11 @@ import numpy.typing as npt
 import psycopg
 import pyarrow as pa
 import pyarrow.compute as pc
-from adbc_driver_postgresql import dbapi
 from psycopg import sql
 
 from tasks.ahead import ahead
+from tasks.arrays import mask, numbers, texts, values
+from tasks.bulk import Bulk, Refused
 from tasks.expressions import (
     MACROS,
     TRIM,
@@ -88,7 +89,7 @@ def clean(
         cleaning = Cleaning(dataset, arrival, load, connection)
         try:
             _ingest(cleaning, dataset, load, target or sql.Identifier("silver", dataset.table))
-        except dbapi.Error as error:
+        except Refused as error:
             reason = str(error).partition("\n")[0]  # what follows may hold a row
             raise LoadFailed(f"{dataset.table}: refused: {reason}") from error
     return cleaning.counts
@@ -114,17 +115,11 @@ def _create_side(connection: psycopg.Connection[Any], load: Load) -> None:
 
 def _ingest(cleaning: Cleaning, dataset: Dataset, load: Load, target: sql.Identifier) -> None:
     """COPY the good rows into a table made in the same transaction, so that it is not logged."""
-    url = settings().url().set(drivername="postgresql").render_as_string(hide_password=False)
-    with dbapi.connect(url) as connection, connection.cursor() as cursor:
-        table, like = f'staging."{load.staging}"', f'silver."{load.dataset}"'
-        cursor.execute(f"create table {table} (like {like})")
-        tables = ahead(cleaning.rows())
-        first = next(tables, None)
-        if first is not None:
-            reader = pa.RecordBatchReader.from_batches(first.schema, _batches(first, tables))
-            cursor.adbc_ingest(load.staging, reader, mode="append", db_schema_name="staging")
-        _settle(Settling(cursor, dataset, load.staging, target), cleaning, dataset, load)
-        connection.commit()
+    with Bulk() as bulk:
+        bulk.execute(f'create table staging."{load.staging}" (like silver."{load.dataset}")')
+        bulk.copy("staging", load.staging, ahead(cleaning.rows()))
+        _settle(Settling(bulk, dataset, load.staging, target), cleaning, dataset, load)
+        bulk.commit()
 
 
 def _settle(settling: Settling, cleaning: Cleaning, dataset: Dataset, load: Load) -> None:
@@ -144,12 +139,6 @@ def _settle(settling: Settling, cleaning: Cleaning, dataset: Dataset, load: Load
         counts.changed_days = cleaning.days()
     else:
         counts.changed_days = settling.find_changes()
-
-
-def _batches(first: pa.Table, rest: Iterator[pa.Table]) -> Iterator[pa.RecordBatch]:
-    yield from first.to_batches()
-    for table in rest:
-        yield from table.to_batches()
 
 
 class Cleaning:
@@ -207,7 +196,7 @@ class Cleaning:
         step = max(1, MOST_CELLS // wide) if wide else max(1, batch.cells.num_rows)
         for start in range(0, batch.cells.num_rows, step):
             cells = batch.cells.slice(start, step)
-            cells = cells.append_column("r", pa.array(np.arange(cells.num_rows)))
+            cells = cells.append_column("r", numbers(np.arange(cells.num_rows)))
             block = Block(
                 cells,
                 batch.record_no[start : start + step],
@@ -220,24 +209,24 @@ class Cleaning:
         wide = len(self._places.wide)
         self._duck.register("block", block.cells)
         cells = self._duck.sql(self._unpivoted).to_arrow_table()
-        row, cell = cells["r"].to_numpy(), cells["cell"].to_numpy()
+        row, cell = values(cells["r"], np.int64), values(cells["cell"], np.int64)
         skipped = block.cells.num_rows * wide - cells.num_rows
         self.counts.records += skipped
         self.counts.ignored += skipped
-        numbers = (block.record_no[row] - 1) * wide + cell + 1
+        record_no = (block.record_no[row] - 1) * wide + cell + 1
         cells = cells.drop_columns(["r", "cell"])
-        cells = cells.append_column("r", pa.array(np.arange(cells.num_rows)))
-        return Block(cells, numbers, block.line_no[row])
+        cells = cells.append_column("r", numbers(np.arange(cells.num_rows)))
+        return Block(cells, record_no, block.line_no[row])
 
     def _clean(self, block: Block) -> pa.Table:
         self.counts.records += block.cells.num_rows
         block = replace(block, cells=self._without_persons(block.cells))
         self._duck.register("block", block.cells)
         good = self._duck.sql(self._good).to_arrow_table()
-        at = good["r"].to_numpy()
+        at = values(good["r"], np.int64)
         if len(at) and not (np.diff(at) > 0).all():
             good = good.sort_by("r")
-            at = good["r"].to_numpy()
+            at = values(good["r"], np.int64)
         bad = np.ones(block.cells.num_rows, np.bool_)
         bad[at] = False
         if bad.any():
@@ -247,12 +236,12 @@ class Cleaning:
     def _firsts_of(self, good: pa.Table, record_no: Numbers, line_no: Numbers) -> pa.Table:
         """The rows certainly first of their key; the others are set aside."""
         self._note_days(good)
-        first = self._firsts(good["h"].to_numpy())
+        first = self._firsts(values(good["h"], np.uint64))
         rows = good.drop_columns(["r", "h"])
         if not first.all():
             aside = ~first
-            self._set_aside(rows.filter(pa.array(aside)), record_no[aside], line_no[aside])
-            rows = rows.filter(pa.array(first))
+            self._set_aside(rows.filter(mask(aside)), record_no[aside], line_no[aside])
+            rows = rows.filter(mask(first))
         self.counts.rows += rows.num_rows
         return rows
 
@@ -273,15 +262,15 @@ class Cleaning:
         query = pseudonyms(column, self._places)
 
         def made(persons: pa.Array) -> pa.Array:
-            order = pa.array(np.arange(len(persons)))
-            self._duck.register("persons", pa.table({"person": persons, "i": order}))
+            order = numbers(np.arange(len(persons)))
+            self._duck.register("persons", pa.table([persons, order], ["person", "i"]))
             return self._duck.sql(query).to_arrow_table()["stands"].combine_chunks()
 
         return made
 
     def _suspect(self, block: Block, bad: npt.NDArray[np.bool_]) -> None:
         """Gather bad rows: why they are bad is asked for many at a time."""
-        cells = block.cells.filter(pa.array(bad)).drop_columns(["r"])
+        cells = block.cells.filter(mask(bad)).drop_columns(["r"])
         self._suspects.append(Block(cells, block.record_no[bad], block.line_no[bad]))
         if sum(len(b.record_no) for b in self._suspects) > MOST_SUSPECTS:
             self._find()
@@ -296,16 +285,16 @@ class Cleaning:
             for name in ("record_no", "line_no")
         )
         self._suspects.clear()
-        self._duck.register("suspects", cells.append_column("r", pa.array(np.arange(len(cells)))))
+        self._duck.register("suspects", cells.append_column("r", numbers(np.arange(len(cells)))))
         found = self._duck.sql(self._bad).to_arrow_table()
-        at = found["r"].to_numpy()
-        blank = pc.equal(found["rule"], "blank")
+        at = values(found["r"], np.int64)
+        blank = found["blank"]
         ignored = pc.sum(blank).as_py() or 0
         self.counts.ignored += ignored
         self.counts.quarantined += len(cells) - ignored
-        table = found.drop_columns(["r"])
-        table = table.append_column("record_no", pa.array(record_no[at]))
-        table = table.append_column("line_no", pa.array(line_no[at]))
+        table = found.drop_columns(["r", "blank"])
+        table = table.append_column("record_no", numbers(record_no[at]))
+        table = table.append_column("line_no", numbers(line_no[at]))
         self._copy("_q", table.filter(pc.invert(blank)))
 
     def _note(self, findings: list[Finding]) -> None:
@@ -313,21 +302,22 @@ class Cleaning:
         if findings:
             wide = len(self._places.wide) or 1
             self.counts.quarantined += len(findings)
-            shown = [None if self._private else f.value[:500] for f in findings]
-            table = pa.table(
-                {
-                    "record_no": [(f.record_no - 1) * wide + 1 for f in findings],
-                    "line_no": [f.line_no for f in findings],
-                    "rule": [f.rule for f in findings],
-                    "value": pa.array(shown, pa.string()),
-                }
-            )
+            count = len(findings)
+            numbered = np.array([(f.record_no - 1) * wide + 1 for f in findings])
+            shown = texts([f.value[:500] for f in findings])
+            columns = {
+                "record_no": numbers(numbered),
+                "line_no": numbers(np.array([f.line_no for f in findings])),
+                "rule": texts([f.rule for f in findings]),
+                "value": pa.nulls(count, pa.string()) if self._private else shown,
+            }
+            table = pa.table(list(columns.values()), list(columns))
             self._copy("_q", table)
 
     def _set_aside(self, rows: pa.Table, record_no: Numbers, line_no: Numbers) -> None:
         """Keep rows that may be second of their key until the end."""
-        table = rows.add_column(0, "record_no", pa.array(record_no))
-        self._aside.append(table.add_column(1, "line_no", pa.array(line_no)))
+        table = rows.add_column(0, "record_no", numbers(record_no))
+        self._aside.append(table.add_column(1, "line_no", numbers(line_no)))
         if sum(t.num_rows for t in self._aside) > MOST_SUSPECTS:
             self._flush_aside()
 
@@ -351,7 +341,7 @@ class Cleaning:
         """COPY a small table to a side table."""
         if suffix == "_q":
             for name, value in (("load_id", self._load.load_id), ("file_id", self._load.file_id)):
-                table = table.append_column(name, pa.array(np.full(table.num_rows, value)))
+                table = table.append_column(name, numbers(np.full(table.num_rows, value)))
         names = table.column_names
         self._duck.register("side", table)
         listed = " || chr(9) || ".join(f'written("{n}")' for n in names)

@@ -18,8 +18,8 @@ class Known:
         self._forget()
 
     def _forget(self) -> None:
-        self._persons = pa.array([], pa.string())
-        self._stands = pa.array([], pa.string())
+        self._persons = pa.nulls(0, pa.string())
+        self._stands = pa.nulls(0, pa.string())
 
     def of(self, persons: pa.Array, make: Callable[[pa.Array], pa.Array]) -> pa.Array:
         """What stands for each of the persons; `make` makes it for those not met before."""

@@ -17,6 +17,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.csv as pacsv
 
+from tasks.arrays import texts
 from tasks.blocks import MARK, Block, blocks
 from tasks.dialect import Dialect, Unclosed, record_at
 from tasks.extract import Arrival
@@ -359,5 +360,5 @@ def _exact(spans: Spans, dialect: Dialect, wanted: list[int], width: int) -> Cel
             rows.append([fields[w] for w in wanted])
             good[i] = True
     columns = list(zip(*rows, strict=True)) or [()] * len(wanted)
-    arrays = [pa.array(c, pa.string()) for c in columns]
+    arrays = [texts(c) for c in columns]
     return Cells(pa.table(arrays, [f"c{w}" for w in wanted]), good)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
+import subprocess
+import sys
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -21,6 +23,7 @@ from warehouse.errors import LoadFailed, SourceMalformed, SourceUnavailable
 from warehouse.pseudonyms import pseudonym
 from warehouse.spec import Dataset
 
+ROOT = Path(__file__).parents[2]
 LOANS = {
     "loan_id": {"type": "bigint", "from": "id"},
     "member_key": {"type": "text", "from": "member", "privacy": "pseudonym", "required": True},
@@ -393,3 +396,16 @@ def test_a_table_that_a_view_reads_is_filled_in_place(loans: Dataset, tmp_path: 
         connection.execute("create view gold.seen as select loan_id from silver.test_loans")
     bring(loans, tmp_path / "a.csv", HEADER + GOOD)
     assert ask("select count(*) from gold.seen") == [(3,)]
+
+
+def test_a_load_does_not_import_pandas(loans: Dataset, tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text(HEADER + GOOD + "x,m1,N,2024-03-01 10:00:00,,\n1,m1\n\n")
+    script = (
+        "import sys; from pathlib import Path; from tasks.load import load;"
+        "from warehouse.spec import read_spec;"
+        "load(read_spec(Path(sys.argv[1])), Path(sys.argv[2]));"
+        "sys.exit('pandas' in sys.modules)"
+    )
+    command = [sys.executable, "-c", script, str(loans.path), str(path)]
+    assert subprocess.run(command, cwd=ROOT, check=False).returncode == 0
