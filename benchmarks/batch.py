@@ -247,7 +247,7 @@ class Bench:
             cpu = statistics.median(c.cpu for c in self.costs["first"])
             lines.append(
                 f"{'large':12}{large[0].wall:8.2f}{'':8}{large[0].cpu:8.2f}{'':8}"
-                f"{large[0].rss:8.0f}   a row against first: wall {large[0].wall / wall / 10:.2f} ×,"
+                f"{large[0].rss:8.0f}   a row, first = 1: wall {large[0].wall / wall / 10:.2f} ×,"
                 f" CPU {large[0].cpu / cpu / 10:.2f} ×"
             )
         return "\n".join(lines)

@@ -257,7 +257,8 @@ def bad_rows(dataset: Dataset, places: Places) -> str:
         f"{views(dataset, places, 'suspects')},\n"
         f"found as (select r, unnest(case when {blank(dataset)} then {nothing}"
         f" else {listed} end) as f from rows)\n"
-        "select r, f.rule = 'blank' as blank, f.rule, f.column_name, left(f.value, 500) as value from found"
+        "select r, f.rule = 'blank' as blank, f.rule, f.column_name, left(f.value, 500) as value"
+        " from found"
     )
 
 
