@@ -44,18 +44,20 @@ def scale(measure: str) -> LinearColorMapper:
 
 
 def bare_figure(**options: Any) -> figure:
-    """A figure with no outline, toolbar, or background; `options` as in Bokeh."""
-    plot = figure(
-        tools="",
+    """A figure without clutter; `options` as in Bokeh."""
+    return bare(figure(tools="", sizing_mode="stretch_width", **options))
+
+
+def bare(plot: figure) -> figure:
+    """The figure with no outline, toolbar, background, axis lines or ticks."""
+    plot.update(
         toolbar_location=None,
-        sizing_mode="stretch_width",
         background_fill_color=None,
         border_fill_color=None,
         outline_line_color=None,
         min_border_top=4,
         min_border_bottom=0,
         min_border_right=2,
-        **options,
     )
     for axis in plot.axis:
         axis.axis_line_color = None

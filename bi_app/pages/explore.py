@@ -5,11 +5,14 @@ A table that `carrel add` made is here as soon as it is in the catalogue.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
+import pandas as pd
 import panel as pn
 
 from bi_app.auth.sessions import SignedIn
+from bi_app.charts.counts import Counts
 from bi_app.models import explore
 from bi_app.models.explore import Asked, Entry
 from bi_app.models.table import Column, Table
@@ -18,6 +21,8 @@ from bi_app.pages.shell import Cell, Controls, Page, reacting, sendable, serving
 TITLE = "Explore"
 NOTHING = ("There is nothing to explore yet", "Tables appear here once they are in the catalogue.")
 COUNT_NOTE = "The most frequent values, counted over all rows that you may see."
+COUNT_COLUMNS = (Column("full", "Value"), Column("rows", "Rows", "integer"))
+Answer = tuple[dict[str, Any], pd.DataFrame]
 
 
 class Explore:
@@ -28,29 +33,35 @@ class Explore:
         self.known = explore.catalogue(self.viewer)
         self.controls = Controls(options={"tables": listed(self.known)})
         if self.known:
-            self.show(self.answer(asked))
+            answer = self.answer(asked)
+            self.chart = Counts(answer[1])
+            self.show(answer)
             reacting(self.controls, signed_in, self.show, self.answer)
 
-    def answer(self, asked: dict[str, Any]) -> dict[str, Any]:
-        """What the browser is sent for a question; asks the database."""
+    def answer(self, asked: dict[str, Any]) -> Answer:
+        """What the browser is told for a question, and the counts; asks the database."""
         question = explore.ask(asked, self.known)
         found = explore.total(self.viewer, question.entry)
         tables = {
             "rows": self._rows(question, found),
-            "counts": sendable(explore.counts(self.viewer, question)),
             "columns": sendable(meanings(question.entry)),
         }
         notes = described(question, found)
-        return {"query": question.as_dict(), "tables": tables, "notes": notes, "message": {}}
+        told = {"query": question.as_dict(), "tables": tables, "notes": notes, "message": {}}
+        return told, frame(explore.counts(self.viewer, question))
 
     def _rows(self, question: Asked, found: int) -> dict[str, Any]:
         table = sendable(explore.page_of_rows(self.viewer, question))
         last = min(-(-found // explore.PAGE_ROWS), explore.LAST_PAGE + 1)
         return {**table, "server": True, "page": question.page, "pages": max(last, 1)}
 
-    def show(self, answer: dict[str, Any]) -> None:
+    def show(self, answer: Answer) -> None:
         """Send an answer."""
-        self.controls.param.update(**answer)
+        told, counts = answer
+        document = self.chart.figure.document
+        if document is not None:  # an answer that comes later does not hold the document's lock
+            document.add_next_tick_callback(partial(self.chart.show, counts))
+        self.controls.param.update(**told)
 
     def page(self) -> Page:
         """The cells of the page."""
@@ -62,10 +73,11 @@ class Explore:
                 "counts",
                 "Rows by a column",
                 COUNT_NOTE,
+                (self.chart.figure,),
+                "counts",
+                COUNT_COLUMNS,
                 span=5,
-                kind="table",
                 download="counts",
-                search=False,
             ),
             Cell("rows", "Rows", kind="table", download="rows", search=False),
         ]
@@ -75,6 +87,11 @@ class Explore:
 def listed(known: dict[str, Entry]) -> list[list[Any]]:
     """Tables to choose from: name, title, layer, columns."""
     return [[e.table_name, e.title, e.layer, e.names] for e in known.values()]
+
+
+def frame(table: Table) -> pd.DataFrame:
+    """A table as a frame, for a chart."""
+    return pd.DataFrame({c.key: table.data[c.key] for c in table.columns})
 
 
 def meanings(entry: Entry) -> Table:

@@ -213,7 +213,7 @@ def test_staff_explore_any_table(journey: Callable[..., Journey]) -> None:
     assert page.text_content("[data-cell=rows] tbody td") != first
     page.select_option("[data-choose=count_by]", "collection_code")
     page.wait_for_function(
-        "document.querySelector('[data-cell=counts] th').textContent === 'collection_code'"
+        "document.querySelector('[data-note=counts]').textContent === 'By collection_code'"
     )
     page.select_option("[data-choose=table]", "silver.library_items")
     page.wait_for_function(
