@@ -46,12 +46,14 @@ def create_silver(dataset: Dataset, schema: str = "silver", table: str | None = 
 
 
 def add_key(dataset: Dataset, schema: str = "silver", table: str | None = None) -> str:
-    """Statements that add silver's primary key and, by event time, an index that stays small."""
+    """Statements that add silver's primary key and the indexes for one day and for one member."""
     target = f'"{schema}"."{table or dataset.table}"'
     key = ", ".join(f'"{c}"' for c in dataset.key_columns)
     lines = [f"alter table {target} add primary key ({key});"]
     if dataset.event:
         lines.append(f'create index on {target} using brin ("{dataset.event}");')
+    if dataset.access.member and dataset.access.member not in dataset.key_columns[:1]:
+        lines.append(f'create index on {target} ("{dataset.access.member}");')
     return "\n".join(lines)
 
 

@@ -33,7 +33,8 @@ class Settings(BaseSettings):
     home: Path = Field(ROOT / ".carrel", description="Folder of state: ports, secrets, logs, data")
     project: Path = Field(ROOT / "local", description="Folder of your own datasets and pages")
     landing: Path | None = Field(
-        None, description="Folder that relative source paths start from; default: landing in the home"
+        None,
+        description="Folder that relative source paths start from; default: landing in the home",
     )
     database_url: SecretStr | None = Field(
         None, description="Your own PostgreSQL 15 or newer; default: the embedded one"

@@ -22,6 +22,7 @@ create table "silver"."library_fines" (
 
 alter table "silver"."library_fines" add primary key ("source_code", "fine_id");
 create index on "silver"."library_fines" using brin ("charged_at");
+create index on "silver"."library_fines" ("member_key");
 
 create table quarantine."library_fines" (
     load_id bigint not null,

@@ -25,6 +25,7 @@ create table "silver"."library_holds" (
 
 alter table "silver"."library_holds" add primary key ("source_code", "hold_id");
 create index on "silver"."library_holds" using brin ("placed_at");
+create index on "silver"."library_holds" ("member_key");
 
 create table quarantine."library_holds" (
     load_id bigint not null,

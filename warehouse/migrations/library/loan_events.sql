@@ -23,6 +23,7 @@ create table "silver"."library_loan_events" (
 
 alter table "silver"."library_loan_events" add primary key ("source_code", "event_id");
 create index on "silver"."library_loan_events" using brin ("occurred_at");
+create index on "silver"."library_loan_events" ("member_key");
 
 create table quarantine."library_loan_events" (
     load_id bigint not null,

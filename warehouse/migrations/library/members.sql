@@ -20,6 +20,7 @@ create table "silver"."library_members" (
 );
 
 alter table "silver"."library_members" add primary key ("source_code", "member_key");
+create index on "silver"."library_members" ("member_key");
 
 create table quarantine."library_members" (
     load_id bigint not null,
