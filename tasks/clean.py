@@ -103,11 +103,13 @@ def _create_side(connection: psycopg.Connection[Any], load: Load) -> None:
         "m": sql.Identifier("staging", f"{load.staging}_m"),
         "quarantine": sql.Identifier("quarantine", load.dataset),
         "silver": sql.Identifier("silver", load.dataset),
+        "load": sql.Literal(load.load_id),
     }
     connection.execute(
         sql.SQL(
             "create table {q} (like {quarantine} including defaults);"
-            "create table {m} (record_no bigint, line_no bigint, like {silver})"
+            "create table {m} (record_no bigint, line_no bigint, like {silver});"
+            "alter table {m} alter _load_id set default {load}"
         ).format(**names)
     )
     connection.commit()
@@ -116,7 +118,9 @@ def _create_side(connection: psycopg.Connection[Any], load: Load) -> None:
 def _ingest(cleaning: Cleaning, dataset: Dataset, load: Load, target: sql.Identifier) -> None:
     """COPY the good rows into a table made in the same transaction, so that it is not logged."""
     with Bulk() as bulk:
-        bulk.execute(f'create table staging."{load.staging}" (like silver."{load.dataset}")')
+        table = f'staging."{load.staging}"'
+        bulk.execute(f'create table {table} (like silver."{load.dataset}")')
+        bulk.execute(f"alter table {table} alter _load_id set default {load.load_id}")
         bulk.copy("staging", load.staging, ahead(cleaning.rows()))
         _settle(Settling(bulk, dataset, load.staging, target), cleaning, dataset, load)
         bulk.commit()
@@ -135,7 +139,7 @@ def _settle(settling: Settling, cleaning: Cleaning, dataset: Dataset, load: Load
     else:
         counts.quarantined += second
     if counts.fresh:
-        settling.analyze()
+        settling.finish()
         counts.changed_days = cleaning.days()
     else:
         counts.changed_days = settling.find_changes()
@@ -157,10 +161,11 @@ class Cleaning:
         self._connection = connection
         self._places = places(dataset, arrival)
         self._firsts = Firsts(arrival.bytes // 30)
+        _keep_memory()
         self._duck = _duck()
         self._careful: bool | None = None
         self._suspects: list[Block] = []
-        self._good = good_rows(dataset, self._places, load.load_id)
+        self._good = good_rows(dataset, self._places)
         self._persons = [c for c in dataset.columns if c.privacy == "pseudonym"]
         self._known = {c.name: Known() for c in self._persons}
         self._days: set[dt.date] = set()
@@ -354,6 +359,12 @@ class Cleaning:
         if text is not None:
             with self._connection.cursor().copy(target) as copy:
                 copy.write(text + "\n")
+
+
+def _keep_memory() -> None:
+    """Let Arrow keep freed memory for the next block: jemalloc, where it is built in."""
+    if "jemalloc" in pa.supported_memory_backends():
+        pa.set_memory_pool(pa.jemalloc_memory_pool())
 
 
 def _duck() -> duckdb.DuckDBPyConnection:

@@ -214,8 +214,8 @@ def _unfit(dataset: Dataset) -> list[str]:
     return [f"({condition})" for condition in merged + rest]
 
 
-def good_rows(dataset: Dataset, places: Places, load_id: int) -> str:
-    """Rows without a fault: `r`, `h` (key hash), then silver's columns."""
+def good_rows(dataset: Dataset, places: Places) -> str:
+    """Rows without a fault: `r`, `h` (key hash), then silver's columns but `_load_id`."""
     bad = _unfit(dataset)
     if not any(rule == "required" for rule, *_ in faults(dataset)):
         bad.append(f"({blank(dataset)})")
@@ -226,7 +226,7 @@ def good_rows(dataset: Dataset, places: Places, load_id: int) -> str:
         key = content_hash(dataset)
     return (
         f"{views(dataset, places, 'block')}\n"
-        f"select r, hash({key}) as h, {', '.join(columns)}, cast({load_id} as bigint) as _load_id\n"
+        f"select r, hash({key}) as h, {', '.join(columns)}\n"
         f"from rows where not coalesce({' or '.join(bad) or 'false'}, false)"
     )
 

@@ -130,8 +130,9 @@ class Settling:
         days = sorted(day for (day,) in self._ask(DAYS))
         return days if len(days) <= MOST_DAYS else None
 
-    def analyze(self) -> None:
-        """Tell the planner what is in the staging table."""
+    def finish(self) -> None:
+        """Make the staging table what silver is, and tell the planner what is in it."""
+        self._run("alter table {staging} alter _load_id drop default")
         self._run("analyze {staging}")
 
     def _run(self, statement: str) -> None:
