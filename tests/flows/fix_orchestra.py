@@ -77,8 +77,18 @@ class Orchestra:
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
+    def ask(self, method: str, path: str, body: object = None) -> httpx.Response:
+        """The API's answer; while its SQLite is busy it says 503, and is asked again."""
+        for pause in (0.5, 1, 2, 4, 8, 0):
+            url = f"{self.api}{path}"
+            answer = httpx.request(method, url, json=body, timeout=30, trust_env=False)
+            if answer.status_code != httpx.codes.SERVICE_UNAVAILABLE:
+                break
+            time.sleep(pause)
+        return answer
+
     def call(self, method: str, path: str, body: object = None) -> Any:
-        answer = httpx.request(method, f"{self.api}{path}", json=body, timeout=30, trust_env=False)
+        answer = self.ask(method, path, body)
         answer.raise_for_status()
         return answer.json() if answer.content else None
 

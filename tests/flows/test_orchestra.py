@@ -6,7 +6,6 @@ import json
 import re
 from typing import Any
 
-import httpx
 import psutil
 import pytest
 import yaml
@@ -56,9 +55,7 @@ def test_wrong_parameters_are_refused(
 ) -> None:
     deployment = orchestra.deployments()[name]["id"]
     body = {"parameters": parameters, "state": {"type": "SCHEDULED"}}
-    answer = httpx.post(
-        f"{orchestra.api}/deployments/{deployment}/create_flow_run", json=body, trust_env=False
-    )
+    answer = orchestra.ask("POST", f"/deployments/{deployment}/create_flow_run", body)
     assert answer.status_code == code, answer.text
     if code == 201:
         orchestra.call("DELETE", f"/flow_runs/{answer.json()['id']}")
