@@ -60,7 +60,7 @@ source: {kind: csv, path: "loans/*.csv"}
 key: [loan_id]
 mode: merge
 event: checked_out_at
-access: {branch: branch_code, member: member_key}
+access: {branch: branch_code}
 columns:
   - {name: loan_id, type: bigint, from: id, meaning: Number printed on the slip}
   - {name: member_key, type: text, from: member, required: true, privacy: pseudonym,
