@@ -20,6 +20,7 @@ from warehouse.settings import ROOT, child_environment, settings
 DECLARED = ROOT / "prefect.yaml"
 RUN_SECONDS = 900
 RUNS_AT_ONCE = 2
+BUSY_PAUSES = (0.5, 1.0, 2.0, 4.0, 8.0)  # seconds
 ENDED = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
 
 
@@ -115,17 +116,17 @@ def run_deployment(
 
 
 def _call(method: str, path: str, body: object = None) -> Any:
+    """Ask the API; while its SQLite is busy it answers 503, and is asked again."""
     api = settings().prefect_api
-    try:
-        # trust_env=False: no proxy stands between us and our own server.
-        answer = httpx.request(
-            method,
-            f"{api}{path}",
-            json=body,
-            timeout=30,
-            trust_env=bool(settings().prefect_api_url),
-        )
-        answer.raise_for_status()
-    except httpx.HTTPError as error:
-        raise CarrelError(f"Prefect's API at {api} refused {path}: {error}") from error
-    return answer.json()
+    for pause in (*BUSY_PAUSES, None):
+        try:
+            # No proxy stands between us and our own server.
+            proxied = bool(settings().prefect_api_url)
+            answer = httpx.request(method, f"{api}{path}", json=body, timeout=30, trust_env=proxied)
+            if pause and answer.status_code == httpx.codes.SERVICE_UNAVAILABLE:
+                time.sleep(pause)
+                continue
+            answer.raise_for_status()
+        except httpx.HTTPError as error:
+            raise CarrelError(f"Prefect's API at {api} refused {path}: {error}") from error
+        return answer.json()
