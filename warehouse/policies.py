@@ -69,6 +69,8 @@ def access_sql(
         login = settings().login(policy.role)
         own = policy.role == "member" and access.member is not None
         seen = ", ".join(f'"{c}"' for c in columns if own or c not in hidden)
+        if not seen:  # every column is private, and the role is not the member's own
+            continue
         lines.append(f'grant select ({seen}) on {target} to "{login}";')
         lines.append(
             f'create policy {policy.name} on {target} for select to "{login}"'

@@ -13,7 +13,7 @@ from sqlalchemy.exc import InternalError, ProgrammingError
 from warehouse import gold
 from warehouse.access import CLAIM_SECONDS, Viewer, acting_as, claim
 from warehouse.database import connect, engine
-from warehouse.policies import policies
+from warehouse.policies import access_sql, policies
 from warehouse.settings import settings
 from warehouse.spec import Access, dataset, datasets
 
@@ -203,6 +203,20 @@ def test_an_access_change_in_the_spec_takes_effect_at_migrate(shop: Path) -> Non
     assert ask(Viewer("x", "librarian"), COUNT) == 100
     with pytest.raises(ProgrammingError, match="permission denied"):
         ask(MEMBER, COUNT)
+
+
+def test_a_table_of_private_columns_only_is_closed_to_staff(shop: Path) -> None:
+    rule = Access(member="member_key")
+    with connect() as connection:
+        connection.execute("create table staging.secret (member_key text)")
+        statements = access_sql("staging", "secret", rule, ["member_key"], ["member_key"])
+        connection.execute(statements.encode())
+        granted = connection.execute(
+            "select grantee from information_schema.column_privileges"
+            " where table_name = 'secret' and privilege_type = 'SELECT' and grantee <> grantor"
+        ).fetchall()
+        connection.rollback()
+    assert granted == [(settings().login("member"),)]
 
 
 def test_a_claim_costs_no_clock_trouble() -> None:
