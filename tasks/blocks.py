@@ -1,7 +1,8 @@
 """Read a file in blocks of whole lines, as UTF-8, in bounded memory.
 
 A byte that is no text in the file's encoding, and a zero byte, become a private-use character
-(U+10FF00 + byte), so that every line can be kept and its line alone is held back. Line ends stay
+(U+10FF00 + byte), so that every line can be kept and its line alone is held back; a file's own
+characters of that range (private use, in no font) are held back with it. Line ends stay
 as they are, save where a carriage return alone ends lines: there it becomes a line feed.
 """
 

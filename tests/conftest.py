@@ -12,6 +12,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from warehouse.settings import tell_libraries
@@ -39,6 +40,13 @@ def _isolate() -> None:
 _isolate()
 
 pytest_plugins = ["tests.fix_warehouse", "tests.fix_prefect", "tests.fix_shared"]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Property tests use the same examples each time; `make test-full` looks for new ones."""
+    hypothesis.settings.register_profile("seeded", derandomize=True)
+    if not config.option.markexpr:
+        hypothesis.settings.load_profile("seeded")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

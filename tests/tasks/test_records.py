@@ -246,7 +246,17 @@ def test_a_column_named_twice_is_refused(tmp_path: Path) -> None:
         read_bytes(tmp_path, b"id,x,ID\n1,2,3\n", ["id"])
 
 
-CELLS = st.text(st.characters(codec="utf-8", exclude_characters="\0\r\ufeff"), max_size=8)
+MARKS = "".join(map(chr, range(0x10FF00, 0x110000)))  # how blocks.py keeps bytes that are no text
+CELLS = st.text(st.characters(codec="utf-8", exclude_characters=f"\0\r\ufeff{MARKS}"), max_size=8)
+
+
+@pytest.mark.parametrize("mark", [MARKS[0], MARKS[-1]])
+def test_a_character_that_marks_broken_bytes_holds_its_line_back(tmp_path: Path, mark: str) -> None:
+    path = tmp_path / "file.csv"
+    path.write_text(f"a,b\n1,{mark}\n2,x\n")
+    rows, found = read(as_text(tmp_path, ["a", "b"]), path)
+    assert rows == [["2", "x"]]
+    assert [(f.line_no, f.rule) for b in found for f in b.findings] == [(2, "encoding")]
 
 
 @settings(max_examples=150, deadline=None)
