@@ -102,8 +102,8 @@ def reset(loans: Any) -> None:
     from warehouse.database import connect
 
     with connect(autocommit=True) as connection:
-        for schema in ("bronze", "silver", "quarantine"):
-            connection.execute(f"drop table if exists {schema}.bench_loans cascade".encode())
+        for table in ("bronze.bench_loans_pages", "silver.bench_loans", "quarantine.bench_loans"):
+            connection.execute(f"drop table if exists {table} cascade".encode())
         connection.execute("delete from ops.loads; delete from ops.files")
         connection.execute(ddl.migration(loans).encode())
         connection.execute(ddl.access(loans).encode())

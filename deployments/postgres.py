@@ -322,6 +322,8 @@ def _tuning() -> dict[str, str]:
         "effective_cache_size": f"{memory // 2}kB",
         "maintenance_work_mem": f"{_between(64 * 1024, memory // 32, 512 * 1024)}kB",
         "work_mem": "32MB",
+        # Hash joins that are spread over processes then need not ask the kernel for fresh memory.
+        "min_dynamic_shared_memory": f"{_between(64, memory // 16384, 512)}MB",
         # A table filled in the transaction that made it then needs no write-ahead log.
         "wal_level": "minimal",
         "max_wal_senders": "0",

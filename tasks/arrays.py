@@ -38,3 +38,13 @@ def values(column: pa.ChunkedArray, kind: type[np.int64] | type[np.uint64]) -> n
         if len(chunk)
     ]
     return np.concatenate(parts) if parts else np.empty(0, kind)
+
+
+def lengths(column: pa.ChunkedArray) -> npt.NDArray[np.int32]:
+    """The bytes of each text."""
+    parts = [
+        np.diff(np.frombuffer(chunk.buffers()[1], np.int32)[chunk.offset :][: len(chunk) + 1])
+        for chunk in column.chunks
+        if len(chunk)
+    ]
+    return np.concatenate(parts) if parts else np.empty(0, np.int32)

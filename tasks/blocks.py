@@ -9,7 +9,6 @@ as they are, save where a carriage return alone ends lines: there it becomes a l
 from __future__ import annotations
 
 import codecs
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import IO
@@ -22,8 +21,9 @@ from tasks.extract import Arrival
 from warehouse.database import connect
 from warehouse.errors import SourceMalformed, SourceUnavailable
 
-BLOCK = 16 << 20
+BLOCK = 8 << 20
 LONGEST_LINE = 128 << 20
+PAGES = 2_000  # of bronze, 16 MB
 MARK = "\U0010ff00".encode()[:2]  # how the UTF-8 of every marked byte starts
 SINGLE_BYTE_ENDS = ("utf-8", "utf-8-sig", "cp1252")
 
@@ -104,16 +104,17 @@ def _utf8(stream: IO[bytes], dialect: Dialect) -> Iterator[bytes]:
 
 def _checked(stream: IO[bytes]) -> Iterator[bytes]:
     """UTF-8 as it is, cut at line ends so that no character is cut."""
-    rest, first = b"", True
-    while chunk := stream.read(BLOCK):
-        text = rest + chunk if rest else chunk
-        if first:
-            text, first = text.removeprefix(codecs.BOM_UTF8), False
-        end = max(text.rfind(b"\n"), text.rfind(b"\r")) + 1
-        if not end and len(text) > LONGEST_LINE:
-            end = len(text)
-        rest = text[end:]
-        yield _valid(text[:end])
+    rest = b""
+    chunk = stream.read(BLOCK).removeprefix(codecs.BOM_UTF8)
+    while chunk:
+        end = max(chunk.rfind(b"\n"), chunk.rfind(b"\r", chunk.rfind(b"\n") + 1)) + 1
+        if not end and len(rest) + len(chunk) > LONGEST_LINE:
+            end = len(chunk)
+        if end:
+            yield _valid(b"".join((rest, memoryview(chunk)[:end])))
+            rest = b""
+        rest += chunk[end:]
+        chunk = stream.read(BLOCK)
     yield _valid(rest)
 
 
@@ -136,25 +137,9 @@ def _encoded(text: str) -> bytes:
 
 def bronze_lines(dataset: str, load_id: int) -> Iterator[bytes]:
     """The lines that a load landed, each with its line feed."""
-    lines = sql.Identifier("bronze", f"{dataset}_l{load_id}")
-    query = sql.SQL("copy (select line from {} order by line_no) to stdout").format(lines)
-    with connect() as connection, connection.cursor().copy(query) as rows:
-        parts: list[bytes] = []
-        size = 0
-        for row in rows:
-            parts.append(bytes(row))
-            size += len(row)
-            if size > BLOCK:
-                yield _unescaped(b"".join(parts))
-                parts, size = [], 0
-        yield _unescaped(b"".join(parts))
-
-
-ESCAPES = {b"b": b"\b", b"f": b"\f", b"n": b"\n", b"r": b"\r", b"t": b"\t", b"v": b"\v"}
-
-
-def _unescaped(text: bytes) -> bytes:
-    """Undo the escapes of PostgreSQL's COPY text format."""
-    if b"\\" not in text:
-        return text
-    return re.sub(rb"\\(.)", lambda m: ESCAPES.get(m[1], m[1]), text, flags=re.DOTALL)
+    table = sql.Identifier("bronze", f"{dataset}_l{load_id}")
+    query = sql.SQL("select convert_to(lines, 'UTF8') from {} order by first_line").format(table)
+    with connect() as connection, connection.cursor("pages", binary=True) as pages:
+        pages.execute(query)
+        while found := pages.fetchmany(PAGES):
+            yield b"".join(page for (page,) in found)

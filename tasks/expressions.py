@@ -2,7 +2,8 @@
 
 The block of cells is a view `block` with `r` (row within the block), a text column `c<position>`
 for each header position read, where columns are turned into rows `wide_name` and `wide_value`,
-and `p_<column>` with the pseudonyms of each column of persons.
+`p_<column>` with the pseudonyms of each column of persons, and `v_<column>` with the values of
+each column that is converted already (`convert`).
 A view `cleaned` holds the cleaned text of each column, `s<i>`; `typed` the typed columns under
 their own names. Keys of pseudonyms are DuckDB variables, so that no statement contains them.
 """
@@ -11,6 +12,7 @@ their own names. Keys of pseudonyms are DuckDB variables, so that no statement c
 from __future__ import annotations
 
 from pathlib import Path
+from typing import NamedTuple
 
 from tasks.extract import UNPIVOT_NAME, Places
 from warehouse.ddl import literal
@@ -77,6 +79,11 @@ def cell(column: Column, places: Places) -> str:
 def stand_in(column: Column) -> str:
     """The block's column that holds the pseudonyms of a column of persons."""
     return f"p_{column.name}"
+
+
+def converted(column: Column) -> str:
+    """The block's column that holds a column's values where they are converted already."""
+    return f"v_{column.name}"
 
 
 def cleaned_text(column: Column, places: Places, cells: str | None = None) -> str:
@@ -172,21 +179,38 @@ def faults(dataset: Dataset) -> list[tuple[str, str, str, str]]:
     return found
 
 
-def views(dataset: Dataset, places: Places, source: str) -> str:
-    """`with cleaned, typed, whole_rows` over a block."""
-    texts = [
-        f"{stand_in(c)} as s{i}"
-        if c.privacy == "pseudonym"
-        else f"{cleaned_text(c, places)} as s{i}"
-        for i, c in enumerate(dataset.columns)
-    ]
-    values = [f'{typed_value(c, f"s{i}")} as "{c.name}"' for i, c in enumerate(dataset.columns)]
+class Converted(NamedTuple):
+    """The columns of a block that are converted already, all cells or some."""
+
+    wholly: frozenset[str] = frozenset()
+    in_part: frozenset[str] = frozenset()
+
+
+def views(dataset: Dataset, places: Places, source: str, done: Converted) -> str:
+    """`with cleaned, typed, rows` over a block."""
+    texts = [f"{_text(c, places, done)} as s{i}" for i, c in enumerate(dataset.columns)]
+    ready = [converted(c) for c in dataset.columns if c.name in done.wholly | done.in_part]
+    values = [f'{_value(c, f"s{i}", done)} as "{c.name}"' for i, c in enumerate(dataset.columns)]
     derived = [f'cast({d.sql} as {kind(d)}) as "{d.name}"' for d in dataset.derived]
     return (
-        f"with cleaned as (select r, {', '.join(texts)} from {source}),\n"
+        f"with cleaned as (select {', '.join(['r', *ready, *texts])} from {source}),\n"
         f"typed as (select *, {', '.join(values)} from cleaned),\n"
         f"rows as (select {', '.join(['*', *derived])} from typed)"
     )
+
+
+def _text(column: Column, places: Places, done: Converted) -> str:
+    """A column's text; where it is converted, only whether there is any."""
+    if column.name in done.wholly:
+        return f"case when {converted(column)} is not null then '' end"
+    return stand_in(column) if column.privacy == "pseudonym" else cleaned_text(column, places)
+
+
+def _value(column: Column, text: str, done: Converted) -> str:
+    if column.name in done.wholly:
+        return converted(column)
+    value = typed_value(column, text)
+    return f"coalesce({converted(column)}, {value})" if column.name in done.in_part else value
 
 
 def pseudonyms(column: Column, places: Places) -> str:
@@ -214,7 +238,7 @@ def _unfit(dataset: Dataset) -> list[str]:
     return [f"({condition})" for condition in merged + rest]
 
 
-def good_rows(dataset: Dataset, places: Places) -> str:
+def good_rows(dataset: Dataset, places: Places, done: Converted) -> str:
     """Rows without a fault: `r`, `h` (key hash), then silver's columns but `_load_id`."""
     bad = _unfit(dataset)
     if not any(rule == "required" for rule, *_ in faults(dataset)):
@@ -225,7 +249,7 @@ def good_rows(dataset: Dataset, places: Places) -> str:
         columns.insert(0, f"{content_hash(dataset)} as content_key")
         key = content_hash(dataset)
     return (
-        f"{views(dataset, places, 'block')}\n"
+        f"{views(dataset, places, 'block', done)}\n"
         f"select r, hash({key}) as h, {', '.join(columns)}\n"
         f"from rows where not coalesce({' or '.join(bad) or 'false'}, false)"
     )
@@ -254,7 +278,7 @@ def bad_rows(dataset: Dataset, places: Places) -> str:
     )
     listed = f"list_filter([{', '.join(cases)}], lambda f: f is not null)" if cases else nothing
     return (
-        f"{views(dataset, places, 'suspects')},\n"
+        f"{views(dataset, places, 'suspects', Converted())},\n"
         f"found as (select r, unnest(case when {blank(dataset)} then {nothing}"
         f" else {listed} end) as f from rows)\n"
         "select r, f.rule = 'blank' as blank, f.rule, f.column_name, left(f.value, 500) as value"

@@ -1,13 +1,18 @@
-"""Copy what arrived, unchanged, into bronze: a row a line, a partition a load."""
+"""Copy what arrived, unchanged, into bronze: pages of lines, a partition a load.
+
+A page fits one of PostgreSQL's: a row a line would cost four times the time and half more space.
+"""
 
 from __future__ import annotations
 
+import struct
+from collections.abc import Iterator
 from typing import Any
 
 import psycopg
 from psycopg import sql
 
-from tasks.blocks import blocks
+from tasks.blocks import Block, blocks
 from tasks.extract import Arrival
 from tasks.ledger import Load, begin, closing, only_run
 from warehouse.database import connect
@@ -16,20 +21,22 @@ from warehouse.spec import Dataset
 
 __all__ = ["Load", "begin", "land", "only_run"]
 
-DELIMITER = b"\x1f"
+PAGES = 256  # parts of rows sent together
+PAGE = 7_900  # bytes; what a page of PostgreSQL holds beside its own and the row's header
 # The table is made in the transaction that fills it, so that PostgreSQL need not log the rows.
 CREATE = """
-create temp sequence {sequence} cache 1000;
 create table {table} (
     load_id bigint not null default {load} constraint {check} check (load_id = {load}),
-    line_no bigint not null default nextval({name}),
-    line text not null
-);
+    first_line bigint not null,
+    last_line bigint not null,
+    lines text not null
+) with (toast_tuple_target = 8160);
+alter table {table} alter lines set storage external;
 """
-COPY = "copy {table} (line) from stdin (format text, freeze, delimiter E'\\x1f')"
+COPY = "copy {table} (first_line, last_line, lines) from stdin (format binary, freeze)"
+HEADER, ROW, END = b"PGCOPY\n\xff\r\n" + bytes(9), struct.Struct(">hiqiqi"), b"\xff\xff"
 ATTACH = """
-alter table {table} alter line_no drop default, alter load_id drop default;
-drop sequence {sequence};
+alter table {table} alter load_id drop default;
 alter table {parent} attach partition {table} for values in ({load});
 alter table {table} drop constraint {check};
 """
@@ -59,31 +66,37 @@ def land(dataset: Dataset, arrival: Arrival, load: Load) -> int:
 
 def _copy(connection: psycopg.Connection[Any], arrival: Arrival, load: Load) -> int:
     """Fill a new partition; return its lines."""
-    names = _names(load)
-    connection.execute(sql.SQL(CREATE).format(**names))
-    cursor = connection.cursor()
-    with cursor.copy(sql.SQL(COPY).format(**names)) as copy:
-        for block in blocks(arrival):
-            copy.write(escaped(block.text))
-    connection.execute(sql.SQL(ATTACH).format(**names))
-    return cursor.rowcount
-
-
-def _names(load: Load) -> dict[str, sql.Composable]:
-    sequence = f"lines_{load.load_id}"
-    return {
-        "sequence": sql.Identifier("pg_temp", sequence),
-        "name": sql.Literal(f"pg_temp.{sequence}"),
+    names = {
         "table": sql.Identifier("bronze", load.partition),
-        "parent": sql.Identifier("bronze", load.dataset),
+        "parent": sql.Identifier("bronze", f"{load.dataset}_pages"),
         "check": sql.Identifier("one_load"),
         "load": sql.Literal(load.load_id),
     }
+    connection.execute(sql.SQL(CREATE).format(**names))
+    last = 0
+    with connection.cursor().copy(sql.SQL(COPY).format(**names)) as copy:
+        copy.write(HEADER)
+        for block in blocks(arrival):
+            for rows, last in paged(block):  # noqa: B007 - used after the loop
+                copy.write(rows)
+        copy.write(END)
+    connection.execute(sql.SQL(ATTACH).format(**names))
+    return last
 
 
-def escaped(text: bytes) -> bytes:
-    """Lines as COPY's text format wants them."""
-    for byte, written in ((b"\\", b"\\\\"), (b"\r", b"\\r"), (DELIMITER, b"\\" + DELIMITER)):
-        if byte in text:
-            text = text.replace(byte, written)
-    return text
+def paged(block: Block) -> Iterator[tuple[bytes, int]]:
+    """The block's lines in pages, as rows of COPY's binary format, and their last line's number.
+
+    Each page ends with a line feed; one longer than `PAGE` has one line.
+    """
+    text = block.text if block.text.endswith(b"\n") else block.text + b"\n"
+    rows, first, at = [], block.first_line, 0
+    while at < len(text):
+        end = text.rfind(b"\n", at, at + PAGE) + 1 or text.index(b"\n", at) + 1
+        page = text[at:end]
+        last = first + page.count(b"\n") - 1
+        rows += [ROW.pack(3, 8, first, 8, last, len(page)), page]
+        first, at = last + 1, end
+        if len(rows) >= PAGES or at == len(text):
+            yield b"".join(rows), last
+            rows.clear()

@@ -9,16 +9,17 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from typing import Any, Protocol
+from typing import Any
 
+import psycopg
 from psycopg import sql
 
 from warehouse import ddl
 from warehouse.spec import Dataset
 
 MOST_DAYS = 62
-MEMORY = "set local work_mem = '256MB'"
-INDEX_MEMORY = "set local maintenance_work_mem = '256MB'"
+MEMORY = "set local work_mem = '512MB'"
+INDEX_MEMORY = "set local maintenance_work_mem = '512MB'"
 # Row estimates of a table that nobody has analysed make PostgreSQL shun a second process.
 SPREAD = "set local parallel_tuple_cost = 0"
 NO_HASH = "set local enable_hashjoin = off"
@@ -28,11 +29,16 @@ INDEXES = """
 select pg_get_indexdef(indexrelid) from pg_index
 where indrelid = {silver}::regclass and not indisprimary order by indexrelid
 """
+# Two statements, since PostgreSQL spreads the first over processes alone.
+FIRST_THERE = """
+create temp table there on commit drop as
+select {join} from {staging} s where exists (select from {side} m where {in_side})
+"""
 DECIDE = """
 create temp table decided on commit drop as
-select m.*, (s._load_id is not null)::integer
+select m.*, (t is not null)::integer
     + row_number() over (partition by {key} order by m.record_no) as occurrence
-from {side} m left join {staging} s using ({join})
+from {side} m left join there t using ({join})
 """
 KEEP_FIRST = """
 with kept as (
@@ -52,7 +58,7 @@ select {load}, {file}, record_no, line_no, 'duplicate_key', {key_name}, {shown}
 from decided where occurrence > 1
 """
 FIND = """
-create table {changes} as
+create unlogged table {changes} as
 select {columns}, case when t._load_id is null then 'i' else 'u' end as what, {old} as was
 from {staging} s left join {target} t on {same_key}
 where t._load_id is null or {differs}
@@ -67,27 +73,17 @@ where day is not null limit {most}
 """
 
 
-class Cursor(Protocol):
-    """A DB-API cursor in the transaction of the COPY."""
-
-    def execute(self, operation: str, /) -> Any:
-        """Run one statement."""
-
-    def fetchall(self) -> list[Any]:
-        """Its rows."""
-
-
 class Settling:
     """The statements that follow a COPY. `target` is silver, or the table built in its stead."""
 
     def __init__(
-        self, cursor: Cursor, dataset: Dataset, staging: str, target: sql.Identifier
+        self, cursor: psycopg.Cursor[Any], dataset: Dataset, staging: str, target: sql.Identifier
     ) -> None:
         """Work in the cursor's transaction on `staging.<staging>`."""
         self._cursor, self._dataset, self._staging = cursor, dataset, staging
         self._names = names(dataset, staging, target)
-        self._run(MEMORY)
-        self._run(INDEX_MEMORY)
+        for setting in (MEMORY, INDEX_MEMORY, SPREAD):
+            self._run(setting)
 
     def silver_is_empty(self) -> bool:
         """Whether there is nothing to compare with."""
@@ -109,9 +105,10 @@ class Settling:
         self._run("analyze {side}")
         for switch in (NO_HASH, NO_MERGE) if indexed else ():
             self._run(switch)
-        self._run(DECIDE)
+        self._run(FIRST_THERE)
         for switch in RESET:
             self._run(switch)
+        self._run(DECIDE)
         content = self._dataset.key == "content"
         ((kept,),) = self._ask(KEEP_ALL if content else KEEP_FIRST)
         if kept < aside and self._dataset.duplicates == "quarantine":
@@ -120,7 +117,6 @@ class Settling:
 
     def find_changes(self) -> list[dt.date] | None:
         """Keep what differs from the target; return the days it touches, None when too many."""
-        self._run(SPREAD)
         self._run(FIND)
         if self._dataset.mode == "snapshot":
             self._run(FIND_GONE)
@@ -131,12 +127,11 @@ class Settling:
         return days if len(days) <= MOST_DAYS else None
 
     def finish(self) -> None:
-        """Make the staging table what silver is, and tell the planner what is in it."""
+        """Make the staging table what silver is."""
         self._run("alter table {staging} alter _load_id drop default")
-        self._run("analyze {staging}")
 
     def _run(self, statement: str) -> None:
-        self._cursor.execute(sql.SQL(statement).format(**self._names).as_string(None))
+        self._cursor.execute(sql.SQL(statement).format(**self._names))
 
     def _ask(self, query: str) -> list[Any]:
         self._run(query)
@@ -168,6 +163,7 @@ def names(dataset: Dataset, staging: str, target: sql.Identifier) -> dict[str, s
         "columns": _listed(every, "s"),
         "old_columns": _listed(every, "t"),
         "same_key": _pairs(key, "{} = {}", " and "),
+        "in_side": _pairs(key, "{} = {}", " and ", "m"),
         "differs": _pairs(values, "{} is distinct from {}", " or ") if values else sql.SQL("false"),
         "set": sql.SQL(", ").join(
             sql.SQL("{} = {}").format(sql.Identifier(c), sql.Identifier("s", c))
@@ -185,10 +181,10 @@ def _listed(columns: list[str], table: str | None = None) -> sql.Composable:
     return sql.SQL(", ").join(sql.Identifier(*part) for part in parts)
 
 
-def _pairs(columns: list[str], pattern: str, between: str) -> sql.Composable:
-    """The pattern for each column of `t` and `s`."""
+def _pairs(columns: list[str], pattern: str, between: str, table: str = "t") -> sql.Composable:
+    """The pattern for each column of the table and of `s`."""
     return sql.SQL(between).join(
-        sql.SQL(pattern).format(sql.Identifier("t", c), sql.Identifier("s", c)) for c in columns
+        sql.SQL(pattern).format(sql.Identifier(table, c), sql.Identifier("s", c)) for c in columns
     )
 
 

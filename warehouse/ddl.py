@@ -58,11 +58,20 @@ def add_key(dataset: Dataset, schema: str = "silver", table: str | None = None) 
 
 
 def create_bronze(dataset: Dataset) -> str:
-    """Bronze: the file's lines as they arrived, a partition a load."""
+    """Bronze: the file's lines as they arrived, in pages of some; a partition of pages a load.
+
+    The view shows them a row a line.
+    """
     return (
-        f'create table bronze."{dataset.table}" (\n'
-        "    load_id bigint not null,\n    line_no bigint not null,\n    line text not null\n"
-        ") partition by list (load_id);"
+        f'create table bronze."{dataset.table}_pages" (\n'
+        "    load_id bigint not null,\n    first_line bigint not null,\n"
+        "    last_line bigint not null,\n    lines text not null\n"
+        ") partition by list (load_id);\n"
+        f'create view bronze."{dataset.table}" as\n'
+        "select load_id, first_line + n - 1 as line_no, line\n"
+        f'from bronze."{dataset.table}_pages",\n'
+        "    string_to_table(lines, e'\\n') with ordinality as each (line, n)\n"
+        "where first_line + n - 1 <= last_line;"
     )
 
 

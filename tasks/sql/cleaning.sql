@@ -33,7 +33,3 @@ create macro yes_or_no(x) as case
 create macro day_of(x) as case
     when length(x) <= 10 then try_cast(x as date)
     when cast(try_cast(x as timestamp) as time) = time '00:00:00' then try_cast(x as date) end;
--- A value as a field of PostgreSQL's COPY text format.
-create macro written(x) as coalesce(replace(replace(replace(replace(cast(x as varchar),
-    chr(92), chr(92) || chr(92)), chr(10), chr(92) || 'n'), chr(13), chr(92) || 'r'),
-    chr(9), chr(92) || 't'), chr(92) || 'N');

@@ -95,7 +95,7 @@ def expected(dataset: Dataset, path: Path) -> Any:
     """The same after undisturbed loads into a fresh set of tables."""
     with connect() as connection:
         connection.execute(
-            "truncate silver.test_things, quarantine.test_things, bronze.test_things;"
+            "truncate silver.test_things, quarantine.test_things, bronze.test_things_pages;"
             "delete from ops.loads"
         )
     load(dataset, path, force=True)
@@ -107,7 +107,7 @@ def check_clean() -> None:
     assert ask("select tablename from pg_tables where schemaname = 'staging'") == []
     assert ask("select state from ops.loads where state in ('landing', 'landed')") == []
     partitions = ask(
-        "select count(*) from pg_inherits where inhparent = 'bronze.test_things'::regclass"
+        "select count(*) from pg_inherits where inhparent = 'bronze.test_things_pages'::regclass"
     )
     assert partitions == [(1,)]
 

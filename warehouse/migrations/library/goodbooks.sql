@@ -2,11 +2,17 @@
 -- Printed from the spec by `carrel datasets --migration library_goodbooks`.
 -- Who sees it: everyone who is signed in.
 
-create table bronze."library_goodbooks" (
+create table bronze."library_goodbooks_pages" (
     load_id bigint not null,
-    line_no bigint not null,
-    line text not null
+    first_line bigint not null,
+    last_line bigint not null,
+    lines text not null
 ) partition by list (load_id);
+create view bronze."library_goodbooks" as
+select load_id, first_line + n - 1 as line_no, line
+from bronze."library_goodbooks_pages",
+    string_to_table(lines, e'\n') with ordinality as each (line, n)
+where first_line + n - 1 <= last_line;
 
 create table "silver"."library_goodbooks" (
     "book_id" integer not null,

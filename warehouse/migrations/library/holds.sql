@@ -2,11 +2,17 @@
 -- Printed from the spec by `carrel datasets --migration library_holds`.
 -- Who sees it: admins all rows, librarians their branches (branch_code), members their own (member_key).
 
-create table bronze."library_holds" (
+create table bronze."library_holds_pages" (
     load_id bigint not null,
-    line_no bigint not null,
-    line text not null
+    first_line bigint not null,
+    last_line bigint not null,
+    lines text not null
 ) partition by list (load_id);
+create view bronze."library_holds" as
+select load_id, first_line + n - 1 as line_no, line
+from bronze."library_holds_pages",
+    string_to_table(lines, e'\n') with ordinality as each (line, n)
+where first_line + n - 1 <= last_line;
 
 create table "silver"."library_holds" (
     "source_code" text not null,

@@ -2,11 +2,17 @@
 -- Printed from the spec by `carrel datasets --migration library_members`.
 -- Who sees it: admins all rows, members their own (member_key).
 
-create table bronze."library_members" (
+create table bronze."library_members_pages" (
     load_id bigint not null,
-    line_no bigint not null,
-    line text not null
+    first_line bigint not null,
+    last_line bigint not null,
+    lines text not null
 ) partition by list (load_id);
+create view bronze."library_members" as
+select load_id, first_line + n - 1 as line_no, line
+from bronze."library_members_pages",
+    string_to_table(lines, e'\n') with ordinality as each (line, n)
+where first_line + n - 1 <= last_line;
 
 create table "silver"."library_members" (
     "source_code" text not null,
