@@ -155,9 +155,7 @@ def faults(dataset: Dataset) -> list[tuple[str, str, str, str]]:
     for i, column in enumerate(dataset.columns):
         name, text = f'"{column.name}"', f"s{i}"
         shown = text if column.privacy is None else "null"
-        tests = [("type", f"{text} is not null and {name} is null")]
-        if column.type in ("date", "timestamp"):
-            tests[0] = ("type", f"{text} is not null and ({name} is null or {name} not {YEARS})")
+        tests = [("type", f"{text} is not null and {name} is null{_beyond(column)}")]
         if column.required or column.name in dataset.key_columns:
             tests.append(("required", f"{text} is null and {name} is null"))
         if column.allowed is not None:
@@ -224,23 +222,26 @@ def blank(dataset: Dataset) -> str:
     return f"coalesce({', '.join(f's{i}' for i in range(len(dataset.columns)))}, null) is null"
 
 
-def _unfit(dataset: Dataset) -> list[str]:
+def _beyond(column: Column) -> str:
+    """The condition, after another, that a date has no year of four digits."""
+    return f' or "{column.name}" not {YEARS}' if column.type in ("date", "timestamp") else ""
+
+
+def _unfit(dataset: Dataset, done: Converted) -> list[str]:
     """The faults again, told in fewer words: whether the row is bad, not why."""
     needed = {c.name for c in dataset.columns if c.required} | set(dataset.key_columns)
-    merged = [f'"{c.name}" is null' for c in dataset.columns if c.name in needed]
-    rest = []
+    types = {c.name: _beyond(c).removeprefix(" or ") for c in dataset.columns}
+    short = {name: text for name, text in types.items() if name in needed | done.wholly}
+    unfit = [f'"{c.name}" is null' for c in dataset.columns if c.name in needed]
     for rule, name, condition, _ in faults(dataset):
-        if rule == "required" or (
-            rule == "type" and name in needed and "not between" not in condition
-        ):
-            continue
-        rest.append(condition)
-    return [f"({condition})" for condition in merged + rest]
+        if rule != "required":
+            unfit.append(short.get(name, condition) if rule == "type" else condition)
+    return [f"({condition})" for condition in unfit if condition]
 
 
 def good_rows(dataset: Dataset, places: Places, done: Converted) -> str:
     """Rows without a fault: `r`, `h` (key hash), then silver's columns but `_load_id`."""
-    bad = _unfit(dataset)
+    bad = _unfit(dataset, done)
     if not any(rule == "required" for rule, *_ in faults(dataset)):
         bad.append(f"({blank(dataset)})")
     columns = [f'"{c.name}"' for c in dataset.stored]
