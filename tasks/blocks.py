@@ -80,10 +80,10 @@ def _file(arrival: Arrival) -> Iterator[bytes]:
     """The file's bytes, transcoded to UTF-8."""
     dialect = arrival.dialect
     try:
-        with opened(arrival.path, dialect.compression) as stream:
+        with opened(arrival.spooled or arrival.path, dialect.compression) as stream:
             for piece in _utf8(stream, dialect):
                 yield piece.replace(b"\r", b"\n") if dialect.returns_only else piece
-        size = arrival.path.stat().st_size
+        size = arrival.bytes if arrival.spooled else arrival.path.stat().st_size
     except (OSError, EOFError) as error:
         raise SourceUnavailable(f"{arrival.path}: cannot be read: {error}.") from error
     if size != arrival.bytes:

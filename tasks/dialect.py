@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import IO, Any
 
 from warehouse.errors import SourceMalformed
-from warehouse.spec import Dataset, Source
+from warehouse.sources import CsvSource
+from warehouse.spec import Dataset
 
 SAMPLE = 1 << 20
 DELIMITERS = ",;\t|"
@@ -167,7 +168,7 @@ def records(text: str, delimiter: str, quote: str | None, limit: int) -> list[li
     return found
 
 
-def delimiter_of(text: str, source: Source, wanted: Iterable[str]) -> str:
+def delimiter_of(text: str, source: CsvSource, wanted: Iterable[str]) -> str:
     """The delimiter under which most wanted headers appear, else the steadiest one."""
     names = {fold(name) for name in wanted}
 
@@ -193,7 +194,7 @@ def dialect_of(dataset: Dataset, path: Path, encoding: str, sample: str) -> Dial
 
     An empty file is taken to have the headers that the spec names.
     """
-    source = dataset.source
+    source = dataset.text
     returns_only = "\r" in sample and "\n" not in sample
     if returns_only:
         sample = sample.replace("\r", "\n")
@@ -215,7 +216,7 @@ def dialect_of(dataset: Dataset, path: Path, encoding: str, sample: str) -> Dial
     return Dialect(encoding, delimiter, source.quote, None, header, line, first, returns_only)
 
 
-def _skip(text: str, source: Source) -> tuple[str, int]:
+def _skip(text: str, source: CsvSource) -> tuple[str, int]:
     """Skip preamble, comments and blank lines; return the rest and its line number."""
     at, line = 0, 1
     while at < len(text):

@@ -23,7 +23,8 @@ from tasks.profile import ColumnProfile, Profile, profile
 from warehouse import ddl
 from warehouse.errors import ConfigurationError, SourceUnavailable
 from warehouse.settings import settings
-from warehouse.spec import Dataset, Name, datasets, read_spec
+from warehouse.sources import Name
+from warehouse.spec import Dataset, datasets, read_spec
 
 LONGEST_TABLE = 48  # PostgreSQL cuts names at 63; partitions and staging add a suffix
 SHORT_SET = 50

@@ -296,6 +296,6 @@ def unpivoted(dataset: Dataset, places: Places, header: tuple[str, ...]) -> str:
         f"select {', '.join(['r', *plain])}, unnest(range({len(places.wide)})) as cell,"
         f" unnest([{names}]) as wide_name, unnest([{values}]) as wide_value from block"
     )
-    unpivot = dataset.source.unpivot
+    unpivot = dataset.text.unpivot
     kept = " where trimmed(wide_value) <> ''" if unpivot and unpivot.skip_blank else ""
     return f"select * from ({cells}){kept} order by r, cell"

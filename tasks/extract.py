@@ -21,6 +21,7 @@ from tasks.dialect import (
 )
 from warehouse.errors import SourceMalformed, SourceUnavailable
 from warehouse.settings import settings
+from warehouse.sources import CsvSource, FileSource
 from warehouse.spec import Column, Dataset
 
 CHUNK = 1 << 20
@@ -30,7 +31,8 @@ CHUNK = 1 << 20
 class Arrival:
     """A file that arrived for a dataset: where it is, what it weighs, how it is written.
 
-    `bronze` is set where the lines are to be read from that load's bronze partition instead.
+    `spooled` is the text that a reader made of it, where it is no text itself; `bronze` is set
+    where the lines are to be read from that load's bronze partition instead.
     """
 
     dataset: str
@@ -38,6 +40,7 @@ class Arrival:
     sha256: str
     bytes: int
     dialect: Dialect
+    spooled: Path | None = None
     bronze: int | None = None
 
 
@@ -55,21 +58,26 @@ def extract(dataset: Dataset, path: Path | None = None) -> list[Arrival]:
         SourceMalformed: a file is no text, or a required column is missing.
     """
     from tasks.held import held_over
+    from tasks.spool import clear, spooled
 
     held = [] if path else held_over(dataset)
+    source = dataset.source
+    clear(dataset)
+    if not isinstance(source, FileSource):
+        return [*held, spooled(dataset)]
+    look = arrival if isinstance(source, CsvSource) else spooled
     try:
-        found = _paths(dataset, path)
+        found = _paths(dataset, Path(source.path), path)
     except SourceUnavailable:
         if held:
             return held
         raise
     if dataset.mode == "snapshot":
-        return [arrival(dataset, found[-1])]
-    return held + [arrival(dataset, p) for p in found]
+        return [look(dataset, found[-1])]
+    return held + [look(dataset, p) for p in found]
 
 
-def _paths(dataset: Dataset, path: Path | None) -> list[Path]:
-    pattern = Path(dataset.source.path)
+def _paths(dataset: Dataset, pattern: Path, path: Path | None) -> list[Path]:
     if path is None:
         root = Path(pattern.anchor) if pattern.is_absolute() else settings().landing_folder
         rest = pattern.relative_to(pattern.anchor) if pattern.is_absolute() else pattern
@@ -97,8 +105,8 @@ def arrival(dataset: Dataset, path: Path) -> Arrival:
         compression = compression_of(path)
         with opened(path, compression) as stream:
             sample = stream.read(SAMPLE)
-        encoding = dataset.source.encoding or _encoding(path, compression, sample)
-        digest = _sha256(path)
+        encoding = dataset.text.encoding or _encoding(path, compression, sample)
+        digest = sha256(path)
         size = path.stat().st_size
     except (OSError, EOFError) as error:
         raise SourceUnavailable(f"{path}: cannot be read: {error}.") from error
@@ -133,7 +141,8 @@ def _later_chunks(path: Path) -> Iterator[bytes]:
                 yield chunk
 
 
-def _sha256(path: Path) -> str:
+def sha256(path: Path) -> str:
+    """The checksum of a file, as 64 hexadecimal digits."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
@@ -169,7 +178,7 @@ def places(dataset: Dataset, arrival: Arrival) -> Places:
     header = [fold(h) for h in arrival.dialect.header]
     found = {c.name: _place(dataset, arrival, header, c) for c in dataset.columns}
     wide: tuple[int, ...] = ()
-    if unpivot := dataset.source.unpivot:
+    if unpivot := dataset.text.unpivot:
         pattern = re.compile(unpivot.columns)
         wide = tuple(i for i, h in enumerate(arrival.dialect.header) if pattern.fullmatch(h))
         if not wide:
@@ -178,7 +187,7 @@ def places(dataset: Dataset, arrival: Arrival) -> Places:
 
 
 def _place(dataset: Dataset, arrival: Arrival, header: list[str], column: Column) -> int | None:
-    unpivot = dataset.source.unpivot
+    unpivot = dataset.text.unpivot
     if unpivot and column.header in (unpivot.name, unpivot.value):
         return UNPIVOT_NAME if column.header == unpivot.name else UNPIVOT_VALUE
     names = [fold(n) for n in (column.header, *column.aliases)]

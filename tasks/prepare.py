@@ -54,7 +54,7 @@ class Preparing:
     def blocks(self) -> Iterator[Block]:
         """The file's rows in order, in blocks of bounded size."""
         self._duck = Duck()
-        for batch in batches(self._arrival, self._dataset.source, self._places.used):
+        for batch in batches(self._arrival, self._dataset.text, self._places.used):
             self._duck.take_care(batch.careful)
             for block in self._cut(batch):
                 narrow = self._narrow(block) if self._places.wide else block

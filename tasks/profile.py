@@ -27,7 +27,7 @@ from tasks.records import batches
 from tasks.shape import Shape, shape
 from warehouse.errors import SourceMalformed
 from warehouse.settings import settings
-from warehouse.spec import Source
+from warehouse.sources import CsvSource
 
 KEY_COLUMNS = 7
 LONG_ENOUGH = 50
@@ -52,7 +52,7 @@ class Profile:
     """What a file holds. `records` counts records with as many cells as the header."""
 
     arrival: Arrival
-    source: Source
+    source: CsvSource
     columns: tuple[ColumnProfile, ...]
     key: tuple[str, ...]
     records: int
@@ -87,7 +87,7 @@ Counts = tuple[int, int, int, int]
 
 
 @contextmanager
-def _cells(found: Arrival, source: Source) -> Iterator[tuple[duckdb.DuckDBPyConnection, Counts]]:
+def _cells(found: Arrival, source: CsvSource) -> Iterator[tuple[duckdb.DuckDBPyConnection, Counts]]:
     """All cells as text in a DuckDB table `cells (n, c0, c1, …)`, and how many records there are.
 
     The counts: records, ragged records, records with bytes that are no text, blank lines.

@@ -21,7 +21,7 @@ from tasks.arrays import texts
 from tasks.blocks import MARK, Block, blocks
 from tasks.dialect import Dialect, Unclosed, record_at
 from tasks.extract import Arrival
-from warehouse.spec import Source
+from warehouse.sources import CsvSource
 
 Numbers = npt.NDArray[np.int64]
 LONGEST_RECORD = 1 << 20
@@ -78,7 +78,7 @@ class Spans:
         return Spans(text, ends - lengths, ends, self.lines[mask], self.quoted)
 
 
-def batches(arrival: Arrival, source: Source, wanted: list[int]) -> Iterator[Batch]:
+def batches(arrival: Arrival, source: CsvSource, wanted: list[int]) -> Iterator[Batch]:
     """The file's data records, a batch a block.
 
     Args:
@@ -111,7 +111,7 @@ def _from_line(block: Block, line: int) -> bytes:
 class Reader:
     """Reads the records of one file, block after block; `ended` once the footer was seen."""
 
-    def __init__(self, arrival: Arrival, source: Source, wanted: list[int]) -> None:
+    def __init__(self, arrival: Arrival, source: CsvSource, wanted: list[int]) -> None:
         """Read the wanted header positions."""
         self.ended = False
         self._number = 0

@@ -10,7 +10,8 @@ from pathlib import Path
 from tasks.dialect import Unclosed, opened, record_at
 from tasks.extract import Arrival, arrival
 from warehouse.errors import SourceMalformed
-from warehouse.spec import Dataset, Source
+from warehouse.sources import CsvSource
+from warehouse.spec import Dataset
 
 Row = tuple[int, list[str]]  # the number of a record's first line, and its cells
 GUESSED = "The encoding cp1252 is a guess: look at letters with accents."
@@ -35,7 +36,7 @@ class Shape:
     """How to read the file, its headers (blank where there are none), and what is doubtful."""
 
     arrival: Arrival
-    source: Source
+    source: CsvSource
     headers: tuple[str, ...]
     notes: tuple[str, ...]
 
@@ -47,7 +48,7 @@ def shape(file: Path) -> Shape:
         SourceUnavailable: it is not there or cannot be read.
         SourceMalformed: it is no text or holds no table.
     """
-    raw = arrival(_provisional(Source(path=str(file), header=False)), file)
+    raw = arrival(_provisional(CsvSource(path=str(file), header=False)), file)
     rows, comment = _without_comments(_rows(raw))
     if not any(cell.strip() for _, row in rows for cell in row):
         raise SourceMalformed(file, "holds no table: it is empty.", remedy="Is it the right file?")
@@ -56,7 +57,7 @@ def shape(file: Path) -> Shape:
     first, note = _first_line(rows, place, headers)
     if note:
         headers = headers if _is_header(rows, place) else [""] * len(headers)
-    source = Source(
+    source = CsvSource(
         path=str(file),
         delimiter=raw.dialect.delimiter,
         encoding=raw.dialect.encoding,
@@ -117,7 +118,7 @@ def _not_too_wide(file: Path, width: int) -> None:
         )
 
 
-def _provisional(source: Source) -> Dataset:
+def _provisional(source: CsvSource) -> Dataset:
     """A dataset without columns, so that a file can be read before it is described."""
     return Dataset.model_validate(
         {

@@ -12,8 +12,6 @@ from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import (
-    BaseModel,
-    ConfigDict,
     Field,
     StringConstraints,
     ValidationError,
@@ -21,8 +19,8 @@ from pydantic import (
 )
 
 from warehouse.errors import ConfigurationError, SpecError
+from warehouse.sources import AnySource, CsvSource, Name, Strict
 
-Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,47}$")]
 Line = Annotated[str, StringConstraints(pattern=r"^[^\r\n]+$")]  # stands in an SQL comment
 ColumnType = Literal[
     "text", "integer", "bigint", "numeric", "double", "boolean", "date", "timestamp"
@@ -31,38 +29,6 @@ CleanStep = Literal[
     "trim", "squeeze", "upper", "lower", "title", "digits", "isbn13", "first_isbn", "year"
 ]
 Privacy = Literal["pseudonym", "drop", "personal"]
-
-
-class Strict(BaseModel):
-    """A model that names a misspelt key instead of ignoring it."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Unpivot(Strict):
-    """Turn wide columns (one a month, say) into rows."""
-
-    columns: str = Field(description="Regular expression that a wide column's header matches")
-    name: Name = Field(description="Source name given to the column that holds the header")
-    value: Name = Field(description="Source name given to the column that holds the cell")
-    skip_blank: bool = Field(True, description="Count blank cells as ignored, not as bad rows")
-
-
-class Source(Strict):
-    """Where the rows come from and how the file is written."""
-
-    kind: Literal["csv"] = "csv"
-    path: str = Field(description="File or glob, below the landing folder unless absolute")
-    delimiter: str | None = Field(None, description="One character; found by looking when absent")
-    quote: str | None = Field('"', description="Quote character; null when the file has none")
-    encoding: str | None = Field(None, description="utf-8, utf-16, cp1252, …; found when absent")
-    header: bool = Field(True, description="False: columns are named c1, c2, … in `from`")
-    preamble: int = Field(0, ge=0, description="Lines before the header that are no data")
-    footer: str | None = Field(
-        None, description="Regular expression; the first line that matches it ends the data"
-    )
-    comment: str | None = Field(None, description="A line that starts with this is no data")
-    unpivot: Unpivot | None = None
 
 
 class Access(Strict):
@@ -159,7 +125,7 @@ class Dataset(Strict):
     description: str = ""
     grain: Line
     group: Name = Field(description="Deployment that ingests it; default: the domain")
-    source: Source
+    source: AnySource
     key: tuple[Name, ...] | Literal["content"]
     mode: Literal["merge", "snapshot", "append"] = "merge"
     duplicates: Literal["quarantine", "ignore"] = Field(
@@ -212,6 +178,13 @@ class Dataset(Strict):
     def table(self) -> str:
         """Name of its table in bronze, silver and quarantine: `<domain>_<name>`."""
         return f"{self.domain}_{self.name}"
+
+    @property
+    def text(self) -> CsvSource:
+        """How the text is written that cleaning reads; other kinds are turned into plain CSV."""
+        if isinstance(self.source, CsvSource):
+            return self.source
+        return CsvSource(path="", delimiter=",", encoding="utf-8", unpivot=self.source.unpivot)
 
     @cached_property
     def stored(self) -> tuple[Column | Derived, ...]:

@@ -1,0 +1,93 @@
+"""Turn what a reader found into a text file, which then goes the way of every file."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv as pacsv
+
+from tasks.dialect import dialect_of
+from tasks.extract import Arrival, places, sha256
+from tasks.sources import reader
+from warehouse.settings import settings
+from warehouse.spec import Dataset
+
+
+def spooled(dataset: Dataset, path: Path | None = None) -> Arrival:
+    """Read one file, or what the dataset's source answers now, into a text file.
+
+    The file's own bytes are kept too, as `files/<sha256>` in the home.
+
+    Raises:
+        SourceUnavailable: it cannot be read.
+        SourceMalformed: it is not of the kind that the spec says, or a column is missing.
+    """
+    folder = settings().home / "spool"
+    folder.mkdir(parents=True, exist_ok=True)
+    draft = folder / f"{dataset.table}.{os.getpid()}"
+    write(draft, reader(dataset.source.kind)(dataset, path))
+    digest = sha256(path or draft)
+    text = draft.replace(folder / f"{dataset.table}_{digest}.csv")
+    if path:
+        keep(path, digest)
+    with text.open("rb") as stream:
+        dialect = dialect_of(
+            dataset, path or text, "utf-8", stream.read(1 << 20).decode("utf-8", "ignore")
+        )
+    origin = path or Path(f"{dataset.source.kind}:{dataset.table}")
+    found = Arrival(dataset.table, origin, digest, (path or text).stat().st_size, dialect, text)
+    places(dataset, found)
+    return found
+
+
+def clear(dataset: Dataset) -> None:
+    """Drop what earlier runs of the dataset spooled."""
+    for left in (settings().home / "spool").glob(f"{dataset.table}[._]*"):
+        left.unlink(missing_ok=True)
+
+
+def keep(path: Path, digest: str) -> None:
+    """Keep the file's bytes under their checksum; a link where the file system can."""
+    kept = settings().home / "files" / digest
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    if not kept.exists():
+        draft = kept.with_suffix(f".{os.getpid()}")
+        shutil.copyfile(path, draft)
+        draft.replace(kept)
+
+
+def write(path: Path, tables: Iterator[pa.Table]) -> None:
+    """Write tables of the same columns as CSV: every text quoted, nulls empty."""
+    first = plain(next(tables))
+    with pacsv.CSVWriter(path, first.schema) as writer:
+        writer.write_table(first)
+        for table in tables:
+            writer.write_table(plain(table).cast(first.schema))
+
+
+def plain(table: pa.Table) -> pa.Table:
+    """The table in types that CSV can hold: what is nested becomes JSON, times lose their zone."""
+    return pa.table([_plain(column) for column in table.columns], table.column_names)
+
+
+def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    kind = column.type
+    if pa.types.is_dictionary(kind):
+        return _plain(column.cast(kind.value_type))
+    if pa.types.is_nested(kind):
+        shown = [
+            v if v is None else json.dumps(v, ensure_ascii=False, default=str)
+            for v in column.to_pylist()
+        ]
+        return pa.chunked_array([pa.array(shown, pa.string())])
+    if pa.types.is_timestamp(kind):
+        return pc.strftime(column.cast(pa.timestamp("us", kind.tz)), "%Y-%m-%d %H:%M:%S")
+    if pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
+        return column.cast(pa.string(), safe=False)
+    return column.cast(pa.string())

@@ -1,0 +1,177 @@
+"""Kinds of source that a dataset spec may name. Each has a reader in `tasks/sources/<kind>.py`.
+
+Another package adds a kind by an entry point in the group `carrel.sources`, named like the kind,
+that leads to a module with a model `Source` (a subclass of `Source` here) and a function `read`.
+"""
+
+from __future__ import annotations
+
+from functools import reduce
+from importlib.metadata import entry_points
+from operator import or_
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,47}$")]
+Secret = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_]{0,63}$")]
+
+
+class Strict(BaseModel):
+    """A model that names a misspelt key instead of ignoring it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Unpivot(Strict):
+    """Turn wide columns (one a month, say) into rows."""
+
+    columns: str = Field(description="Regular expression that a wide column's header matches")
+    name: Name = Field(description="Source name given to the column that holds the header")
+    value: Name = Field(description="Source name given to the column that holds the cell")
+    skip_blank: bool = Field(True, description="Count blank cells as ignored, not as bad rows")
+
+
+class Source(Strict):
+    """Where rows come from."""
+
+    kind: str
+    unpivot: Unpivot | None = None
+
+
+class FileSource(Source):
+    """Files."""
+
+    path: str = Field(description="File or glob, below the landing folder unless absolute")
+
+
+class CsvSource(FileSource):
+    """Text files of delimited fields."""
+
+    kind: Literal["csv"] = "csv"
+    delimiter: str | None = Field(None, description="One character; found by looking when absent")
+    quote: str | None = Field('"', description="Quote character; null when the file has none")
+    encoding: str | None = Field(None, description="utf-8, utf-16, cp1252, …; found when absent")
+    header: bool = Field(True, description="False: columns are named c1, c2, … in `from`")
+    preamble: int = Field(0, ge=0, description="Lines before the header that are no data")
+    footer: str | None = Field(
+        None, description="Regular expression; the first line that matches it ends the data"
+    )
+    comment: str | None = Field(None, description="A line that starts with this is no data")
+
+
+class ExcelSource(FileSource):
+    """Workbooks: .xlsx, .xlsm, .xlsb, .xls, .ods."""
+
+    kind: Literal["excel"]
+    sheet: str | None = Field(
+        None, description="Regular expression of whole sheet names; default: the first with rows"
+    )
+    header_row: int | None = Field(
+        None, ge=1, description="Row of the (last) header line; found by looking when absent"
+    )
+    header_rows: int = Field(1, ge=1, le=5, description="Lines that make up the header")
+    footer: str | None = Field(
+        None, description="Regular expression; the first row whose first cell matches ends the data"
+    )
+
+
+class JsonSource(FileSource):
+    """JSON documents, arrays or lines; nested objects become columns `a.b`."""
+
+    kind: Literal["json"]
+    records: str | None = Field(
+        None, description="Path of the list of records, as in `result.items`; default: the document"
+    )
+    explode: str | None = Field(
+        None, description="Path of a list within a record that makes a row of each entry"
+    )
+
+
+class ParquetSource(FileSource):
+    """Parquet files."""
+
+    kind: Literal["parquet"]
+
+
+class MarcSource(FileSource):
+    """MARC records: ISO 2709 in MARC-8 or UTF-8, or MARCXML. A bad record goes to quarantine."""
+
+    kind: Literal["marc"]
+    fields: dict[Name, str] = Field(
+        description="Column of the extract: where it stands, as in `245$ab`, `001`, `008[35:38]`"
+    )
+
+
+class DatabaseSource(Source):
+    """A query on another database: PostgreSQL, MySQL, MariaDB, SQLite."""
+
+    kind: Literal["database"]
+    url: Secret = Field(description="Name of the secret (or CARREL_SECRET_<NAME>) with the URL")
+    query: str = Field(description="One select statement; `:cursor` is the last value seen")
+    params: dict[str, str | int | float] = Field({}, description="Values bound to the query")
+    cursor: Name | None = Field(None, description="Silver column whose greatest value is bound")
+    overlap: str = Field("0 days", description="How far before the cursor to read again")
+
+
+class HttpSource(Source):
+    """A REST API that answers JSON or CSV, a page at a time."""
+
+    kind: Literal["http"]
+    url: str
+    params: dict[str, str | int] = {}
+    records: str | None = Field(None, description="Path of the list of records in an answer")
+    paging: Literal["none", "page", "offset", "cursor", "link"] = "none"
+    page_param: str = Field("page", description="Parameter of the page, offset or cursor")
+    size_param: str | None = Field(None, description="Parameter of the page size")
+    page_size: int = Field(100, ge=1)
+    first_page: int = 1
+    next: str | None = Field(None, description="Path of the next cursor in an answer")
+    auth: Literal["none", "bearer", "basic", "key", "oauth"] = "none"
+    secret: Secret | None = Field(None, description="Name of the secret that `auth` needs")
+    key_header: str = "X-Api-Key"
+    token_url: str | None = None
+    max_pages: int = Field(10_000, ge=1)
+    timeout_s: float = Field(30, gt=0)
+
+
+class OaiSource(Source):
+    """An OAI-PMH repository."""
+
+    kind: Literal["oai_pmh"]
+    url: str
+    prefix: str = "oai_dc"
+    set: str | None = None
+    cursor: Name | None = Field(None, description="Silver column whose greatest value is `from`")
+    fields: dict[Name, str] = Field({}, description="As for marc, where the records are MARCXML")
+
+
+BUILT_IN: tuple[type[Source], ...] = (
+    CsvSource,
+    ExcelSource,
+    JsonSource,
+    ParquetSource,
+    MarcSource,
+    DatabaseSource,
+    HttpSource,
+    OaiSource,
+)
+GROUP = "carrel.sources"
+
+
+def _csv_unless_said(data: Any) -> Any:
+    return {"kind": "csv"} | data if isinstance(data, dict) else data
+
+
+def _added() -> tuple[type[Source], ...]:
+    return tuple(point.load().Source for point in entry_points(group=GROUP))
+
+
+if TYPE_CHECKING:
+    AnySource = Source
+else:
+    AnySource = Annotated[
+        reduce(or_, (*BUILT_IN, *_added())),
+        Field(discriminator="kind"),
+        BeforeValidator(_csv_unless_said),
+    ]
