@@ -105,7 +105,7 @@ def _create_side(connection: psycopg.Connection[Any], load: Load) -> None:
     connection.execute(
         sql.SQL(
             "create table {q} (like {quarantine} including defaults);"
-            "create table {m} (record_no bigint, line_no bigint, like {silver});"
+            "create table {m} (_record_no bigint, _line_no bigint, like {silver});"
             "alter table {m} alter _load_id set default {load}"
         ).format(**names)
     )
@@ -198,10 +198,10 @@ class Cleaning:
     def _clean(self, block: Block) -> pa.Table:
         self._duck.take_care(block.careful)
         good = self._duck.ask(self._good(block.converted), block=block.ready)
-        at = values(good["r"], np.int64)
+        at = values(good["_r"], np.int64)
         if len(at) and not (np.diff(at) > 0).all():
-            good = good.sort_by("r")
-            at = values(good["r"], np.int64)
+            good = good.sort_by("_r")
+            at = values(good["_r"], np.int64)
         bad = np.ones(block.cells.num_rows, np.bool_)
         bad[at] = False
         if bad.any():
@@ -211,8 +211,8 @@ class Cleaning:
     def _firsts_of(self, good: pa.Table, record_no: Numbers, line_no: Numbers) -> pa.Table:
         """The rows certainly first of their key; the others are set aside."""
         self._note_days(good)
-        first = self._firsts(values(good["h"], np.uint64))
-        rows = good.drop_columns(["r", "h"])
+        first = self._firsts(values(good["_h"], np.uint64))
+        rows = good.drop_columns(["_r", "_h"])
         if not first.all():
             aside = ~first
             self._set_aside(rows.filter(mask(aside)), record_no[aside], line_no[aside])
@@ -222,7 +222,7 @@ class Cleaning:
 
     def _suspect(self, block: Block, bad: npt.NDArray[np.bool_]) -> None:
         """Gather bad rows: why they are bad is asked for many at a time."""
-        cells = block.cells.filter(mask(bad)).drop_columns(["r"])
+        cells = block.cells.filter(mask(bad)).drop_columns(["_r"])
         self._suspects.append(Suspects(cells, block.record_no[bad], block.line_no[bad]))
         if sum(len(b.record_no) for b in self._suspects) > MOST_SUSPECTS:
             self._find()
@@ -237,15 +237,15 @@ class Cleaning:
             for name in ("record_no", "line_no")
         )
         self._suspects.clear()
-        cells = cells.append_column("r", numbers(np.arange(len(cells))))
+        cells = cells.append_column("_r", numbers(np.arange(len(cells))))
         self._duck.take_care(True)
         found = self._duck.ask(self._bad, suspects=cells)
-        at = values(found["r"], np.int64)
+        at = values(found["_r"], np.int64)
         blank = found["blank"]
         ignored = pc.sum(blank).as_py() or 0
         self.counts.ignored += ignored
         self.counts.quarantined += len(cells) - ignored
-        table = found.drop_columns(["r", "blank"])
+        table = found.drop_columns(["_r", "blank"])
         table = table.append_column("record_no", numbers(record_no[at]))
         table = table.append_column("line_no", numbers(line_no[at]))
         self._quarantine(table.filter(pc.invert(blank)))
@@ -274,8 +274,8 @@ class Cleaning:
 
     def _set_aside(self, rows: pa.Table, record_no: Numbers, line_no: Numbers) -> None:
         """Keep rows that may be second of their key until the end."""
-        table = rows.add_column(0, "record_no", numbers(record_no))
-        self._aside.append(table.add_column(1, "line_no", numbers(line_no)))
+        table = rows.add_column(0, "_record_no", numbers(record_no))
+        self._aside.append(table.add_column(1, "_line_no", numbers(line_no)))
         if sum(t.num_rows for t in self._aside) > MOST_SUSPECTS:
             self._flush_aside()
 

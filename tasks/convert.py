@@ -41,7 +41,7 @@ class Converter:
         self._failures = Counter[str]()
 
     def __call__(self, block: pa.Table) -> tuple[pa.Table, Converted]:
-        """The block with a column `v_<name>` for each that could be converted, and which those are.
+        """The block with a column `_v_<name>` for each that was converted, and which those are.
 
         A null in a column that was converted `in_part` says nothing.
         """

@@ -1,10 +1,10 @@
 """DuckDB SQL made from a dataset spec: cells become typed columns, findings and a key hash.
 
-The block of cells is a view `block` with `r` (row within the block), a text column `c<position>`
+The block of cells is a view `block` with `_r` (row within the block), a text column `c<position>`
 for each header position read, where columns are turned into rows `wide_name` and `wide_value`,
-`p_<column>` with the pseudonyms of each column of persons, and `v_<column>` with the values of
+`p_<column>` with the pseudonyms of each column of persons, and `_v_<column>` with the values of
 each column that is converted already (`convert`).
-A view `cleaned` holds the cleaned text of each column, `s<i>`; `typed` the typed columns under
+A view `cleaned` holds the cleaned text of each column, `_s<i>`; `typed` the typed columns under
 their own names. Keys of pseudonyms are DuckDB variables, so that no statement contains them.
 """
 # ruff: noqa: S608 - every name comes from a validated spec, every text is quoted as a literal
@@ -83,7 +83,7 @@ def stand_in(column: Column) -> str:
 
 def converted(column: Column) -> str:
     """The block's column that holds a column's values where they are converted already."""
-    return f"v_{column.name}"
+    return f"_v_{column.name}"
 
 
 def cleaned_text(column: Column, places: Places, cells: str | None = None) -> str:
@@ -153,7 +153,7 @@ def faults(dataset: Dataset) -> list[tuple[str, str, str, str]]:
     """Every way a row may be bad: (rule, column, condition, value shown)."""
     found = []
     for i, column in enumerate(dataset.columns):
-        name, text = f'"{column.name}"', f"s{i}"
+        name, text = f'"{column.name}"', f"_s{i}"
         shown = text if column.privacy is None else "null"
         tests = [("type", f"{text} is not null and {name} is null{_beyond(column)}")]
         if column.required or column.name in dataset.key_columns:
@@ -186,12 +186,12 @@ class Converted(NamedTuple):
 
 def views(dataset: Dataset, places: Places, source: str, done: Converted) -> str:
     """`with cleaned, typed, rows` over a block."""
-    texts = [f"{_text(c, places, done)} as s{i}" for i, c in enumerate(dataset.columns)]
+    texts = [f"{_text(c, places, done)} as _s{i}" for i, c in enumerate(dataset.columns)]
     ready = [converted(c) for c in dataset.columns if c.name in done.wholly | done.in_part]
-    values = [f'{_value(c, f"s{i}", done)} as "{c.name}"' for i, c in enumerate(dataset.columns)]
+    values = [f'{_value(c, f"_s{i}", done)} as "{c.name}"' for i, c in enumerate(dataset.columns)]
     derived = [f'cast({d.sql} as {kind(d)}) as "{d.name}"' for d in dataset.derived]
     return (
-        f"with cleaned as (select {', '.join(['r', *ready, *texts])} from {source}),\n"
+        f"with cleaned as (select {', '.join(['_r', *ready, *texts])} from {source}),\n"
         f"typed as (select *, {', '.join(values)} from cleaned),\n"
         f"rows as (select {', '.join(['*', *derived])} from typed)"
     )
@@ -219,7 +219,7 @@ def pseudonyms(column: Column, places: Places) -> str:
 
 def blank(dataset: Dataset) -> str:
     """Whether every cell of the row is blank."""
-    return f"coalesce({', '.join(f's{i}' for i in range(len(dataset.columns)))}, null) is null"
+    return f"coalesce({', '.join(f'_s{i}' for i in range(len(dataset.columns)))}, null) is null"
 
 
 def _beyond(column: Column) -> str:
@@ -240,7 +240,7 @@ def _unfit(dataset: Dataset, done: Converted) -> list[str]:
 
 
 def good_rows(dataset: Dataset, places: Places, done: Converted) -> str:
-    """Rows without a fault: `r`, `h` (key hash), then silver's columns but `_load_id`."""
+    """Rows without a fault: `_r`, `_h` (key hash), then silver's columns but `_load_id`."""
     bad = _unfit(dataset, done)
     if not any(rule == "required" for rule, *_ in faults(dataset)):
         bad.append(f"({blank(dataset)})")
@@ -251,7 +251,7 @@ def good_rows(dataset: Dataset, places: Places, done: Converted) -> str:
         key = content_hash(dataset)
     return (
         f"{views(dataset, places, 'block', done)}\n"
-        f"select r, hash({key}) as h, {', '.join(columns)}\n"
+        f"select _r, hash({key}) as _h, {', '.join(columns)}\n"
         f"from rows where not coalesce({' or '.join(bad) or 'false'}, false)"
     )
 
@@ -261,7 +261,7 @@ def content_hash(dataset: Dataset) -> str:
     parts = []
     for i, column in enumerate(dataset.columns):
         if column.privacy != "drop":
-            value = f'"{column.name}"' if column.privacy == "pseudonym" else f"s{i}"
+            value = f'"{column.name}"' if column.privacy == "pseudonym" else f"_s{i}"
             parts.append(f"coalesce({value}, chr(30))")
     return f"md5(concat_ws(chr(31), {', '.join(parts)}))"
 
@@ -280,22 +280,22 @@ def bad_rows(dataset: Dataset, places: Places) -> str:
     listed = f"list_filter([{', '.join(cases)}], lambda f: f is not null)" if cases else nothing
     return (
         f"{views(dataset, places, 'suspects', Converted())},\n"
-        f"found as (select r, unnest(case when {blank(dataset)} then {nothing}"
+        f"found as (select _r, unnest(case when {blank(dataset)} then {nothing}"
         f" else {listed} end) as f from rows)\n"
-        "select r, f.rule = 'blank' as blank, f.rule, f.column_name, left(f.value, 500) as value"
+        "select _r, f.rule = 'blank' as blank, f.rule, f.column_name, left(f.value, 500) as value"
         " from found"
     )
 
 
 def unpivoted(dataset: Dataset, places: Places, header: tuple[str, ...]) -> str:
-    """The block with a row for each wide cell: `r` (of the wide row), `cell` (from 0), …"""
+    """The block with a row for each wide cell: `_r` (of the wide row), `cell` (from 0), …"""
     plain = [f"c{p}" for p in places.used if p not in places.wide]
     names = ", ".join(literal(header[p]) for p in places.wide)
     values = ", ".join(f"c{p}" for p in places.wide)
     cells = (
-        f"select {', '.join(['r', *plain])}, unnest(range({len(places.wide)})) as cell,"
+        f"select {', '.join(['_r', *plain])}, unnest(range({len(places.wide)})) as cell,"
         f" unnest([{names}]) as wide_name, unnest([{values}]) as wide_value from block"
     )
     unpivot = dataset.text.unpivot
     kept = " where trimmed(wide_value) <> ''" if unpivot and unpivot.skip_blank else ""
-    return f"select * from ({cells}){kept} order by r, cell"
+    return f"select * from ({cells}){kept} order by _r, cell"

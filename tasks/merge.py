@@ -124,12 +124,12 @@ def _fill(
     connection.execute(sql.SQL("insert into {} select * from {}").format(place, staging))
 
 
-DELETE = "delete from {target} t using {changes} s where s.what = 'd' and {same_key}"
-UPDATE = "update {target} t set {set} from {changes} s where s.what = 'u' and {same_key}"
-INSERT = "insert into {target} ({every}) select {columns} from {changes} s where s.what = 'i'"
+DELETE = "delete from {target} t using {changes} s where s._what = 'd' and {same_key}"
+UPDATE = "update {target} t set {set} from {changes} s where s._what = 'u' and {same_key}"
+INSERT = "insert into {target} ({every}) select {columns} from {changes} s where s._what = 'i'"
 FOUND = """
-select count(*) filter (where what = 'd'), count(*) filter (where what = 'u'),
-    count(*) filter (where what = 'i') from {changes}
+select count(*) filter (where _what = 'd'), count(*) filter (where _what = 'u'),
+    count(*) filter (where _what = 'i') from {changes}
 """
 
 

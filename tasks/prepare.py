@@ -23,7 +23,7 @@ NOTHING = Converted()
 
 @dataclass(frozen=True)
 class Block:
-    """Rows to clean, with a row number `r` from 0, and where each stands in the file.
+    """Rows to clean, with a row number `_r` from 0, and where each stands in the file.
 
     `cells` holds texts and pseudonyms; `ready` the values too of the columns that are `converted`.
     `skipped` blank records and those of the `findings` are in the file besides.
@@ -83,10 +83,10 @@ class Preparing:
         """A row for each wide cell; blank cells are skipped where the spec says so."""
         wide = len(self._places.wide)
         found = self._duck.ask(self._unpivoted, block=block.cells)
-        row, cell = values(found["r"], np.int64), values(found["cell"], np.int64)
+        row, cell = values(found["_r"], np.int64), values(found["cell"], np.int64)
         return replace(
             block,
-            cells=_numbered(found.drop_columns(["r", "cell"])),
+            cells=_numbered(found.drop_columns(["_r", "cell"])),
             record_no=(block.record_no[row] - 1) * wide + cell + 1,
             line_no=block.line_no[row],
             skipped=block.skipped + block.cells.num_rows * wide - found.num_rows,
@@ -117,8 +117,8 @@ class Preparing:
 
 
 def _numbered(cells: pa.Table) -> pa.Table:
-    """The cells with a row number `r` from 0."""
-    return cells.append_column("r", numbers(np.arange(cells.num_rows)))
+    """The cells with a row number `_r` from 0."""
+    return cells.append_column("_r", numbers(np.arange(cells.num_rows)))
 
 
 def _cells(dataset: Dataset, places: Places) -> list[tuple[str, Column]]:

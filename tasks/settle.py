@@ -32,34 +32,34 @@ where indrelid = {silver}::regclass and not indisprimary order by indexrelid
 # Two statements, since PostgreSQL spreads the first over processes alone.
 FIRST_THERE = """
 create temp table there on commit drop as
-select {join} from {staging} s where exists (select from {side} m where {in_side})
+select {join}, 1 as _found from {staging} s where exists (select from {side} m where {in_side})
 """
 DECIDE = """
 create temp table decided on commit drop as
-select m.*, (t is not null)::integer
-    + row_number() over (partition by {key} order by m.record_no) as occurrence
+select m.*, coalesce(_found, 0)
+    + row_number() over (partition by {key} order by m._record_no) as _occurrence
 from {side} m left join there t using ({join})
 """
 KEEP_FIRST = """
 with kept as (
-    insert into {staging} ({every}) select {every} from decided where occurrence = 1 returning 1)
+    insert into {staging} ({every}) select {every} from decided where _occurrence = 1 returning 1)
 select count(*) from kept
 """
 KEEP_ALL = """
 with kept as (
     insert into {staging} (content_key, {plain})
-    select case occurrence when 1 then content_key else content_key || '-' || occurrence end,
+    select case _occurrence when 1 then content_key else content_key || '-' || _occurrence end,
         {plain} from decided returning 1)
 select count(*) from kept
 """
 REJECT = """
 insert into {findings} (load_id, file_id, record_no, line_no, rule, column_name, value)
-select {load}, {file}, record_no, line_no, 'duplicate_key', {key_name}, {shown}
-from decided where occurrence > 1
+select {load}, {file}, _record_no, _line_no, 'duplicate_key', {key_name}, {shown}
+from decided where _occurrence > 1
 """
 FIND = """
 create unlogged table {changes} as
-select {columns}, case when t._load_id is null then 'i' else 'u' end as what, {old} as was
+select {columns}, case when t._load_id is null then 'i' else 'u' end as _what, {old} as _was
 from {staging} s left join {target} t on {same_key}
 where t._load_id is null or {differs}
 """
@@ -68,8 +68,8 @@ insert into {changes} select {old_columns}, 'd', {old} from {target} t
 where not exists (select from {staging} s where {same_key})
 """
 DAYS = """
-select distinct day::date from {changes}, lateral (values ({event}), (was)) as days (day)
-where day is not null limit {most}
+select distinct days._day::date from {changes}, lateral (values ({event}), (_was)) as days (_day)
+where days._day is not null limit {most}
 """
 
 

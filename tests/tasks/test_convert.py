@@ -72,13 +72,13 @@ def values(duck: Duck, dataset: Dataset, cells: list[str], converting: bool) -> 
     """The numbers and values of the good rows."""
     count = [str(i) for i in range(len(cells))]
     order = numbers(np.arange(len(cells)))
-    block = pa.table([order, texts(count), texts(cells)], ["r", "c0", "c1"])
+    block = pa.table([order, texts(count), texts(cells)], ["_r", "c0", "c1"])
     done = Converted()
     if converting:
         columns = zip(("c0", "c1"), dataset.columns, strict=True)
         block, done = Converter(columns)(block)
     query = good_rows(dataset, Places({"number": 0, "value": 1}), done)
-    found = duck.ask(query, block=block).sort_by("r")
+    found = duck.ask(query, block=block).sort_by("_r")
     return list(zip(found["number"].to_pylist(), found["value"].to_pylist(), strict=True))
 
 

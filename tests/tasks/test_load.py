@@ -409,3 +409,44 @@ def test_a_load_does_not_import_pandas(loans: Dataset, tmp_path: Path) -> None:
     )
     command = [sys.executable, "-c", script, str(loans.path), str(path)]
     assert subprocess.run(command, cwd=ROOT, check=False).returncode == 0
+
+
+def test_a_column_may_have_any_name(make: Make, tmp_path: Path) -> None:
+    """No name of a spec is one that loading needs for itself."""
+    names = [
+        "r",
+        "h",
+        "s0",
+        "s1",
+        "c0",
+        "v_r",
+        "p_r",
+        "record_no",
+        "line_no",
+        "line",
+        "what",
+        "was",
+    ]
+    names += [
+        "day",
+        "occurrence",
+        "rule",
+        "value",
+        "block",
+        "cell",
+        "wide_value",
+        "there",
+        "t",
+        "m",
+    ]
+    columns = {"s": "bigint"} | dict.fromkeys(names, "text") | {"at": "date"}
+    things = make(key=["s"], columns=columns, event="at")
+    header = ",".join(columns)
+    row = ",".join(f"{n}1" for n in names)
+    content = f"{header}\n1,{row},2024-01-01\n1,{row},2024-01-01\n2,{row},2024-01-02\nx,{row},\n"
+    assert counts(bring(things, tmp_path / "a.csv", content)) == (4, 2, 0, 0, 0, 2, 0)
+    changed = content.replace("h1", "h2").replace("2024-01-02", "2024-01-03")
+    loaded = bring(things, tmp_path / "a.csv", changed)
+    assert counts(loaded) == (4, 0, 2, 0, 0, 2, 0)
+    assert loaded.changed_days == [dt.date(2024, 1, d) for d in (1, 2, 3)]
+    assert {r[2] for r in rows(things)} == {"h2"}
