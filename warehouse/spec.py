@@ -127,7 +127,7 @@ class Dataset(Strict):
     group: Name = Field(description="Deployment that ingests it; default: the domain")
     source: AnySource
     key: tuple[Name, ...] | Literal["content"]
-    mode: Literal["merge", "snapshot", "append"] = "merge"
+    mode: Literal["merge", "snapshot"] = "merge"
     duplicates: Literal["quarantine", "ignore"] = Field(
         "quarantine", description="What happens to a second row of the same key in one file"
     )

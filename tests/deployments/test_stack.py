@@ -227,10 +227,11 @@ def starting(stack: Stack) -> Iterator[subprocess.Popen[str]]:
         process.stderr.read()
 
 
-def test_interrupted_start_leaves_nothing(stack: Stack, first) -> None:
+@pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGINT])
+def test_interrupted_start_leaves_nothing(stack: Stack, first, sent: signal.Signals) -> None:
     stack.run("down")
     with starting(stack) as process:
-        process.send_signal(signal.SIGTERM)
+        process.send_signal(sent)
     assert process.returncode == 130
     assert stack.processes == []
 
