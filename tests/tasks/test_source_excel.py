@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 import datetime as dt
+import io
 import json
 import random
+import re
+import warnings
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from openpyxl import Workbook, load_workbook
+from python_calamine import CalamineWorkbook
 
 from tasks.load import load
 from tasks.rebuild import rebuild
 from tasks.sources import FAULT
-from tasks.sources.excel import read
+from tasks.sources.excel import Wanted, head_of, read
+from tasks.sources.workbook import opened
 from tests.tasks.conftest import Make, ask, counts, findings, rows, spec
 from warehouse.errors import SourceMalformed
 from warehouse.settings import settings
-from warehouse.spec import Dataset
 
 EXCEL = {"kind": "excel", "path": "*"}
 ENDINGS = (".xls", ".xlsx", ".xlsm", ".xlsb", ".ods")
@@ -324,3 +329,171 @@ def test_a_missing_column_is_named_with_the_row_of_the_header(make: Make, tmp_pa
     path = book(tmp_path / "a.xlsx", [["Title"], [], ["id", "wort"], [1, "a"]])
     with pytest.raises(SourceMalformed, match=r"a\.xlsx, line 3, column 'word'.*'wort'"):
         load(things, path)
+
+
+@pytest.fixture
+def real(shared: Path) -> Path:
+    return shared
+
+
+@pytest.mark.shared
+def test_deaths_under_notes_and_above_a_footer(plain: Any, real: Path) -> None:
+    path = real / "dirty/readxl/extdata/deaths.xlsx"
+    found = plain(path, footer="Some$", sheet="arts|other")
+    assert [r["_sheet"] for r in found] == ["arts"] * 10 + ["other"] * 14
+    assert found[0] == {
+        "Name": "David Bowie",
+        "Profession": "musician",
+        "Age": "69",
+        "Has kids": "true",
+        "Date of birth": "1947-01-08",
+        "Date of death": "2016-01-10",
+        "_sheet": "arts",
+    }
+    assert [r["Name"] for r in found[8:11]] == ["Zsa Zsa Gábor", "George Michael", "Vera Rubin"]
+    assert plain(path.with_suffix(".xls"), footer="Some$", sheet="arts|other") == found
+
+
+@pytest.mark.shared
+def test_datasets_of_readxl(plain: Any, real: Path) -> None:
+    path = real / "dirty/readxl/extdata/datasets.xlsx"
+    cars, quakes = plain(path), plain(path, sheet="quakes")
+    assert (len(cars), len(plain(path, sheet="chickwts")), len(quakes)) == (32, 71, 1000)
+    assert sum(float(r["mpg"]) for r in cars) == pytest.approx(642.9)
+    assert list(quakes[0].values()) == ["-20.42", "181.62", "562", "4.8", "41"]
+    assert plain(path.with_suffix(".xls"), sheet="quakes") == quakes
+
+
+NYC = {
+    "neighborhood": "text",
+    "block": "integer",
+    "lot": "integer",
+    "address": "text",
+    "price": {"type": "numeric", "from": "SALE PRICE"},
+    "sold_on": {"type": "date", "from": "SALE DATE"},
+    "tax_class": {
+        "type": "text",
+        "from": "TAX CLASS AT PRESENT",
+        "aliases": ["TAX CLASS AS OF FINAL ROLL 18/19"],
+    },
+}
+SALES = (
+    "2019_bronx.xlsx",
+    "2019_statenisland.xlsx",
+    "rollingsales_bronx.xlsx",
+    "rollingsales_bronx_nov2019_oct2020.xls",
+    "rollingsales_statenisland.xlsx",
+)
+
+
+@pytest.mark.shared
+@pytest.mark.parametrize("name", SALES)
+def test_new_york_sales_to_the_unit(name: str, make: Make, real: Path) -> None:
+    figures = json.loads((real / "FIGURES.json").read_text())[f"prices/nyc_sales/{name}"]
+    sales = make("sales", source=EXCEL, columns=NYC, key="content")
+    (loaded,) = load(sales, real / "prices/nyc_sales" / name)
+    count = figures["rows"]
+    assert counts(loaded) == (count, count, 0, 0, 0, 0, 0)
+    found = ask(
+        "select count(*), sum(price), count(*) filter (where price = 0), min(sold_on)::text,"
+        " max(sold_on)::text, count(distinct neighborhood) from silver.test_sales"
+    )
+    wanted = ("rows", "price_sum", "price_zero", "date_min", "date_max", "neighborhoods")
+    assert found == [tuple(figures[n] for n in wanted)]
+
+
+def workbooks() -> list[Path]:
+    """Every real workbook, below the folder of real data."""
+    data = settings().shared / "data"
+    return sorted(p.relative_to(data) for p in data.rglob("*") if p.suffix in ENDINGS)
+
+
+REFUSED = {
+    "dirty/messytables/encrypted_no_password.xls": "password",
+    "dirty/messytables/libreoffice.xlsx": "no sheet holds rows",
+}
+NO_OPENPYXL = (
+    "nonstandard-xml-ns-prefix.xlsx",
+    "no-styles-or-sharedStrings-parts.xlsx",
+    "los-angeles-arrests-xlsx.xlsx",
+)
+
+
+def filled_cells(path: Path) -> dict[str, list[int]]:
+    """How many cells each row of each sheet fills; of .xlsx as another library reads it."""
+    content = path.read_bytes()
+    if content[:2] != b"PK" or path.suffix == ".ods" or path.name in NO_OPENPYXL:
+        with CalamineWorkbook.from_path(path) as calamine:
+            sheets = {n: calamine.get_sheet_by_name(n) for n in calamine.sheet_names}
+            return {
+                n: [sum(bool(str(v).strip()) for v in row) for row in sheet.iter_rows()]
+                for n, sheet in sheets.items()
+            }
+    with warnings.catch_warnings(action="ignore"):
+        made = load_workbook(io.BytesIO(content), data_only=True)
+    return {
+        sheet.title: [
+            sum(
+                c.data_type != "e" and bool(str(c.value or c.value == 0 or "").strip()) for c in row
+            )
+            for row in sheet.iter_rows()
+        ]
+        for sheet in made.worksheets
+    }
+
+
+def loses_nothing(make: Make, name: str, path: Path) -> None:
+    """Load each sheet of a workbook: what is filled below the header arrives in silver."""
+    if said := REFUSED.get(str(path.relative_to(settings().shared / "data"))):
+        with pytest.raises(SourceMalformed, match=said):
+            load(make(name, source=EXCEL, columns={"a": "text"}, key="content"), path)
+        return
+    for number, (sheet, filled) in enumerate(filled_cells(path).items()):
+        source = EXCEL | {"sheet": re.escape(sheet)}
+        probe = make(f"{name}_{number}", source=source, columns={"a": "text"}, key="content")
+        if not any(filled):
+            with pytest.raises(SourceMalformed, match="no sheet holds rows"):
+                load(probe, path)
+            continue
+        tables = list(read(probe, path))
+        with opened(path) as workbook:
+            head = head_of(workbook.sheet(sheet), probe.source, Wanted.of(probe))
+        assert head
+        cells = filled[head.row :]
+        found = pa.concat_tables(t.replace_schema_metadata() for t in tables)
+        kept = found.num_rows * found.num_columns - sum(c.null_count for c in found.columns)
+        assert (found.num_rows, kept) == (sum(map(bool, cells)), sum(cells)), sheet
+        columns = as_columns(found.column_names)
+        silver = make(f"{name}_{number}s", source=source, columns=columns, key="content")
+        (loaded,) = load(silver, path)
+        assert (loaded.inserted, loaded.quarantined) == (found.num_rows, 0), sheet
+
+
+def as_columns(headers: list[str]) -> dict[str, Any]:
+    """Columns of text, as they are."""
+    return {
+        f"t{i}": {"type": "text", "from": header, "clean": [], "nulls": []}
+        for i, header in enumerate(headers)
+    }
+
+
+@pytest.mark.shared
+def test_some_real_workbooks_lose_nothing(make: Make, real: Path) -> None:
+    chosen = random.Random(3).sample(workbooks(), 8)
+    for i, path in enumerate([*chosen, *map(Path, REFUSED)]):
+        loses_nothing(make, f"book_{i}", real / path)
+
+
+@pytest.mark.full
+@pytest.mark.shared
+@pytest.mark.parametrize("path", workbooks(), ids=str)
+def test_no_real_workbook_loses_anything(path: Path, make: Make, real: Path) -> None:
+    loses_nothing(make, "book", real / path)
+
+
+@pytest.mark.shared
+def test_old_and_new_workbooks_with_the_same_cells_read_alike(plain: Any, real: Path) -> None:
+    for new in sorted((real / "dirty/readxl").rglob("*.xlsx")):
+        old = new.with_suffix(".xls")
+        if old.exists() and new.stem not in ("type-me", "types"):
+            assert plain(old) == plain(new), new
