@@ -14,7 +14,7 @@ import pyarrow.csv as pacsv
 
 from tasks.dialect import dialect_of
 from tasks.extract import Arrival, places, sha256
-from tasks.sources import reader
+from tasks.sources import BLANK_LINES, reader
 from warehouse.settings import settings
 from warehouse.spec import Dataset
 
@@ -64,11 +64,19 @@ def keep(path: Path, digest: str) -> None:
 
 def write(path: Path, tables: Iterator[pa.Table]) -> None:
     """Write tables of the same columns as CSV: every text quoted, nulls empty."""
-    first = plain(next(tables))
-    with pacsv.CSVWriter(path, first.schema) as writer:
-        writer.write_table(first)
-        for table in tables:
-            writer.write_table(plain(table).cast(first.schema))
+    head = next(tables)
+    first = plain(head)
+    with path.open("wb") as stream:
+        stream.write(_blank_lines(head))
+        with pacsv.CSVWriter(stream, first.schema) as writer:
+            writer.write_table(first)
+            for table in tables:
+                stream.write(_blank_lines(table))
+                writer.write_table(plain(table).cast(first.schema))
+
+
+def _blank_lines(table: pa.Table) -> bytes:
+    return b"\n" * int((table.schema.metadata or {}).get(BLANK_LINES, 0))
 
 
 def plain(table: pa.Table) -> pa.Table:

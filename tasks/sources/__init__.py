@@ -3,6 +3,8 @@
 Each has a function `read(dataset, path)` that yields Arrow tables of the same columns, named by
 the header; of a source without rows one empty table. Values may have any type; null is nothing.
 A text in the column `_fault` says why a record cannot be read: the record goes to quarantine.
+A table's metadata may say how many lines the text leaves blank ahead of its rows, or, in the first
+table, ahead of the header; line numbers of findings then tell the place in the source.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ from warehouse.sources import GROUP
 from warehouse.spec import Dataset
 
 FAULT = "_fault"
+BLANK_LINES = b"blank_lines"
 Read = Callable[[Dataset, Path | None], Iterator[pa.Table]]
 
 
