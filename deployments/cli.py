@@ -125,6 +125,8 @@ def status() -> None:
     rows = stack.status()
     for program, described, _ in rows:
         typer.echo(f"{program.name:<16} {described:<32} {program.address}")
+    for line in stack.failing_hosts():
+        typer.echo(line)
     if not rows:
         typer.echo("Nothing runs; start it with `carrel up`.")
     if not rows or not all(runs for *_, runs in rows):

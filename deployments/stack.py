@@ -272,6 +272,25 @@ def status() -> list[tuple[Program, str, bool]]:
     ]
 
 
+def failing_hosts() -> list[str]:
+    """A line for each remote host that failed of late; none where the database does not answer."""
+    from sqlalchemy.exc import SQLAlchemyError
+
+    from tasks.breaker import breakers
+
+    try:
+        found = breakers()
+    except (CarrelError, SQLAlchemyError):
+        return []
+    return [
+        f"{host:<16} {state}: failed {failures} times in a row"
+        + (f", asked again after {until:%Y-%m-%d %H:%M:%S %Z}" if until else "")
+        + f"; {error}"
+        for host, state, failures, until, error in found
+        if failures
+    ]
+
+
 @contextmanager
 def _one_at_a_time() -> Iterator[None]:
     """Two `up` at once: the second waits for the first."""

@@ -5,6 +5,7 @@ CarrelError                       1
     SpecError                     2   a dataset spec, contract or gold file is wrong
   SourceUnavailable               3   the input is not there or cannot be read
     SourceMalformed               3   it is there, but its shape is not what the spec says
+    CircuitBreakerOpen            3   a remote host failed too often and is left alone for a while
   QualityFailed                   4   loaded, but held back from gold
   LoadFailed                      5   the database refused, or the counts do not add up
     Busy                          5   another run of the same dataset is under way
@@ -12,6 +13,7 @@ CarrelError                       1
 
 from __future__ import annotations
 
+import datetime as dt
 from pathlib import Path
 
 
@@ -68,6 +70,18 @@ class SourceMalformed(SourceUnavailable):
         place += f", column {column!r}" if column else ""
         super().__init__(f"{place}: {message}", remedy=remedy)
         self.path, self.line, self.column = path, line, column
+
+
+class CircuitBreakerOpen(SourceUnavailable):
+    """A remote host failed too often; it is asked again after `until`."""
+
+    def __init__(self, host: str, until: dt.datetime, failures: int) -> None:
+        super().__init__(
+            f"{host} failed {failures} times in a row and is not asked before"
+            f" {until:%Y-%m-%d %H:%M:%S %Z}.",
+            remedy="See `carrel status` for its last error, and run again after that time.",
+        )
+        self.host, self.until = host, until
 
 
 class QualityFailed(CarrelError):

@@ -62,6 +62,23 @@ class Settings(BaseSettings):
     log_level: str = Field("INFO", description="Lowest level of log line written")
     load_memory_mb: int = Field(512, description="Memory DuckDB may use in a load, in MB")
     lock_wait_s: float = Field(600, description="Seconds a run waits for another of its dataset")
+    http_hosts: str = Field(
+        "",
+        description="Hosts that http and oai_pmh sources may ask, comma separated, `*.` for what is"
+        " below one; default: any public one. A private address must be named here by its host",
+    )
+    http_max_mb: float = Field(256, gt=0, description="Most that one answer may hold, in MB")
+    remote_attempts: int = Field(4, ge=1, description="Times that a remote source is asked in all")
+    remote_wait_s: float = Field(
+        0.5, ge=0, description="Seconds before the second time; doubled each time, with jitter"
+    )
+    remote_patience_s: float = Field(
+        120, ge=0, description="Longest that a source may tell us to wait, in seconds"
+    )
+    breaker_failures: int = Field(
+        5, ge=1, description="Failures in a row after which a remote host is left alone"
+    )
+    breaker_pause_s: float = Field(60, gt=0, description="Seconds that a host is left alone")
     session_idle_min: int = Field(60, description="Minutes without a request that end a session")
     session_hours: int = Field(12, description="Hours after which a session ends in any case")
 
@@ -185,3 +202,32 @@ def settings() -> Settings:
     except ValidationError as error:
         faults = (f"CARREL_{e['loc'][0]}".upper() + f": {e['msg']}" for e in error.errors())
         raise ConfigurationError(f"A setting is wrong: {'; '.join(faults)}.") from error
+
+
+def secret(name: str) -> str:
+    """The secret called `name`: from CARREL_SECRET_<NAME>, else the file `secrets/<name>` at home.
+
+    Raises:
+        ConfigurationError: there is none, it is empty, or others than its owner may read the file.
+    """
+    variable = f"CARREL_SECRET_{name.upper()}"
+    if value := os.environ.get(variable, "").strip():
+        return value
+    if not name.isidentifier():
+        raise ConfigurationError(f"{name!r} is no name of a secret.", remedy="Use letters and _.")
+    path = settings().home / "secrets" / name
+    try:
+        open_to_others = path.stat().st_mode & 0o077
+        value = path.read_text("utf-8").strip()
+    except (OSError, UnicodeDecodeError):
+        raise ConfigurationError(
+            f"The secret {name!r} is not set.",
+            remedy=f"Set {variable}, or write it to {path} and run `chmod 600` on it.",
+        ) from None
+    if open_to_others:
+        raise ConfigurationError(
+            f"{path} can be read by others.", remedy=f"Run `chmod 600 {path}`."
+        )
+    if not value:
+        raise ConfigurationError(f"{path} is empty.", remedy="Write the secret to it.")
+    return value

@@ -10,10 +10,12 @@ import pytest
 import yaml
 from psycopg import sql
 
+from tests.tasks.fix_web import web
 from warehouse import ddl
 from warehouse.database import connect
 from warehouse.spec import Dataset, read_spec
 
+__all__ = ["web"]
 Make = Callable[..., Dataset]
 BASE = {
     "title": "Things",
@@ -30,6 +32,7 @@ def spec(folder: Path, name: str = "things", **changes: Any) -> Dataset:
         for n, c in changes.pop("columns").items()
     ]
     source = BASE["source"] | changes.pop("source", {})  # type: ignore[operator]
+    source = {key: value for key, value in source.items() if value is not None}
     data = BASE | {"source": source, "columns": columns} | changes
     path = folder / "datasets" / "test" / f"{name}.yml"
     path.parent.mkdir(parents=True, exist_ok=True)
