@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -136,9 +137,12 @@ def opened_entry(root: Path, entry: Entry) -> Iterator[tuple[FileIO, Path]]:
         descriptor = os.open(parts[-1], READ, dir_fd=folder)
     finally:
         os.close(folder)
-    with FileIO(descriptor) as stream:
+    with FileIO(descriptor) as stream, tempfile.TemporaryDirectory(prefix="carrel-") as own:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise OSError(0, "is no file any more")
-        here = Path(f"/proc/self/fd/{descriptor}")
-        # Elsewhere than on Linux such a path shares its position with the stream.
-        yield stream, here if sys.platform == "linux" else root.joinpath(*parts)
+        if sys.platform != "linux":  # there such a path would share its position with the stream
+            yield stream, root.joinpath(*parts)
+            return
+        here = Path(own, entry.parts[-1])  # some readers look at the name's ending
+        here.symlink_to(f"/proc/self/fd/{descriptor}")
+        yield stream, here
