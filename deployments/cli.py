@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from deployments.scanning import scan
 from warehouse.errors import CarrelError, ConfigurationError, LoadFailed
 
 EXIT_CODES = (
@@ -63,6 +64,7 @@ app = typer.Typer(
 )
 users = typer.Typer(help="Accounts: list, add, set-password.", no_args_is_help=True)
 app.add_typer(users, name="users")
+app.command()(scan)
 
 
 def say(line: str) -> None:
@@ -209,7 +211,7 @@ def ingest(
 
 @app.command()
 def add(
-    file: Annotated[Path, typer.Argument(help="A CSV file, of any make.")],
+    file: Annotated[Path, typer.Argument(help="CSV, Excel, JSON, Parquet or MARC.")],
     domain: Annotated[str, typer.Option(help="First part of the table's name.")] = "local",
     name: Annotated[str | None, typer.Option(help="Second part; default: from the file.")] = None,
 ) -> None:

@@ -1,4 +1,4 @@
-"""Draft a dataset from any CSV file: spec, contract and migration, for a person to read.
+"""Draft a dataset from any file that holds a table: spec, contract and migration, to be read.
 
 The draft is careful: nobody but an admin sees the rows, columns that seem to tell who a person is
 are dropped or made pseudonyms, and no personal cell is copied into the example.
@@ -7,6 +7,7 @@ are dropped or made pseudonyms, and no personal cell is copied into the example.
 from __future__ import annotations
 
 import glob
+import json
 import os
 import re
 import tempfile
@@ -41,24 +42,27 @@ class Drafted:
     notes: tuple[str, ...]
 
 
-def draft(file: Path, *, domain: str = "local", name: str | None = None) -> Drafted:
-    """Look at the whole of a CSV file and write a dataset for it into the project folder.
+def draft(
+    file: Path, *, domain: str = "local", name: str | None = None, pattern: Path | None = None
+) -> Drafted:
+    """Look at the whole of a file and write a dataset for it into the project folder.
 
     Args:
-        file: any delimited text file, compressed or not.
+        file: delimited text, compressed or not; or a kind in `tasks.kinds.KINDS`.
         domain: first part of the table's name.
         name: second part; made from the file's name when absent.
+        pattern: glob of all files of the dataset, of which this is one; default: this one.
 
     Raises:
-        SourceUnavailable: the file is not there, is no text, or holds no table.
+        SourceUnavailable: the file is not there, cannot be read, or holds no table.
         ConfigurationError: a dataset of that name is already there; it is left as it is.
     """
     file = file.expanduser().absolute()
     if not file.is_file():
-        raise SourceUnavailable(f"{file} is no file.", remedy="Name one CSV file.")
+        raise SourceUnavailable(f"{file} is no file.", remedy="Name one file.")
     domain, name = _named(file, domain, name)
     found = _careful(profile(file))
-    return _write(domain, name, found)
+    return _write(domain, name, found, pattern)
 
 
 def _named(file: Path, domain: str, name: str | None) -> tuple[str, str]:
@@ -101,13 +105,15 @@ def _guarded(column: ColumnProfile, in_key: bool) -> ColumnProfile:
     return replace(column, privacy=privacy, kind=kind, few_values=())
 
 
-def _write(domain: str, name: str, found: Profile) -> Drafted:
+def _write(domain: str, name: str, found: Profile, pattern: Path | None) -> Drafted:
     """Write the three files, each checked before any is put in its place."""
     project = settings().project
     project.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=project, prefix=".draft-") as folder:
         root = Path(folder)
-        spec = _put(root / "datasets" / domain / f"{name}.yml", "".join(_spec(name, found)))
+        spec = _put(
+            root / "datasets" / domain / f"{name}.yml", "".join(_spec(name, found, pattern))
+        )
         dataset = read_spec(spec)
         text = "".join(_contract(dataset, found))
         contract = _put(root / "contracts" / domain / f"{name}.yml", text)
@@ -115,7 +121,7 @@ def _write(domain: str, name: str, found: Profile) -> Drafted:
         migration = root / "migrations" / domain / f"{name}.sql"
         _put(migration, ddl.migration(dataset))
         places = [_settle(p, root, project) for p in (migration, contract, spec)]
-    notes = (*found.notes, *_said(found))
+    notes = (*found.notes, *_said(found, pattern))
     return Drafted(read_spec(places[2]), places[2], places[1], places[0], notes)
 
 
@@ -138,7 +144,7 @@ def _settle(path: Path, root: Path, project: Path) -> Path:
     return target
 
 
-def _said(found: Profile) -> Iterator[str]:
+def _said(found: Profile, pattern: Path | None = None) -> Iterator[str]:
     """What a person should look at, in a sentence each."""
     if found.ragged:
         yield f"{found.ragged} records do not have {len(found.columns)} cells: quarantined."
@@ -146,7 +152,9 @@ def _said(found: Profile) -> Iterator[str]:
         yield f"{found.broken} records hold bytes that are no text: quarantined."
     if found.source.footer:
         yield f"Lines from {found.source.footer!r} on are taken for a footer and ignored."
-    if not found.key:
+    if pattern:
+        yield f"Only {found.arrival.path.name} of {pattern.name} was looked at for types and key."
+    if not found.key and not pattern:
         yield "No key was found: equal lines are all kept, and a new file replaces the old rows."
     for column in found.columns:
         if column.privacy:
@@ -175,18 +183,18 @@ def _comment(text: str, indent: str = "") -> str:
     return "".join(f"{indent}# {one}\n" for one in [*lines, line])
 
 
-def _spec(name: str, found: Profile) -> Iterator[str]:
+def _spec(name: str, found: Profile, pattern: Path | None) -> Iterator[str]:
     file = found.arrival.path
     yield _comment(f"Drafted from {file.name} by `carrel add`. Read it and change what is wrong,"
                    " then `carrel migrate`.")  # fmt: skip
-    for note in (*found.notes, *(n for n in _said(found) if ": Guess" not in n)):
+    for note in (*found.notes, *(n for n in _said(found, pattern) if ": Guess" not in n)):
         yield _comment(f"- {note}")
     yield f"title: {_quoted(_title(file, name))}\n"
     yield f"description: {_quoted(f'Drafted from {file.name}; {found.records} records.')}\n"
     yield "grain: one row a record of the file\n"
-    yield from _source(found)
+    yield from _source(found, pattern)
     yield f"key: [{', '.join(found.key)}]\n" if found.key else "key: content\n"
-    yield from _mode(found)
+    yield from _mode(found, pattern)
     yield "# Nobody but an admin sees the rows until you decide. Instead of {}, for example:\n"
     yield "#   {staff: true} every librarian; {public: true} everyone who is signed in;\n"
     yield "#   {branch: COLUMN, member: COLUMN} a branch its own, members their own rows.\n"
@@ -203,20 +211,27 @@ def _title(file: Path, name: str) -> str:
     return " ".join(words).strip().capitalize() or name
 
 
-def _mode(found: Profile) -> Iterator[str]:
-    if found.key:
+def _mode(found: Profile, pattern: Path | None) -> Iterator[str]:
+    if found.key or pattern:
         yield "# merge: rows of a new file are added or changed; snapshot: the others also go.\n"
         yield "mode: merge\n"
     else:
         yield "mode: snapshot\n"
 
 
-def _source(found: Profile) -> Iterator[str]:
+def _source(found: Profile, pattern: Path | None) -> Iterator[str]:
     source = found.source
     yield "source:\n"
-    yield f"  path: {_quoted(_path(found.arrival.path))}\n"
-    yield f"  delimiter: {_quoted(found.arrival.dialect.delimiter)}\n"
-    yield f"  # encoding: {found.arrival.dialect.encoding}, found by looking\n"
+    if found.kind:
+        yield f"  kind: {found.kind.kind}\n"
+    yield f"  path: {_quoted(_path(found.arrival.path, pattern))}\n"
+    if found.kind:
+        for key, value in found.kind.model_dump(exclude={"kind", "path", "unpivot"}).items():
+            if value != type(found.kind).model_fields[key].default:
+                yield f"  {key}: {json.dumps(value, ensure_ascii=False)}\n"
+    else:
+        yield f"  delimiter: {_quoted(found.arrival.dialect.delimiter)}\n"
+        yield f"  # encoding: {found.arrival.dialect.encoding}, found by looking\n"
     if not source.header:
         yield "  header: false\n"
     if source.preamble:
@@ -232,11 +247,13 @@ def _source(found: Profile) -> Iterator[str]:
         yield "  # unpivot: {columns: '\\d{4}-\\d{1,2}', name: month, value: value}\n"
 
 
-def _path(file: Path) -> str:
-    """The file as a source path: below the landing folder where it lies there."""
+def _path(file: Path, pattern: Path | None) -> str:
+    """The file or glob as a source path: below the landing folder where it lies there."""
     folder = settings().landing_folder.absolute()
     near = file.relative_to(folder) if file.is_relative_to(folder) else file
-    return glob.escape(str(near))
+    return str(
+        Path(glob.escape(str(near.parent)), pattern.name if pattern else glob.escape(near.name))
+    )
 
 
 def _column(column: ColumnProfile, found: Profile) -> Iterator[str]:

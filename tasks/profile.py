@@ -21,13 +21,14 @@ import duckdb
 from tasks.expressions import MACROS, TRIM
 from tasks.extract import Arrival
 from tasks.infer import Kind, infer
+from tasks.kinds import described
 from tasks.names import header_names
 from tasks.privacy import Guess, guess_privacy
 from tasks.records import batches
-from tasks.shape import Shape, shape
+from tasks.shape import Shape
 from warehouse.errors import SourceMalformed
 from warehouse.settings import settings
-from warehouse.sources import CsvSource
+from warehouse.sources import CsvSource, Source
 
 KEY_COLUMNS = 7
 LONG_ENOUGH = 50
@@ -49,7 +50,11 @@ class ColumnProfile:
 
 @dataclass(frozen=True)
 class Profile:
-    """What a file holds. `records` counts records with as many cells as the header."""
+    """What a file holds. `records` counts records with as many cells as the header.
+
+    `kind` is what the file is where it is no text; `source` is then how the text is written that
+    its reader made.
+    """
 
     arrival: Arrival
     source: CsvSource
@@ -60,6 +65,7 @@ class Profile:
     broken: int
     blank_lines: int
     notes: tuple[str, ...]
+    kind: Source | None = None
 
 
 def profile(file: Path) -> Profile:
@@ -67,10 +73,9 @@ def profile(file: Path) -> Profile:
 
     Raises:
         SourceUnavailable: the file is not there or cannot be read.
-        SourceMalformed: it is no text or holds no table.
+        SourceMalformed: it holds no table, or is of a kind that nothing reads.
     """
-    seen = shape(file)
-    with _cells(seen.arrival, seen.source) as (connection, counts):
+    with described(file) as seen, _cells(seen.arrival, seen.source) as (connection, counts):
         records, ragged, broken, blank_lines = counts
         if not records and (ragged or broken):
             raise SourceMalformed(
@@ -79,7 +84,16 @@ def profile(file: Path) -> Profile:
         columns = tuple(_columns(connection, seen))
         key = _key(connection, columns, records)
     return Profile(
-        seen.arrival, seen.source, columns, key, records, ragged, broken, blank_lines, seen.notes
+        seen.arrival,
+        seen.source,
+        columns,
+        key,
+        records,
+        ragged,
+        broken,
+        blank_lines,
+        seen.notes,
+        seen.kind,
     )
 
 

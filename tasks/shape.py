@@ -10,7 +10,7 @@ from pathlib import Path
 from tasks.dialect import Unclosed, opened, record_at
 from tasks.extract import Arrival, arrival
 from warehouse.errors import SourceMalformed
-from warehouse.sources import CsvSource
+from warehouse.sources import CsvSource, Source
 from warehouse.spec import Dataset
 
 Row = tuple[int, list[str]]  # the number of a record's first line, and its cells
@@ -39,6 +39,7 @@ class Shape:
     source: CsvSource
     headers: tuple[str, ...]
     notes: tuple[str, ...]
+    kind: Source | None = None  # what the file is, where a reader made the text
 
 
 def shape(file: Path) -> Shape:
@@ -48,7 +49,7 @@ def shape(file: Path) -> Shape:
         SourceUnavailable: it is not there or cannot be read.
         SourceMalformed: it is no text or holds no table.
     """
-    raw = arrival(_provisional(CsvSource(path=str(file), header=False)), file)
+    raw = arrival(provisional(CsvSource(path=str(file), header=False)), file)
     rows, comment = _without_comments(_rows(raw))
     if not any(cell.strip() for _, row in rows for cell in row):
         raise SourceMalformed(file, "holds no table: it is empty.", remedy="Is it the right file?")
@@ -68,7 +69,7 @@ def shape(file: Path) -> Shape:
     )
     _not_too_wide(file, len(headers))
     notes = [note, GUESSED] if raw.dialect.encoding == "cp1252" else [note]
-    found = arrival(_provisional(source), file)
+    found = arrival(provisional(source), file)
     return Shape(found, source, tuple(headers), tuple(n for n in notes if n))
 
 
@@ -118,7 +119,7 @@ def _not_too_wide(file: Path, width: int) -> None:
         )
 
 
-def _provisional(source: CsvSource) -> Dataset:
+def provisional(source: Source) -> Dataset:
     """A dataset without columns, so that a file can be read before it is described."""
     return Dataset.model_validate(
         {

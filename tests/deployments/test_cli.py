@@ -20,7 +20,8 @@ from warehouse.database import connect
 
 runner = CliRunner()
 COMMANDS = (
-    "up", "down", "status", "doctor", "sample", "migrate", "datasets", "ingest", "add", "users",
+    "up", "down", "status", "doctor", "sample", "migrate", "datasets", "ingest", "add", "scan",
+    "users",
 )  # fmt: skip
 
 
