@@ -277,6 +277,8 @@ def _column(values: Sequence[Any]) -> pa.Array:
         cells = pc.replace_substring(pa.array(values, pa.string()), "\0", "")
     elif kinds == {float} and all(map(float.is_integer, values)) and max(map(abs, values)) < 1e15:
         return pa.array(values, pa.float64()).cast(pa.int64()).cast(pa.string())
+    elif kinds == {dt.date}:
+        return pa.array(values, pa.date32()).cast(pa.string())
     else:
         cells = pa.array(_texts(values), pa.string())
     blank = pc.equal(pc.utf8_trim_whitespace(cells), "")

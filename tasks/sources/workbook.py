@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 import zipfile
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,6 +22,22 @@ LOCKED = "EncryptedPackage".encode("utf-16-le")
 MOST_CELLS = 100_000_000  # the library takes 32 bytes for each cell of the square that is filled
 MOST_BYTES = 8 << 30
 CHUNK = 1 << 20
+MOST_MEMORY = 6 << 30
+SECONDS = 600
+SHEET = re.compile(r"xl/worksheets/[^/]+\.xml", re.IGNORECASE)
+TRIAL = f"""
+import resource, sys
+from python_calamine import CalamineWorkbook
+resource.setrlimit(resource.RLIMIT_AS, ({MOST_MEMORY}, {MOST_MEMORY}))
+for source in (sys.argv[1], open(sys.argv[1], "rb")):
+    try:
+        book = CalamineWorkbook.from_object(source)
+        for name in book.sheet_names:
+            book.get_sheet_by_name(name)
+        break
+    except BaseException:
+        pass
+"""
 SAVE = "Open it in Excel or LibreOffice and save it as .xlsx."
 
 
@@ -30,6 +47,7 @@ class Workbook:
     def __init__(self, path: Path, book: CalamineWorkbook) -> None:
         """Of a file."""
         self.path, self._book = path, book
+        self._last: tuple[str, CalamineSheet] | None = None
 
     def names(self, *, hidden_last: bool = False) -> list[str]:
         """Names of the sheets of cells, in order."""
@@ -42,8 +60,11 @@ class Workbook:
 
     def sheet(self, name: str) -> CalamineSheet:
         """A sheet's cells, all in memory (the library has no other way)."""
-        with _told(self.path, f"sheet {name!r}: "):
-            return self._book.get_sheet_by_name(name)
+        if not self._last or self._last[0] != name:
+            self._last = None
+            with _told(self.path, f"sheet {name!r}: "):
+                self._last = name, self._book.get_sheet_by_name(name)
+        return self._last[1]
 
 
 @contextmanager
@@ -61,8 +82,8 @@ def opened(path: Path) -> Iterator[Workbook]:
         raise SourceUnavailable(f"{path}: cannot be read: {error}.") from error
     if not start.startswith((ZIP, OLD, *VERY_OLD)):
         raise _no_workbook(path, start)
-    if start.startswith(ZIP):
-        _not_too_large(path)
+    if not start.startswith(ZIP) or not _not_too_large(path):
+        _ends_no_process(path)
     with _told(path):
         book = _book(path)
     try:
@@ -125,8 +146,12 @@ def _no_workbook(path: Path, start: bytes) -> SourceMalformed:
     return SourceMalformed(path, "is no workbook.", remedy=SAVE)
 
 
-def _not_too_large(path: Path) -> None:
-    """Refuse what would end the process for lack of memory: one cell far off, or a zip bomb."""
+def _not_too_large(path: Path) -> int:
+    """Refuse what would end the process for lack of memory: one cell far off, or a zip bomb.
+
+    Return how many sheets that holds for: those written as XML in the usual place.
+    """
+    looked_at = 0
     try:
         with zipfile.ZipFile(path) as archive:
             if (size := sum(part.file_size for part in archive.infolist())) > MOST_BYTES:
@@ -134,14 +159,29 @@ def _not_too_large(path: Path) -> None:
                     path, f"unpacks to {size >> 30} GiB.", remedy="Split it, or save it as CSV."
                 )
             for name in archive.namelist():
-                if re.fullmatch(r"xl/worksheets/[^/]+\.xml", name):
+                if SHEET.fullmatch(name):
+                    looked_at += 1
                     row, column = _last_cell(archive, name)
                     if row * _number_of(column) > MOST_CELLS:
                         raise _too_far(path, name, row, column)
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+            return looked_at
+    except SourceMalformed:
+        raise
+    except Exception as error:  # of a damaged archive the library raises nearly anything
         raise SourceMalformed(
             path, f"is a damaged workbook: {error}.", remedy="Fetch it again, or mend it in Excel."
         ) from error
+
+
+def _ends_no_process(path: Path) -> None:
+    """Read the file in another process first: damaged, it may make the library end this one."""
+    command = [sys.executable, "-c", TRIAL, str(path)]
+    try:
+        done = subprocess.run(command, capture_output=True, timeout=SECONDS, check=False)  # noqa: S603
+    except subprocess.TimeoutExpired:
+        raise SourceMalformed(path, "takes too long to read.", remedy=SAVE) from None
+    if done.returncode:
+        raise SourceMalformed(path, "is a damaged workbook, or takes too much memory.", remedy=SAVE)
 
 
 def _too_far(path: Path, part: str, row: int, column: str) -> SourceMalformed:
@@ -153,6 +193,7 @@ def _too_far(path: Path, part: str, row: int, column: str) -> SourceMalformed:
 
 
 FILLED = rb'<(?:\w+:)?c [^>]*?\br="([A-Z]{%s})(\d+)"(?:[^>]*[^/>])?>'
+BEYOND_Z = re.compile(rb'r="[A-Z]{2}')
 CELL, FAR_CELL = re.compile(FILLED % b"1,3"), re.compile(FILLED % b"2,3")
 
 
@@ -167,8 +208,9 @@ def _last_cell(archive: zipfile.ZipFile, name: str) -> tuple[int, str]:
             text = rest + chunk
             if found := CELL.findall(text[-CHUNK // 64 :]) or CELL.findall(text):
                 row = max(row, int(found[-1][1]))
-            far = {letters.decode() for letters, _ in FAR_CELL.findall(text)}
-            column = max(far | {column}, key=_number_of)
+            if BEYOND_Z.search(text):
+                far = {letters.decode() for letters, _ in FAR_CELL.findall(text)}
+                column = max(far | {column}, key=_number_of)
             rest = text[-200:]
     return row, column
 

@@ -92,6 +92,7 @@ def test_columns_of_one_type_as_text(plain: Any, tmp_path: Path) -> None:
         ([1, 2.5, 3], ["1", "2.5", "3"]),
         ([1e15, 2e17], ["1000000000000000", "200000000000000000"]),
         (["01", None, "  "], ["01", None, None]),
+        ([dt.date(1999, 12, 31), dt.date(2024, 2, 29)], ["1999-12-31", "2024-02-29"]),
     ):
         path = book(tmp_path / "a.xlsx", [["k", "v"], *(["x", v] for v in values)])
         assert [row["v"] for row in plain(path)] == shown
@@ -309,6 +310,17 @@ def test_what_cannot_be_read_is_said_with_a_remedy(plain: Any, tmp_path: Path) -
             plain(good, **source)
     with pytest.raises(SourceMalformed, match=r"no sheet holds rows.*'S1'"):
         plain(book(tmp_path / "empty.xlsx", []))
+
+
+@pytest.mark.shared
+def test_a_damaged_old_workbook_ends_no_process(plain: Any, tmp_path: Path, real: Path) -> None:
+    """The library may ask for more memory than there is, which ends the process that it is in."""
+    content = bytearray((real / "dirty/readxl/sheets/utf8-sheet-names.xls").read_bytes())
+    content[5027] = 205
+    path = tmp_path / "a.xls"
+    path.write_bytes(content)
+    with pytest.raises(SourceMalformed, match=r"a\.xls: is a damaged workbook, or takes too much"):
+        plain(path)
 
 
 def zipped(path: Path) -> bytes:
