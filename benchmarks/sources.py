@@ -2,10 +2,10 @@
 
     python -m benchmarks.sources [ROWS [RUNS [KIND ...]]]      # 200000 3 excel
 
-Ours is `tasks.load.load`: read, bronze, typed, checked, keyed silver. Theirs is what a script would
-do: the library's own reader, then pandas `to_sql`, into a table of the same columns and key. Both
-go one after the other, each in a process and a database of its own; imports are not counted; ratios
-are taken within a run. Needs the server that the settings name. Another kind is an entry in `KINDS`.
+Ours is `tasks.load.load` up to typed, checked, keyed silver. Theirs is what a script would do: the
+library's own reader, then pandas `to_sql`, into a table of the same columns and key. They take
+turns, each in a process and a database of its own on the server that the settings name; imports
+are not counted; ratios are taken within a run. Another kind is an entry in `KINDS`.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
+from time import perf_counter
 from typing import Any, NamedTuple
 
 from benchmarks.silver import bench_database
 
 COLUMNS = {"id": "bigint", "title": "text", "branch": "text", "lent_on": "date"}
 COLUMNS |= {"returned_at": "timestamp", "fine": "numeric", "code": "text"}
-DAY = dt.datetime(2020, 1, 1)
 Rows = list[tuple[Any, ...]]
 
 
@@ -40,9 +40,10 @@ class Kind(NamedTuple):
 
 
 def records(count: int) -> Rows:
-    """Loans, as `COLUMNS` says; the same each time."""
     some = random.Random(1).randrange
-    days = [DAY + dt.timedelta(minutes=some(900_000)) for _ in range(count)]
+    days = [
+        dt.datetime.fromtimestamp(some(10**9), dt.UTC).replace(tzinfo=None) for _ in range(count)
+    ]
     return [
         (n, f"Title {some(9999)}", "NS"[n % 2], day.date(), day, some(999) / 100, f"{n % 999:05}")
         for n, day in enumerate(days)
@@ -50,19 +51,15 @@ def records(count: int) -> Rows:
 
 
 def write_excel(path: Path, rows: Rows) -> None:
-    from openpyxl import Workbook
-
-    book = Workbook(write_only=True)
-    sheet = book.create_sheet("Loans")
+    book = import_module("openpyxl").Workbook(write_only=True)
+    book.create_sheet("Loans")
     for row in [tuple(COLUMNS), *rows]:
-        sheet.append(row)
+        book.worksheets[0].append(row)
     book.save(path)
 
 
 def read_excel(path: Path) -> Any:
-    import pandas as pd
-
-    return pd.read_excel(path, engine="calamine", dtype={"code": str})
+    return import_module("pandas").read_excel(path, engine="calamine", dtype={"code": str})
 
 
 KINDS = {"excel": Kind(".xlsx", write_excel, read_excel)}
@@ -79,30 +76,28 @@ def ours(kind: str, path: Path) -> Callable[[], Any]:
 
 
 def theirs(kind: str, path: Path) -> Callable[[], Any]:
-    import pandas as pd  # noqa: F401 - so that importing it is not counted
-
     from warehouse.database import connect, engine
 
     columns = ", ".join(f"{name} {column}" for name, column in COLUMNS.items())
+    import_module("pandas")  # so that importing it is not counted
     with connect() as connection:
         connection.execute(f"create table plain ({columns}, primary key (id))".encode())
-    how: dict[str, Any] = {"if_exists": "append", "index": False, "chunksize": 10_000}
-    return lambda: KINDS[kind].read(path).to_sql("plain", engine(), **how)
+    how = {"con": engine(), "if_exists": "append", "index": False, "chunksize": 10_000}
+    return lambda: KINDS[kind].read(path).to_sql("plain", **how)
 
 
 def measured(side: str, kind: str, path: Path) -> None:
     """Print seconds and MB at the peak of one side, run in this process."""
-    run, start = {"ours": ours, "theirs": theirs}[side](kind, path), time.perf_counter()
+    run, start = {"ours": ours, "theirs": theirs}[side](kind, path), perf_counter()
     run()
-    wall = time.perf_counter() - start
+    wall = perf_counter() - start
     print(json.dumps([wall, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024]))
 
 
-def child(*arguments: str) -> list[float]:
+def child(*arguments: str) -> Any:
     with bench_database("carrel_bench_sources"):
         command = [sys.executable, "-m", "benchmarks.sources", *arguments]
-        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-    return list(json.loads(done.stdout.splitlines()[-1]))
+        return json.loads(subprocess.check_output(command, text=True).splitlines()[-1])
 
 
 def main(rows: int = 200_000, runs: int = 3, *kinds: str) -> None:
@@ -114,8 +109,8 @@ def main(rows: int = 200_000, runs: int = 3, *kinds: str) -> None:
         for side, name in enumerate(("ours", "theirs")):
             wall, peak = (statistics.median(pair[side][i] for pair in pairs) for i in (0, 1))
             print(f"{kind:8} {name:7} {rows / wall:9,.0f} rows/s {peak:7,.0f} MB")
-        time_ratio, peak_ratio = (statistics.median(a[i] / b[i] for a, b in pairs) for i in (0, 1))
-        print(f"{kind:8} ratio   {time_ratio:9.2f} of the time {peak_ratio:.2f} of the peak")
+        wall, peak = (statistics.median(a[i] / b[i] for a, b in pairs) for i in (0, 1))
+        print(f"{kind:8} ratio   {wall:9.2f} of the time {peak:.2f} of the peak")
 
 
 if __name__ == "__main__":

@@ -199,6 +199,18 @@ def test_a_finding_names_the_row_of_the_sheet(make: Make, tmp_path: Path) -> Non
     ]
 
 
+@pytest.mark.parametrize("at_once", [1, 2, 3, 100])
+def test_blank_rows_keep_their_places_however_many_rows_are_read_at_once(
+    at_once: int, make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tasks.sources.excel.ROWS", at_once)
+    things = make(source=EXCEL, columns={"id": "bigint", "n": "bigint"}, key=["id"])
+    cells = [["id", "n"], [], [], ["x"], [1], [], [], [], [], ["x"], ["x"], [2], [], ["x"], []]
+    load(things, book(tmp_path / "a.xlsx", cells))
+    assert [f[1] for f in findings(things)] == [4, 10, 11, 14]
+    assert rows(things) == [(1, None), (2, None)]
+
+
 def test_what_was_loaded_can_be_made_anew(make: Make, tmp_path: Path) -> None:
     things = make(source=EXCEL, columns={"id": "bigint", "word": "text"}, key=["id"])
     path = book(tmp_path / "a.xlsx", [["Title"], ["id", "word"], [1, "a\nb"], [], [2, "ü"]])
