@@ -35,8 +35,8 @@ for source in (sys.argv[1], open(sys.argv[1], "rb")):
         for name in book.sheet_names:
             book.get_sheet_by_name(name)
         break
-    except BaseException:
-        pass
+    except Exception:
+        pass  # said later; a panic is no Exception, and would print a trace in this process
 """
 SAVE = "Open it in Excel or LibreOffice and save it as .xlsx."
 
@@ -169,7 +169,9 @@ def _not_too_large(path: Path) -> int:
         raise
     except Exception as error:  # of a damaged archive the library raises nearly anything
         raise SourceMalformed(
-            path, f"is a damaged workbook: {error}.", remedy="Fetch it again, or mend it in Excel."
+            path,
+            f"is a damaged workbook: {str(error) or type(error).__name__}.",
+            remedy="Fetch it again, or mend it in Excel.",
         ) from error
 
 
