@@ -105,7 +105,7 @@ def arrival(dataset: Dataset, path: Path) -> Arrival:
         compression = compression_of(path)
         with opened(path, compression) as stream:
             sample = stream.read(SAMPLE)
-        encoding = dataset.text.encoding or _encoding(path, compression, sample)
+        encoding = dataset.text.encoding or encoding_in(path, compression, sample)
         digest = sha256(path)
         size = path.stat().st_size
     except (OSError, EOFError) as error:
@@ -124,7 +124,8 @@ def arrival(dataset: Dataset, path: Path) -> Arrival:
     return found
 
 
-def _encoding(path: Path, compression: str | None, sample: bytes) -> str:
+def encoding_in(path: Path, compression: str | None, sample: bytes) -> str:
+    """The encoding of a file that starts with the sample (decompressed), as `encoding_of`."""
     if compression:
         return encoding_of(sample)
     return encoding_of(sample, _later_chunks(path))
