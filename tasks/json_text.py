@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import itertools
 import json
 import lzma
 import re
@@ -12,7 +13,7 @@ from json.encoder import encode_basestring
 from pathlib import Path
 from typing import Any
 
-import tasks.blocks as _  # noqa: F401 - it registers the error handler `carrel_mark`
+import tasks.blocks  # noqa: F401 - it registers the error handler `carrel_mark`
 from tasks.dialect import SAMPLE, compression_of, opened
 from tasks.extract import encoding_in
 from warehouse.errors import SourceMalformed, SourceUnavailable
@@ -67,26 +68,35 @@ def dumps(value: Any) -> str:
     return encode_basestring(value) if isinstance(value, str) else json.dumps(value)
 
 
+def unpacked(path: Path) -> Iterator[bytes]:
+    """A file's bytes, decompressed, piece by piece.
+
+    Raises:
+        SourceUnavailable: it cannot be read, or its compression is broken.
+    """
+    try:
+        with opened(path, compression_of(path)) as stream:
+            chunk = stream.read(SAMPLE)
+            while chunk:
+                yield chunk
+                chunk = stream.read(PIECE)
+    except (OSError, EOFError, zlib.error, lzma.LZMAError) as error:
+        raise SourceUnavailable(f"{path}: cannot be read: {error}.") from error
+
+
 def pieces(path: Path) -> Iterator[str]:
     """A file's text, decompressed and decoded; bytes that are no text become marks (`blocks`).
 
     Raises:
         SourceUnavailable: it cannot be read, or its compression is broken.
     """
-    try:
-        compression = compression_of(path)
-        with opened(path, compression) as stream:
-            chunk = stream.read(SAMPLE)
-            encoding = encoding_in(path, compression, chunk)
-            if encoding == "utf-8" and chunk.startswith(codecs.BOM_UTF8):
-                encoding = "utf-8-sig"
-            decoder = codecs.getincrementaldecoder(encoding)("carrel_mark")
-            while chunk:
-                yield decoder.decode(chunk)
-                chunk = stream.read(PIECE)
-            yield decoder.decode(b"", final=True)
-    except (OSError, EOFError, zlib.error, lzma.LZMAError) as error:
-        raise SourceUnavailable(f"{path}: cannot be read: {error}.") from error
+    chunks = unpacked(path)
+    first = next(chunks, b"")
+    decoder = codecs.getincrementaldecoder(encoding_in(path, compression_of(path), first))
+    decode = decoder("carrel_mark").decode
+    for chunk in itertools.chain([first], chunks):
+        yield decode(chunk)
+    yield decode(b"", True)
 
 
 def lines(path: Path, text: Iterator[str]) -> Iterator[tuple[int, str]]:
