@@ -22,6 +22,7 @@ PIECE = 1 << 20
 LONGEST = 32 << 20  # characters of one value
 BLANKS = " \t\r\n\ufeff\x1e"  # a mark of byte order may stand between joined files, RS in RFC 7464
 BLANK = re.compile(f"[{BLANKS}]*")
+CONSTANTS = {None: "null", True: "true", False: "false"}
 NEARLY = 16  # characters before the end of what is read, where an error may be a value cut short
 
 
@@ -55,17 +56,15 @@ def dumps(value: Any) -> str:
     Raises:
         ValueError: an object names a key twice.
     """
-    if isinstance(value, Doubled):
-        raise ValueError("names a key twice")
-    if isinstance(value, dict):
-        return (
-            "{" + ", ".join(f"{encode_basestring(k)}: {dumps(v)}" for k, v in value.items()) + "}"
-        )
+    if isinstance(value, str):
+        return str(value) if isinstance(value, Number) else encode_basestring(value)
     if isinstance(value, list):
         return "[" + ", ".join(map(dumps, value)) + "]"
-    if isinstance(value, Number):
-        return str(value)
-    return encode_basestring(value) if isinstance(value, str) else json.dumps(value)
+    if not isinstance(value, dict):
+        return CONSTANTS[value]
+    if isinstance(value, Doubled):
+        raise ValueError("names a key twice")
+    return "{" + ", ".join(f"{encode_basestring(k)}: {dumps(v)}" for k, v in value.items()) + "}"
 
 
 def unpacked(path: Path) -> Iterator[bytes]:
