@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 from tasks.extract import UNPIVOT_NAME, Places
 from warehouse.ddl import literal
+from warehouse.sources import FAULT
 from warehouse.spec import Column, Dataset, Derived
 
 TYPES = {
@@ -190,6 +191,8 @@ def views(dataset: Dataset, places: Places, source: str, done: Converted) -> str
     ready = [converted(c) for c in dataset.columns if c.name in done.wholly | done.in_part]
     values = [f'{_value(c, f"_s{i}", done)} as "{c.name}"' for i, c in enumerate(dataset.columns)]
     derived = [f'cast({d.sql} as {kind(d)}) as "{d.name}"' for d in dataset.derived]
+    if places.fault is not None:
+        ready.append(f"nullif(c{places.fault}, '') as {FAULT}")
     return (
         f"with cleaned as (select {', '.join(['_r', *ready, *texts])} from {source}),\n"
         f"typed as (select *, {', '.join(values)} from cleaned),\n"
@@ -244,6 +247,8 @@ def good_rows(dataset: Dataset, places: Places, done: Converted) -> str:
     bad = _unfit(dataset, done)
     if not any(rule == "required" for rule, *_ in faults(dataset)):
         bad.append(f"({blank(dataset)})")
+    if places.fault is not None:
+        bad.append(f"{FAULT} is not null")
     columns = [f'"{c.name}"' for c in dataset.stored]
     key = ", ".join(f'"{c}"' for c in dataset.key_columns)
     if dataset.key == "content":
@@ -267,7 +272,10 @@ def content_hash(dataset: Dataset) -> str:
 
 
 def bad_rows(dataset: Dataset, places: Places) -> str:
-    """A row a finding, of the rows in the view `suspects`; rule `blank` where all is blank."""
+    """A row a finding, of the rows in the view `suspects`; rule `blank` where all is blank.
+
+    Of a record that its reader could not read, that alone is told: the rule `unreadable`.
+    """
     cases = [
         f"case when {condition} then {{'rule': {literal(rule)}, 'column_name': "
         f"{f'cast({literal(column)} as varchar)' if column else 'cast(null as varchar)'}, "
@@ -278,9 +286,13 @@ def bad_rows(dataset: Dataset, places: Places) -> str:
         "[{'rule': 'blank', 'column_name': cast(null as varchar), 'value': cast(null as varchar)}]"
     )
     listed = f"list_filter([{', '.join(cases)}], lambda f: f is not null)" if cases else nothing
+    unreadable = ""
+    if places.fault is not None:
+        told = f"[{{'rule': 'unreadable', 'column_name': null, 'value': {FAULT}}}]"
+        unreadable = f" when {FAULT} is not null then {told}"
     return (
         f"{views(dataset, places, 'suspects', Converted())},\n"
-        f"found as (select _r, unnest(case when {blank(dataset)} then {nothing}"
+        f"found as (select _r, unnest(case{unreadable} when {blank(dataset)} then {nothing}"
         f" else {listed} end) as f from rows)\n"
         "select _r, f.rule = 'blank' as blank, f.rule, f.column_name, left(f.value, 500) as value"
         " from found"
@@ -288,7 +300,10 @@ def bad_rows(dataset: Dataset, places: Places) -> str:
 
 
 def unpivoted(dataset: Dataset, places: Places, header: tuple[str, ...]) -> str:
-    """The block with a row for each wide cell: `_r` (of the wide row), `cell` (from 0), …"""
+    """The block with a row for each wide cell: `_r` (of the wide row), `cell` (from 0), …
+
+    A record that its reader could not read makes one row.
+    """
     plain = [f"c{p}" for p in places.used if p not in places.wide]
     names = ", ".join(literal(header[p]) for p in places.wide)
     values = ", ".join(f"c{p}" for p in places.wide)
@@ -297,5 +312,7 @@ def unpivoted(dataset: Dataset, places: Places, header: tuple[str, ...]) -> str:
         f" unnest([{names}]) as wide_name, unnest([{values}]) as wide_value from block"
     )
     unpivot = dataset.text.unpivot
-    kept = " where trimmed(wide_value) <> ''" if unpivot and unpivot.skip_blank else ""
-    return f"select * from ({cells}){kept} order by _r, cell"
+    kept = "trimmed(wide_value) <> ''" if unpivot and unpivot.skip_blank else "true"
+    if places.fault is not None:
+        kept = f"case when c{places.fault} <> '' then cell = 0 else {kept} end"
+    return f"select * from ({cells}) where {kept} order by _r, cell"

@@ -21,7 +21,7 @@ from tasks.dialect import (
 )
 from warehouse.errors import SourceMalformed, SourceUnavailable
 from warehouse.settings import settings
-from warehouse.sources import CsvSource, FileSource
+from warehouse.sources import FAULT, CsvSource, FileSource
 from warehouse.spec import Column, Dataset
 
 CHUNK = 1 << 20
@@ -105,7 +105,7 @@ def arrival(dataset: Dataset, path: Path) -> Arrival:
         compression = compression_of(path)
         with opened(path, compression) as stream:
             sample = stream.read(SAMPLE)
-        encoding = dataset.text.encoding or _encoding(path, compression, sample)
+        encoding = dataset.text.encoding or encoding_in(path, compression, sample)
         digest = sha256(path)
         size = path.stat().st_size
     except (OSError, EOFError) as error:
@@ -124,7 +124,8 @@ def arrival(dataset: Dataset, path: Path) -> Arrival:
     return found
 
 
-def _encoding(path: Path, compression: str | None, sample: bytes) -> str:
+def encoding_in(path: Path, compression: str | None, sample: bytes) -> str:
+    """The encoding of a file that starts with the sample (decompressed), as `encoding_of`."""
     if compression:
         return encoding_of(sample)
     return encoding_of(sample, _later_chunks(path))
@@ -151,17 +152,20 @@ def sha256(path: Path) -> str:
 class Places:
     """Which header position feeds each column; None where an optional column is absent.
 
-    `wide` lists the positions that are turned into rows.
+    `wide` lists the positions that are turned into rows. `fault` is where a reader says why a
+    record cannot be read.
     """
 
     columns: dict[str, int | None]
     wide: tuple[int, ...] = ()
+    fault: int | None = None
 
     @property
     def used(self) -> list[int]:
         """The positions that are read at all, in order."""
         plain = {p for p in self.columns.values() if p is not None and p >= 0}
-        return sorted(plain | set(self.wide))
+        faults = set() if self.fault is None else {self.fault}
+        return sorted(plain | set(self.wide) | faults)
 
 
 UNPIVOT_NAME, UNPIVOT_VALUE = -1, -2
@@ -183,7 +187,15 @@ def places(dataset: Dataset, arrival: Arrival) -> Places:
         wide = tuple(i for i, h in enumerate(arrival.dialect.header) if pattern.fullmatch(h))
         if not wide:
             raise _missing(arrival, unpivot.columns, "no header matches this wide column.")
-    return Places(found, wide)
+    return Places(found, wide, _fault(dataset, arrival))
+
+
+def _fault(dataset: Dataset, arrival: Arrival) -> int | None:
+    """Where the faults stand; a text file that people wrote has none."""
+    header = arrival.dialect.header
+    if isinstance(dataset.source, CsvSource) or FAULT not in header:
+        return None
+    return header.index(FAULT)
 
 
 def _place(dataset: Dataset, arrival: Arrival, header: list[str], column: Column) -> int | None:

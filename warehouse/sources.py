@@ -13,8 +13,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
+FAULT = "_fault"  # column of what a reader found: why a record cannot be read
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,47}$")]
 Secret = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_]{0,63}$")]
+
+MARC_PLACE = r"(LDR|[0-9A-Zx]{3})(?:\$([0-9a-z]+))?(?:\[(\d{1,4}):(\d{1,4})\])?"
+MarcPlaces = Annotated[str, StringConstraints(pattern=rf"^{MARC_PLACE}(\s*,\s*{MARC_PLACE})*$")]
 
 
 class Strict(BaseModel):
@@ -98,8 +102,13 @@ class MarcSource(FileSource):
     """MARC records: ISO 2709 in MARC-8 or UTF-8, or MARCXML. A bad record goes to quarantine."""
 
     kind: Literal["marc"]
-    fields: dict[Name, str] = Field(
-        description="Column of the extract: where it stands, as in `245$ab`, `001`, `008[35:38]`"
+    fields: dict[Name, MarcPlaces] = Field(
+        min_length=1,
+        description="Column of the extract: where it stands, as in `245$ab`, `001`, `008[35:38]`,"
+        " `LDR[6:8]`, `6xx$a`, `100$a, 110$a`; what is found several times is joined by ` | `",
+    )
+    encoding: str | None = Field(
+        None, description="cp1251, …; default: MARC-8 or UTF-8, as each record's leader says"
     )
 
 
@@ -143,7 +152,9 @@ class OaiSource(Source):
     prefix: str = "oai_dc"
     set: str | None = None
     cursor: Name | None = Field(None, description="Silver column whose greatest value is `from`")
-    fields: dict[Name, str] = Field({}, description="As for marc, where the records are MARCXML")
+    fields: dict[Name, MarcPlaces] = Field(
+        {}, description="As for marc, where the records are MARCXML"
+    )
 
 
 BUILT_IN: tuple[type[Source], ...] = (

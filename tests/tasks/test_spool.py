@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -12,7 +13,7 @@ import pytest
 
 from tasks.load import load
 from tasks.rebuild import rebuild
-from tests.tasks.conftest import Make, ask, rows
+from tests.tasks.conftest import Make, ask, counts, findings, rows
 from warehouse.errors import SourceMalformed, SpecError
 from warehouse.settings import settings
 from warehouse.spec import Dataset
@@ -74,3 +75,94 @@ def test_what_is_no_parquet_is_refused(things: Dataset, tmp_path: Path) -> None:
 def test_a_wrong_kind_is_named(make: Make) -> None:
     with pytest.raises(SpecError, match="kind"):
         make(source={"kind": "tape", "path": "*"}, key=["number"], columns=COLUMNS)
+
+
+FAULTY = pa.table(
+    {
+        "name": ["a", None, "", "d"],
+        "2023": ["1", None, "3", "4"],
+        "2024": ["1", None, "", "4"],
+        "_fault": [None, "broken at byte 7", "", "half a record"],
+    }
+)
+UNREADABLE = [
+    (2, "unreadable", None, "broken at byte 7"),
+    (4, "unreadable", None, "half a record"),
+]
+
+
+CASES: dict[str, tuple[dict[str, Any], list[tuple[Any, ...]], list[tuple[Any, ...]]]] = {
+    "content": ({"columns": {"name": "text"}, "key": "content"}, [("a",)], []),
+    "key": ({"columns": {"name": "text"}, "key": ["name"]}, [("a",)], []),
+    "range": (
+        {
+            "columns": {"n": {"type": "bigint", "from": "2023", "required": True, "min": 2}},
+            "key": "content",
+        },
+        [(3,)],
+        [(1, "range", "n", "1")],
+    ),
+    "two": (
+        {
+            "columns": {
+                "name": {"type": "text", "optional": True},
+                "n": {"type": "bigint", "from": "2023"},
+            },
+            "key": ["n"],
+        },
+        [("a", 1), (None, 3)],
+        [],
+    ),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_record_that_cannot_be_read_is_told_once(make: Make, tmp_path: Path, case: str) -> None:
+    changes, kept, more = CASES[case]
+    things = make(source={"kind": "parquet", "path": "*.parquet"}, **changes)
+    path = tmp_path / "things.parquet"
+    pq.write_table(FAULTY, path)
+    (loaded,) = load(things, path)
+    assert rows(things) == kept
+    assert [(f[0], *f[2:]) for f in findings(things)] == sorted(UNREADABLE + more)
+    assert [f[1] for f in findings(things) if f[2] == "unreadable"] == [3, 5]
+    blank = 4 - len(kept) - 2 - len(more)
+    assert counts(loaded) == (4, len(kept), 0, 0, 0, 2 + len(more), blank)
+
+
+@pytest.mark.parametrize("skip_blank", [True, False])
+def test_a_wide_record_that_cannot_be_read_is_told_once(
+    make: Make, tmp_path: Path, skip_blank: bool
+) -> None:
+    things = make(
+        source={
+            "kind": "parquet",
+            "path": "*",
+            "unpivot": {
+                "columns": r"\d+",
+                "name": "year",
+                "value": "n",
+                "skip_blank": skip_blank,
+            },
+        },
+        key="content",
+        columns={"name": "text", "year": "integer", "n": {"type": "bigint", "required": True}},
+    )
+    path = tmp_path / "things.parquet"
+    pq.write_table(FAULTY, path)
+    (loaded,) = load(things, path)
+    assert rows(things, "name year n") == [("a", 2023, 1), ("a", 2024, 1), (None, 2023, 3)]
+    told = [f for f in findings(things) if f[2] == "unreadable"]
+    assert told == [(3, 3, *UNREADABLE[0][1:]), (7, 5, *UNREADABLE[1][1:])]
+    blank = 0 if skip_blank else 1  # the empty cell of 2024 in the third record
+    assert counts(loaded) == (8, 3, 0, 0, 0, 2 + blank, 3 - blank)
+
+
+def test_a_fault_in_a_text_file_is_a_column_like_others(make: Make, tmp_path: Path) -> None:
+    things = make(
+        key=["name"], columns={"name": "text", "said": {"type": "text", "from": "_fault"}}
+    )
+    path = tmp_path / "things.csv"
+    path.write_text("name,_fault\na,b\n")
+    load(things, path)
+    assert rows(things) == [("a", "b")]
