@@ -51,7 +51,8 @@ make_env() {
     say "environment: packages of requirements$kind.lock"
     rm -f "$VENV/stamp" "$VENV/stamp-dev"
     UV_LINK_MODE=${UV_LINK_MODE:-copy} "$VENV/bin/uv" pip sync --quiet --python "$PYTHON" \
-        --require-hashes --compile-bytecode "requirements$kind.lock"
+        --require-hashes --compile-bytecode "requirements$kind.lock" ||
+        fail "the packages were not installed; run it again once the cause above is gone"
     put_command
     stamp_of "$kind" >"$VENV/stamp$kind"
     say "environment: ready after $(($(date +%s) - began)) s"
@@ -153,7 +154,8 @@ case ${1:-} in
     test-full) shift && run_tests -m "full or not full" "$@" ;;
     check) run_check ;;
     lock) lock ;;
-    carrel) shift && make_env && exec "$VENV/bin/carrel" "$@" ;;
-    bench) shift && make_env dev && exec "$PYTHON" -m benchmarks "$@" ;;
+    # Not `make_env && exec`: what stands before `&&` goes on after an error.
+    carrel) shift && make_env; exec "$VENV/bin/carrel" "$@" ;;
+    bench) shift && make_env dev; exec "$PYTHON" -m benchmarks "$@" ;;
     *) sed -n '2,8p' "$0" && exit 2 ;;
 esac

@@ -147,7 +147,8 @@ def _settle(path: Path, root: Path, project: Path) -> Path:
 def _said(found: Profile, pattern: Path | None = None) -> Iterator[str]:
     """What a person should look at, in a sentence each."""
     if found.ragged:
-        yield f"{found.ragged} records do not have {len(found.columns)} cells: quarantined."
+        records = "record does" if found.ragged == 1 else "records do"
+        yield f"{found.ragged} {records} not have {len(found.columns)} cells: quarantined."
     if found.broken:
         yield f"{found.broken} records hold bytes that are no text: quarantined."
     if found.source.footer:

@@ -89,6 +89,16 @@ class Download(RequestHandler):
         self.finish(message_page("No download", said))
 
 
+class Missing(RequestHandler):
+    """An address of one part that no page has: 404, in our own look."""
+
+    def get(self) -> None:
+        """Say it in words."""
+        safe_headers(self)
+        self.set_status(404)
+        self.finish(message_page("There is no such page", "The address may be mistyped."))
+
+
 class Asset(StaticFileHandler):
     """Our style sheet, script and icon: no data in them, so no sign-in; kept for a year."""
 
@@ -107,4 +117,6 @@ ROUTES = [
     (r"/health", Health),
     (r"/download/(\w+)/(\w+)\.(csv|xlsx)", Download),
     (r"/assets/((?:carrel\.(?:css|js))|icon\.svg)", Asset, {"path": str(ASSETS)}),
+    # Pages come before these routes, the sign-in and static files after them.
+    (r"/(?!sign-in|sign-out|static)[\w-]+/?", Missing),
 ]

@@ -53,7 +53,7 @@ def explored(viewer: Viewer, name: str, arguments: Arguments) -> Table:
     known = explore.catalogue(viewer)
     if asked.get("table") not in known:
         raise KeyError(name)
-    question = replace(explore.ask(asked, known), page=0)
+    question = replace(explore.ask(viewer, asked, known), page=0)
     tables = {
         "rows": lambda: explore.page_of_rows(viewer, question, explore.SAVED_ROWS),
         "counts": lambda: explore.counts(viewer, question),

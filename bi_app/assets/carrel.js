@@ -4,7 +4,7 @@
 (() => {
   "use strict";
   const SERIES = { checkouts: "#2a9676", renewals: "#bf8f2e", total: "#4d8f9e", returns: "#5a86c4", in_house_uses: "#a273b5" };
-  const PAGE_ROWS = 10;
+  const PAGE_ROWS = 10, EDGE = 12;
   const whole = new Intl.NumberFormat("en-GB", { maximumFractionDigits: 0 });
   const decimal = new Intl.NumberFormat("en-GB", { minimumFractionDigits: 1, maximumFractionDigits: 1 });
   const money = new Intl.NumberFormat("en-GB", { minimumFractionDigits: 2, maximumFractionDigits: 2 });
@@ -157,7 +157,7 @@
   function changeOf(figure) {
     if (figure.note != null) return make("span", { class: "change" }, figure.note);
     const change = figure.change;
-    if (change == null) return make("span", { class: "change" }, "no earlier data");
+    if (change == null) return make("span", { class: "change" }, "no comparison");
     const way = change > 0 ? "up" : change < 0 ? "down" : "";
     const sign = change > 0 ? "\u25B2" : change < 0 ? "\u25BC" : "";
     return make("span", { class: "change", title: model.options.compared }, make("b", { class: way }, `${sign} ${decimal.format(Math.abs(change))} %`));
@@ -436,6 +436,8 @@
   document.addEventListener("click", (event) => {
     const path = event.composedPath();
     for (const pop of $$("details.pop[open]")) if (!path.includes(pop)) pop.open = false;
+    const saved = event.target.closest?.("a[data-download]");
+    if (saved) saved.closest("details").open = false;
     const button = event.target.closest?.("[data-act]");
     if (!button) return;
     if (button.dataset.act === "table") toggleTable(button);
@@ -450,6 +452,16 @@
       repaint();
     }
   });
+
+  /** A pop-up that would reach over the window's edge moves inside. */
+  document.addEventListener("toggle", ({ target }) => {
+    const body = target.open && target.matches("details.pop") && $(".pop-body", target);
+    if (!body) return;
+    body.style.translate = "";
+    const { left, right } = body.getBoundingClientRect();
+    const over = left < EDGE ? EDGE - left : Math.min(0, document.documentElement.clientWidth - EDGE - right);
+    if (over) body.style.translate = `${over}px`;
+  }, true);
 
   document.addEventListener("keydown", (event) => {
     if (event.key !== "Escape") return;

@@ -17,10 +17,10 @@ TIP = (
 
 
 class Busy:
-    """A heat map of 7 weekdays by the hours that occur."""
+    """A heat map of 7 weekdays by the hours in which the measure occurs."""
 
-    def __init__(self, hours: range, weekdays: Sequence[str]) -> None:
-        self.hours, self.weekdays = hours, weekdays
+    def __init__(self, weekdays: Sequence[str]) -> None:
+        self.hours, self.weekdays = range(24), weekdays
         self.source = ColumnDataSource(self._frame(), name="busy")
         self.mapper = theme.scale("checkouts")
         self.figure = self._figure()
@@ -42,7 +42,7 @@ class Busy:
             height=286,
             name="busy_chart",
             min_border_left=40,
-            x_range=(self.hours.start - 0.5, self.hours.stop - 0.5),
+            x_range=(-0.5, 23.5),
             y_range=(6.5, -0.5),
         )
         cells = plot.rect(
@@ -63,19 +63,26 @@ class Busy:
         plot.ygrid.visible = False
         plot.yaxis.ticker = FixedTicker(ticks=list(range(7)))
         plot.yaxis.major_label_overrides = dict(enumerate(self.weekdays))
-        plot.xaxis.ticker = FixedTicker(ticks=list(self.hours)[::2])
+        self.ticker = plot.xaxis[0].ticker = FixedTicker(ticks=list(self.hours)[::2])
         plot.xaxis.major_label_overrides = {h: f"{h:02}:00" for h in self.hours}
         return plot
 
-    def show(self, sums: np.ndarray[Any, Any], weekdays: np.ndarray[Any, Any]) -> None:
+    def show(
+        self, hours: range, sums: np.ndarray[Any, Any], weekdays: np.ndarray[Any, Any]
+    ) -> None:
         """Show sums by weekday and hour as means; `weekdays` is how often each occurs."""
+        moved = hours != self.hours
+        self.hours = hours
         mean = sums / np.maximum(weekdays, 1)[:, None]
         self.mapper.high = max(float(mean.max(initial=0)), 1e-9)
         self.source.data = {
-            **self.source.data,
+            **(self._frame() if moved else self.source.data),
             "mean": np.round(mean.ravel(), 1),
             "sum": sums.ravel().astype(np.int32),
         }
+        if moved:
+            self.figure.x_range.update(start=hours.start - 0.5, end=hours.stop - 0.5)
+            self.ticker.ticks = list(hours)[::2]
 
     def paint(self, measure: str, unit: str) -> None:
         """Take the colour and unit of a measure."""

@@ -55,6 +55,18 @@ class Circulation:
         """The hours of the day that occur."""
         return range(self.first_hour, self.first_hour + self.counts.shape[2])
 
+    @cached_property
+    def _by_hour(self) -> Array:
+        total: Array = self.counts.sum(axis=(0, 1), dtype=np.int64)
+        return total
+
+    def hours_of(self, measure: str) -> range:
+        """The hours of the day from the first to the last in which a measure occurs."""
+        (busy,) = np.nonzero(measured(self._by_hour, measure))
+        if not len(busy):
+            return self.hours
+        return self.hours[int(busy[0]) : int(busy[-1]) + 1]
+
     def days(self, chosen: Selection) -> Array:
         """Every day there is, by day and measure, at the chosen branches."""
         total: Array = self.by_day[self._branches(chosen)].sum(axis=0)

@@ -20,7 +20,7 @@ from bi_app.queries import rows
 from warehouse.access import Viewer
 from warehouse.errors import CarrelError
 
-PAGE_ROWS, SAVED_ROWS, COUNTED, VALUES = 25, 10_000, 100_000, 20
+PAGE_ROWS, SAVED_ROWS, COUNTED, VALUES, SAMPLED = 25, 10_000, 100_000, 20, 2_000
 LAST_PAGE = SAVED_ROWS // PAGE_ROWS - 1
 KINDS: Mapping[str, Kind] = {
     "smallint": "integer", "integer": "integer", "bigint": "integer", "numeric": "number",
@@ -40,6 +40,7 @@ class Entry:
     description: str
     licence: str | None
     key_columns: tuple[str, ...]
+    branch: str | None
     columns: tuple[dict[str, str], ...]
 
     @property
@@ -51,6 +52,10 @@ class Entry:
     def names(self) -> list[str]:
         """The columns' names, in order."""
         return [c["name"] for c in self.columns]
+
+    def of_kind(self, *kinds: Kind) -> list[str]:
+        """The names of the columns of these kinds, in order."""
+        return [c.key for c in self.shown() if c.kind in kinds]
 
     def shown(self) -> list[Column]:
         """The columns as a table shows them."""
@@ -73,7 +78,7 @@ def catalogue(viewer: Viewer) -> dict[str, Entry]:
     entries = [
         Entry(
             r["table_name"], r["layer"], r["title"], r["grain"], r["description"], r["licence"],
-            tuple(r["key_columns"]), tuple(r["columns"] or ()),
+            tuple(r["key_columns"]), r["branch"], tuple(r["columns"] or ()),
         )
         for r in found
     ]  # fmt: skip
@@ -90,6 +95,11 @@ class Asked:
     down: bool = False
     count_by: str = ""
 
+    @property
+    def by_month(self) -> bool:
+        """Whether the rows are counted by month: a single day or second says little."""
+        return self.count_by in self.entry.of_kind("date", "datetime")
+
     def as_dict(self) -> dict[str, Any]:
         """The question as plain values, for the browser."""
         return {
@@ -98,7 +108,7 @@ class Asked:
         }  # fmt: skip
 
 
-def ask(asked: Mapping[str, Any], known: Mapping[str, Entry]) -> Asked:
+def ask(viewer: Viewer, asked: Mapping[str, Any], known: Mapping[str, Entry]) -> Asked:
     """A question from untrusted values: what the catalogue does not hold becomes the default."""
     entry = known.get(str(asked.get("table"))) or next(iter(known.values()))
     sort, count_by = asked.get("sort"), asked.get("count_by")
@@ -111,15 +121,35 @@ def ask(asked: Mapping[str, Any], known: Mapping[str, Entry]) -> Asked:
         page,
         sort if sort in entry.names else None,
         bool(asked.get("down")),
-        count_by if count_by in entry.names else _default_count(entry),
+        count_by if count_by in entry.names else _worth_counting(viewer, entry),
     )
 
 
-def _default_count(entry: Entry) -> str:
-    """A column worth counting: the first text that is no key."""
-    texts = [c["name"] for c in entry.columns if c["type"] == "text"]
+def _worth_counting(viewer: Viewer, entry: Entry) -> str:
+    """The branch; else what has few values among some rows; else the first text that is no key."""
+    if entry.branch in entry.names:
+        return str(entry.branch)
+    few = _few_valued(viewer, entry)
+    texts = entry.of_kind("text")
     free = [n for n in texts if n not in entry.key_columns and not n.endswith(("_id", "_key"))]
-    return (free or texts or entry.names)[0]
+    return (few or free or texts or entry.names)[0]
+
+
+def _few_valued(viewer: Viewer, entry: Entry) -> list[str]:
+    """Columns that put the rows into a few groups: texts first, then months, then numbers."""
+    names = [sql.Identifier(n) for n in entry.names]
+    counts = [sql.SQL("count(distinct {0}) as {0}").format(n) for n in names]
+    (found,) = _timed(
+        viewer, "explore_variety", {"most": SAMPLED}, table=entry.identifier,
+        columns=sql.SQL(", ").join(names), counts=sql.SQL(", ").join(counts),
+    )  # fmt: skip
+    rows = found["rows of the sample"]
+    most = min(VALUES, rows // 2)
+    texts, numbers = (
+        [n for n in entry.of_kind(kind) if 2 <= found[n] <= most] for kind in ("text", "integer")
+    )
+    days = [n for n in entry.of_kind("date", "datetime") if found[n] > 1 and rows > 2 * VALUES]
+    return [*texts, *days, *numbers]
 
 
 def page_of_rows(viewer: Viewer, asked: Asked, count: int = PAGE_ROWS) -> Table:
@@ -148,14 +178,19 @@ def total(viewer: Viewer, entry: Entry) -> int:
 
 
 def counts(viewer: Viewer, asked: Asked) -> Table:
-    """The most frequent values of the asked column.
+    """The most frequent values of the asked column; of days and times, the newest months.
 
     Raises:
         CarrelError: it took too long.
     """
+    value: sql.Composable = sql.Identifier(asked.count_by)
+    order = sql.SQL("2 desc, 1")
+    if asked.by_month:
+        value = sql.SQL("to_char({}, 'YYYY-MM')").format(value)
+        order = sql.SQL("1 desc nulls last")
     found = _timed(
         viewer, "explore_counts", {"limit": VALUES},
-        table=asked.entry.identifier, column=sql.Identifier(asked.count_by),
+        table=asked.entry.identifier, value=value, order=order,
     )  # fmt: skip
     data = {
         "value": ["(none)" if r["value"] is None else r["value"] for r in found],

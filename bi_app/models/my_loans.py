@@ -87,7 +87,8 @@ class MyLoans:
     def cards(self) -> list[dict[str, Any]]:
         """The figures on top."""
         overdue = [r for r in self.running if (r["days_left"] or 0) < 0]
-        nearest = min((r["due_on"] for r in self.running if r["due_on"]), default=None)
+        ahead = [r["due_on"] for r in self.running if r["due_on"] and r["days_left"] >= 0]
+        nearest = min(ahead, default=None)
         ready = sum(r["state"] == "ready to collect" for r in self.holds)
         return [
             card("on_loan", "On loan", len(self.running), _next(nearest)),
@@ -141,7 +142,7 @@ def _badged(record: dict[str, Any], key: str) -> dict[str, Any]:
 
 
 def _next(day: dt.date | None) -> str:
-    return f"next due {day.day} {day:%b %Y}" if day else "nothing due"
+    return f"next due {day.day} {day:%b %Y}" if day else "nothing more due"
 
 
 def my_loans(viewer: Viewer) -> MyLoans:

@@ -89,9 +89,18 @@ class View:
         return measured(self.days, self.measure)
 
     def hour_values(self) -> tuple[Array, Array]:
-        """The chosen measure by weekday and hour, and how often each weekday occurs."""
+        """The chosen measure by weekday and hour, and how often each weekday occurs.
+
+        The hours are those of `hours`.
+        """
         sums, weekdays = self.circulation.weekday_hours(self.chosen)
-        return measured(sums, self.measure), weekdays
+        first, hours = self.circulation.hours.start, self.hours
+        return measured(sums, self.measure)[:, hours.start - first : hours.stop - first], weekdays
+
+    @property
+    def hours(self) -> range:
+        """The hours of the day in which the chosen measure occurs, in any period."""
+        return self.circulation.hours_of(self.measure)
 
     def branch_frame(self) -> dict[str, list[Any]]:
         """Branches, busiest first: value, period before, change, and whether it is chosen."""

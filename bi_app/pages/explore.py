@@ -20,7 +20,10 @@ from bi_app.pages.shell import Cell, Controls, Page, reacting, sendable, serving
 
 TITLE = "Explore"
 NOTHING = ("There is nothing to explore yet", "Tables appear here once they are in the catalogue.")
-COUNT_NOTE = "The most frequent values, counted over all rows that you may see."
+COUNT_NOTE = (
+    "The most frequent values, or the newest months where it is a day or a time; counted over all"
+    " rows that you may see."
+)
 COUNT_COLUMNS = (Column("full", "Value"), Column("rows", "Rows", "integer"))
 Answer = tuple[dict[str, Any], pd.DataFrame]
 
@@ -40,7 +43,7 @@ class Explore:
 
     def answer(self, asked: dict[str, Any]) -> Answer:
         """What the browser is told for a question, and the counts; asks the database."""
-        question = explore.ask(asked, self.known)
+        question = explore.ask(self.viewer, asked, self.known)
         found = explore.total(self.viewer, question.entry)
         tables = {
             "rows": self._rows(question, found),
@@ -112,7 +115,7 @@ def described(question: Asked, found: int) -> dict[str, str]:
         "about": f"{grain} {entry.description}{licence}".strip(),
         "rows": f"{count} rows of {entry.table_name}; headings sort them all{shown}",
         "columns": f"Key: {', '.join(entry.key_columns)}",
-        "counts": f"By {question.count_by}",
+        "counts": f"By {'month of ' if question.by_month else ''}{question.count_by}",
     }
 
 

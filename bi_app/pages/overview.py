@@ -46,7 +46,7 @@ class Overview:
     def _build(self, asked: dict[str, Any]) -> None:
         known = self.known
         self.daily = Daily(known.first, known.counts.shape[1])
-        self.busy = Busy(known.hours, WEEKDAYS)
+        self.busy = Busy(WEEKDAYS)
         self.branches = Branches(len(known.codes)) if self.compares else None
         self.titles = ColumnDataSource({c.key: [] for c in TITLE_COLUMNS}, name="titles")
         self.controls = Controls(options=options(known))
@@ -62,7 +62,7 @@ class Overview:
         view = View(self.known, self.title_months, chosen)
         before, self.shown = self.shown, chosen
         self._show_days(view, before)
-        self.busy.show(*view.hour_values())
+        self.busy.show(view.hours, *view.hour_values())
         if self.branches:
             self.branches.show(view.branch_frame())
         if before is None or before.measure != chosen.measure:

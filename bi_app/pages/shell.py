@@ -168,16 +168,29 @@ def reacting(
 ) -> None:
     """Show each new choice; a failure becomes a message on the page.
 
-    `work`, where there is some that takes long, is done in a thread; `show` gets its result.
+    `work`, where there is some that takes long, is done in a thread; `show` gets its result, unless
+    another choice came meanwhile. What `show` makes of the choice is not a choice again.
     """
+    latest, told = 0, None
 
     def answer(event: Any) -> None:
         with answering(controls, signed_in):
             show(event.new)
 
     async def answer_later(event: Any) -> None:
+        nonlocal latest, told
+        if event.new == told:
+            return
+        latest = mine = latest + 1
+        working = asyncio.to_thread(work, event.new)  # type: ignore[arg-type]
+        found: Any = await asyncio.gather(working, return_exceptions=True)
+        if mine != latest:
+            return
         with answering(controls, signed_in):
-            show(await asyncio.to_thread(work, event.new))  # type: ignore[arg-type]
+            if isinstance(found[0], BaseException):
+                raise found[0]
+            show(found[0])
+            told = controls.query
 
     controls.param.watch(answer_later if work else answer, "query")
 

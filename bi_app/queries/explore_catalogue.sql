@@ -1,7 +1,7 @@
 -- Datasets and gold tables of which the viewer's role may read at least one column.
 select
     c.table_name, c.layer, c.domain, c.name, c.title, c.grain, c.description, c.licence,
-    c.key_columns,
+    c.key_columns, c.access ->> 'branch' as branch,
     (
         select json_agg(k order by n)
         from jsonb_array_elements(c.columns) with ordinality as k_(k, n)

@@ -212,6 +212,14 @@ def test_a_librarians_download_holds_the_own_branches_only(visitor: Visitor) -> 
     assert len(everything.splitlines()) == 5
 
 
+def test_an_address_without_a_page_is_told(visitor: Visitor) -> None:
+    for client in (visitor(), visitor("admin")):
+        answer = client.http.get("/my-loans")
+        assert answer.status_code == 404
+        assert "There is no such page" in answer.text
+        assert "Content-Security-Policy" in answer.headers
+
+
 def test_a_static_file_of_ours_has_no_neighbours(visitor: Visitor) -> None:
     client = visitor()
     assert client.http.get("/assets/carrel.css").status_code == 200

@@ -223,6 +223,23 @@ def test_staff_explore_any_table(journey: Callable[..., Journey]) -> None:
     went.check()
 
 
+@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
+def test_pop_ups_stay_in_the_window(journey: Callable[..., Journey], size: Any) -> None:
+    went = journey(viewport=size)
+    page = went.sign_in("admin")
+    opened = page.locator("main details.pop > summary")
+    assert opened.count() > 10
+    for at in range(opened.count()):
+        opened.nth(at).click()
+        box = page.locator("details[open] .pop-body").bounding_box()
+        page.keyboard.press("Escape")
+        assert box["x"] >= 0, opened.nth(at).get_attribute("aria-label")
+        assert box["x"] + box["width"] <= size["width"], opened.nth(at).get_attribute("aria-label")
+    went.saved("daily", "csv")
+    assert page.locator("details[open]").count() == 0
+    went.check()
+
+
 def test_it_fits_a_phone_and_turns_dark(journey: Callable[..., Journey]) -> None:
     went = journey(viewport=PHONE, color_scheme="dark", is_mobile=True)
     page = went.sign_in("admin")

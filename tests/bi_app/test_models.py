@@ -15,7 +15,7 @@ from sqlalchemy.exc import ProgrammingError
 
 from bi_app import queries
 from bi_app.models import explore, export, store
-from bi_app.models.circulation import circulation, measured
+from bi_app.models.circulation import Circulation, circulation, measured
 from bi_app.models.freshness import freshness
 from bi_app.models.measures import COUNTED, MEASURES
 from bi_app.models.my_loans import due_state, my_loans
@@ -113,6 +113,20 @@ def test_sums_are_those_of_the_database(period: str, branches: tuple[str, ...]) 
             list(branches or known.codes),
         )
         assert card["value"] == f"{expected:,}"
+
+
+def test_hours_are_those_in_which_a_measure_occurs() -> None:
+    counts = np.zeros((1, 2, 10, len(COUNTED)), np.int32)
+    counts[0, 0, 0, COUNTED.index("renewals")] = 1  # at home, before the doors open
+    counts[0, 1, 3:6, COUNTED.index("checkouts")] = 1
+    known = Circulation(("A",), ("A",), 20000, 7, counts)
+    assert known.hours_of("checkouts") == range(10, 13)
+    assert known.hours_of("total") == range(7, 13)
+    assert known.hours_of("returns") == known.hours
+    chosen = select({"period": "all"}, known.bounds)
+    sums, _ = View(known, None, chosen).hour_values()  # type: ignore[arg-type]
+    assert sums.shape == (7, 3)
+    assert sums.sum() == 3
 
 
 @pytest.mark.usefixtures("here")
@@ -232,6 +246,8 @@ def test_a_member_sees_own_loans_and_history_since_consent() -> None:
     assert [r["state"].split("|")[0] for r in mine.running] == ["bad", "good"]
     assert [r["title"] for r in mine.past] == ["Quiet Rooms"]
     assert str(mine.owed) == "2.25"
+    ahead = mine.running[1]["due_on"]
+    assert mine.cards()[0]["note"] == f"next due {ahead.day} {ahead:%b %Y}"
     assert [h["state"] for h in mine.holds] == ["ready to collect"]
     other = my_loans(Viewer("o@carrel.example", "member", (), OTHER))
     assert len(other.running) == 1
@@ -282,7 +298,7 @@ def test_due_dates_are_said_in_words(days: int | None, badge: str) -> None:
 )
 def test_names_come_from_the_catalogue_alone(asked: dict[str, Any]) -> None:
     known = explore.catalogue(ADMIN)
-    question = explore.ask(asked, known)
+    question = explore.ask(ADMIN, asked, known)
     assert question.entry.table_name in known
     assert question.sort is None
     assert question.count_by in question.entry.names
@@ -312,13 +328,38 @@ def test_rows_are_paged_sorted_and_counted() -> None:
         "page": 1,
         "count_by": "collection_code",
     }
-    question = explore.ask(asked, known)
+    question = explore.ask(ADMIN, asked, known)
     table = explore.page_of_rows(ADMIN, question)
     assert len(table) == explore.PAGE_ROWS
     copies = list(table.data["copies"])
     assert copies == sorted(copies, reverse=True)
     assert explore.total(ADMIN, question.entry) == 300
     assert sum(explore.counts(ADMIN, question).data["rows"]) == 300
+
+
+@pytest.mark.usefixtures("here")
+@pytest.mark.parametrize(
+    ("table", "column"),
+    [
+        ("gold.library_circulation", "branch_code"),  # the branch, by the table's own rule
+        ("gold.library_titles", "collection_code"),  # the first text with few values, no title
+        ("gold.library_title_months", "branch_code"),
+        ("gold.library_circulation_public", "day"),  # one branch only: months
+        ("gold.library_branch_names", "name"),  # nothing that groups
+    ],
+)
+def test_a_table_is_counted_by_what_groups_its_rows(table: str, column: str) -> None:
+    assert explore.ask(ADMIN, {"table": table}, explore.catalogue(ADMIN)).count_by == column
+
+
+@pytest.mark.usefixtures("here")
+def test_days_are_counted_by_month_the_newest_first() -> None:
+    asked = {"table": "gold.library_circulation", "count_by": "day"}
+    question = explore.ask(ADMIN, asked, explore.catalogue(ADMIN))
+    counted = explore.counts(ADMIN, question).data
+    assert list(counted["value"][:2]) == ["2026-10", "2026-09"]
+    rows = "select count(*) from gold.library_circulation where day >= '2026-10-01'"
+    assert counted["rows"][0] == owner(rows)
 
 
 @pytest.mark.usefixtures("here")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from typing import Any
 
 import pytest
@@ -153,6 +155,31 @@ def test_explore_lists_what_the_catalogue_holds(here: str) -> None:
     assert page.controls.tables["rows"]["pages"] == 12
     listed = {t[0] for t in page.controls.options["tables"]}
     assert {"gold.library_titles", "silver.library_loan_events"} <= listed
+
+
+def test_a_late_answer_does_not_replace_a_newer_choice() -> None:
+    asked: list[int] = []
+    shown: list[int] = []
+
+    def work(query: dict[str, int]) -> int:
+        asked.append(query["n"])
+        time.sleep(0.2 if query["n"] == 1 else 0)
+        return query["n"]
+
+    def show(result: int) -> None:
+        shown.append(result)
+        controls.query = {"n": result, "worked_out": 1}
+
+    async def choose() -> None:
+        shell.reacting(controls, signed_in("admin"), show, work)
+        controls.query = {"n": 1}
+        await asyncio.sleep(0.05)
+        controls.query = {"n": 2}
+        await asyncio.sleep(0.4)
+
+    controls = shell.Controls()
+    asyncio.run(choose())
+    assert (asked, shown, controls.answered) == ([1, 2], [2], 1)
 
 
 def test_no_figure_or_tool_is_shared_between_sessions(here: str) -> None:
