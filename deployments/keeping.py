@@ -11,7 +11,7 @@ import typer
 
 def register(app: typer.Typer) -> None:
     """Add the commands to `carrel`."""
-    for command in (backup, restore):
+    for command in (backup, restore, retain, stages):
         app.command()(command)
 
 
@@ -73,3 +73,67 @@ def restore(
         typer.echo(f"newer than the backup, applied: {name}")
     for note in done.notes:
         typer.echo(note, err=True)
+
+
+def retain(
+    name: Annotated[str | None, typer.Argument(help="Dataset; default: every one.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
+) -> None:
+    """Let go of what the datasets' specs say is too old."""
+    from tasks import retention
+    from warehouse.settings import tell_libraries
+    from warehouse.spec import dataset, datasets
+
+    members = [dataset(name)] if name else list(datasets().values())
+    if dry_run:
+        went = [one for member in members for one in retention.plan(member)]
+        went += [] if name else retention.strays()
+    else:
+        tell_libraries(PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL="CRITICAL")
+        from flows.retain import carry_out
+        from flows.run import run
+
+        with run() as run_id:
+            went = carry_out(members, run_id, everything=name is None)
+    for one in went:
+        rows = "" if one.rows is None else f"{one.rows} rows"
+        size = "" if one.bytes is None else f"{one.bytes} bytes"
+        facts = ", ".join(fact for fact in (rows, size, one.reason) if fact)
+        typer.echo(f"{one.dataset or '-':<36} {one.what:<11} {one.name}: {facts}")
+    verb = "would go" if dry_run else "went"
+    total = sum(one.bytes or 0 for one in went)
+    typer.echo(f"{len(went)} things {verb}, {total} bytes", err=True)
+    for member in members:
+        if retention.unaged(member):
+            typer.echo(
+                f"warning: {member.table}: no column tells how old a row is, so persons stay;"
+                " name one as retention.personal_by.",
+                err=True,
+            )
+
+
+def stages(
+    name: Annotated[str | None, typer.Argument(help="Dataset; default: every one.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+) -> None:
+    """Show what is raw, staged and processed: source, run, rows, checksum, schema, state, age."""
+    import json
+    from dataclasses import asdict
+
+    from tasks import stages as look
+    from warehouse.spec import dataset, datasets
+
+    for member in [dataset(name)] if name else datasets().values():
+        for stage in look.stages(member):
+            if as_json:
+                typer.echo(json.dumps(asdict(stage), default=str, ensure_ascii=False))
+                continue
+            age = "-" if stage.age is None else f"{stage.age.total_seconds() / 86_400:.1f} days"
+            typer.echo(
+                f"{stage.table}  load {stage.load_id}  {stage.state}  {stage.rows} rows"
+                f"  {'-' if stage.bytes is None else stage.bytes} bytes  {age} old"
+            )
+            typer.echo(
+                f"    source {stage.source}  sha256 {stage.sha256}  run {stage.run_id or '-'}"
+            )
+            typer.echo(f"    schema {stage.schema}")
