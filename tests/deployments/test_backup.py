@@ -312,6 +312,46 @@ def test_a_forged_manifest_of_a_sealed_backup_is_noticed(
     _refused(lambda: verify(made), CarrelError, "manifest.json: was changed")
 
 
+def test_what_is_written_meanwhile_is_in_the_next_one(
+    visits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with connect() as db:
+        db.execute("create table silver.more (i integer)")
+    start = making.start
+
+    def late(*arguments: Any, **pipes: Any) -> Any:
+        with connect() as db:
+            db.execute("insert into silver.more values (1)")
+        return start(*arguments, **pipes)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(making, "start", late)
+        made = backup(tmp_path / "kept")
+    assert verify(made).tables["silver.more"] == 0
+    restore(made, overwrite=True)
+    assert _sums()["silver.more"][0] == 0
+
+
+def test_into_a_database_of_ones_own(visits: Path, tmp_path: Path) -> None:
+    made = backup(tmp_path / "kept")
+    before, url, was = _sums(), settings().url(), settings().project
+    with connect(autocommit=True) as db:
+        db.execute("create database of_ones_own")
+    was.rename(was.with_name("moved"))
+    into = url.set(drivername="postgresql", database="of_ones_own")
+    try:
+        command = ["restore", str(made), "--into", into.render_as_string(hide_password=False)]
+        done = runner.invoke(app, command)
+        assert done.exit_code == 0, done.output
+        assert settings().url().database == "of_ones_own"
+        assert _sums() == before | {"ops.catalogue": _sums()["ops.catalogue"]}
+    finally:
+        os.environ.pop("CARREL_DATABASE_URL", None)
+        forget()
+        with connect(autocommit=True) as db:
+            db.execute("drop database of_ones_own")
+
+
 def test_old_ones_go_and_the_newest_stays(visits: Path, tmp_path: Path) -> None:
     folder = tmp_path / "kept"
     for stamp in ("20200101T000000Z", "20200102T000000Z"):
