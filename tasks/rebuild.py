@@ -1,4 +1,7 @@
-"""Make silver and quarantine anew from bronze alone."""
+"""Make silver and quarantine anew from bronze.
+
+Of loads whose lines retention let go of, silver's rows are taken over as they are.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,7 @@ from tasks.clean import clean
 from tasks.held import from_bronze
 from tasks.ledger import Load, drop_staging, drop_table, only_run
 from tasks.merge import merge_into, quarantine
+from tasks.retention import forget
 from tasks.settle import Settling
 from tasks.swap import swap_in
 from warehouse.database import connect
@@ -22,17 +26,23 @@ LOADS = """
 select l.load_id, l.file_id, f.path, f.sha256, f.bytes, (
     select min(b.load_id) from ops.loads b
     where b.file_id = l.file_id and b.landed_at is not null
-      and to_regclass(format('bronze.%%I', b.dataset || '_l' || b.load_id)) is not null)
+      and to_regclass(format('bronze.%%I', b.dataset || '_l' || b.load_id)) is not null),
+    exists (select from ops.removals r join ops.loads b using (load_id)
+            where r.what = 'bronze' and b.file_id = l.file_id)
 from ops.loads l join ops.files f using (file_id)
 where l.dataset = %(dataset)s and l.state = 'done' order by l.load_id
 """
+CARRY_OVER = """
+delete from {target} where ({key}) in (select {key} from {silver} where _load_id = %s)
+"""
+CARRY = "insert into {target} select * from {silver} where _load_id = %s"
 
 
 def rebuild(dataset: Dataset) -> int:
     """Clean and merge every load again, in order, then swap the result in; return its rows.
 
     Raises:
-        LoadFailed: a load's lines are no longer in bronze; nothing has changed.
+        LoadFailed: a load's lines are not in bronze, and not by retention; nothing has changed.
     """
     with only_run(dataset):
         loads = _loads(dataset)
@@ -42,38 +52,63 @@ def rebuild(dataset: Dataset) -> int:
         with connect() as connection:
             drop_table(connection, anew)
             connection.execute(sql.SQL("create table {} (like {})").format(target, silver))
-        rows = [_again(dataset, load, size, digest, target) for load, size, digest in loads]
+        for load, size, digest in loads:
+            if load.landed:
+                _again(dataset, load, size, digest, target)
+            else:
+                _carry(dataset, load, target)
         with connect() as connection:
-            _take_over(connection, dataset, [load for load, *_ in loads], anew)
-    return rows[-1] if rows else 0
+            forget(connection, dataset, "staging", anew)
+            _take_over(connection, dataset, [load for load, *_ in loads if load.landed], anew)
+            row = connection.execute(sql.SQL("select count(*) from {}").format(silver)).fetchone()
+    return int(row[0]) if row else 0
 
 
 def _loads(dataset: Dataset) -> list[tuple[Load, int, str]]:
-    """The loads that made silver, with the size and checksum of their files."""
+    """The loads that made silver, with the size and checksum of their files.
+
+    One whose lines retention let go of is not `landed`.
+    """
     with connect() as connection:
         found = connection.execute(LOADS, {"dataset": dataset.table}).fetchall()
     loads = []
-    for load_id, file_id, path, digest, size, bronze in found:
-        if bronze is None:
+    for load_id, file_id, path, digest, size, bronze, let_go in found:
+        if bronze is None and not let_go:
             raise LoadFailed(
                 f"{dataset.table}: the lines of {path} (load {load_id}) are not in bronze.",
                 remedy="Ingest the files again instead.",
             )
         load = Load(
-            load_id, file_id, dataset.table, Path(path), None, True, "landing", bronze, True
+            load_id,
+            file_id,
+            dataset.table,
+            Path(path),
+            None,
+            True,
+            "landing",
+            bronze or load_id,
+            bronze is not None,
         )
         loads.append((load, size, digest))
     return loads
 
 
-def _again(dataset: Dataset, load: Load, size: int, digest: str, target: sql.Identifier) -> int:
+def _again(dataset: Dataset, load: Load, size: int, digest: str, target: sql.Identifier) -> None:
     arrival = from_bronze(dataset, load.bronze, load.path, digest, size)
     cleaned = clean(dataset, arrival, load, target)
     with connect() as connection:
-        loaded = merge_into(connection, dataset, load, cleaned, target)
+        merge_into(connection, dataset, load, cleaned, target)
         for name in (load.staging, f"{load.staging}_c"):
             drop_table(connection, name)
-    return loaded.rows_after
+
+
+def _carry(dataset: Dataset, load: Load, target: sql.Identifier) -> None:
+    """Take over the rows that the load was the last to change, in place of earlier ones."""
+    key = sql.SQL(", ").join(map(sql.Identifier, dataset.key_columns))
+    names = {"target": target, "silver": sql.Identifier("silver", dataset.table), "key": key}
+    with connect() as connection:
+        for statement in (CARRY_OVER, CARRY):
+            connection.execute(sql.SQL(statement).format(**names), [load.load_id])
 
 
 def _take_over(

@@ -47,7 +47,7 @@ def migrate() -> list[str]:
         _check_version(connection)
         connection.execute("select pg_advisory_lock(hashtext('carrel migrate'))")
         connection.execute(LEDGER)
-        _make_logins(connection)
+        make_logins(connection)
         applied = [name for name, path in _files(known) if _apply(connection, name, path)]
         with connection.transaction():
             _set_claim_key(connection)
@@ -123,7 +123,7 @@ def fill_roles(text: str) -> str:
     return re.sub(rf"(?<![:\w]):({'|'.join(LOGINS)})\b", rf'"{prefix}_\1"', text)
 
 
-def _make_logins(connection: psycopg.Connection[Any]) -> None:
+def make_logins(connection: psycopg.Connection[Any]) -> None:
     """Make the login roles and set their passwords, sent as SCRAM verifiers."""
     for name in ("app", *ROLES):
         login = settings().login(name)

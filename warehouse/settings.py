@@ -50,6 +50,11 @@ class Settings(BaseSettings):
     prefect_api_url: str | None = Field(
         None, description="API of your own Prefect server or of Prefect Cloud; default: a local one"
     )
+    backup_key: SecretStr | None = Field(
+        None,
+        min_length=16,
+        description="Key of encrypted backups, 16 characters or more; default: not encrypted",
+    )
     shared: Path = Field(
         ROOT.parent / "shared", description="Folder of the real data that some tests read"
     )

@@ -28,6 +28,7 @@ ColumnType = Literal[
 CleanStep = Literal[
     "trim", "squeeze", "upper", "lower", "title", "digits", "isbn13", "first_isbn", "year"
 ]
+Span = Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]{0,4} (day|week|month|year)s?$")]
 Privacy = Literal["pseudonym", "drop", "personal"]
 
 
@@ -51,10 +52,16 @@ class Access(Strict):
 
 
 class Retention(Strict):
-    """How long rows are kept, and why."""
+    """How long rows are kept, and why. `carrel retain` carries it out."""
 
-    bronze: str = "30 days"
-    personal: str | None = None
+    bronze: Span = Field("30 days", description="Age at which files' lines are dropped")
+    versions: int | None = Field(
+        None, ge=1, description="Contents of one path (snapshot: of all) kept; default: any number"
+    )
+    personal: Span | None = Field(None, description="Age at which a row forgets the person")
+    personal_by: Name | None = Field(
+        None, description="Date or timestamp column that gives a row's age; default: event"
+    )
     reason: str | None = None
 
 
@@ -160,6 +167,7 @@ class Dataset(Strict):
             "key": () if self.key == "content" else self.key,
             "access": [c for c in (self.access.branch, self.access.member) if c],
             "event": [self.event] if self.event else [],
+            "retention": [c for c in [self.retention.personal_by] if c],
             "rules": [r.column for r in self.rules if r.column],
         }
         for where, wanted in asked.items():
