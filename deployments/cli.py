@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from deployments import exporting
 from warehouse.errors import CarrelError, ConfigurationError, LoadFailed
 
 EXIT_CODES = (
@@ -262,6 +263,9 @@ def set_password(
     made = sign_ins.reset(email, password)
     if password is None:
         typer.echo(made)
+
+
+exporting.register(app)
 
 
 def main() -> None:

@@ -21,6 +21,7 @@ from warehouse.database import connect
 runner = CliRunner()
 COMMANDS = (
     "up", "down", "status", "doctor", "sample", "migrate", "datasets", "ingest", "add", "users",
+    "export",
 )  # fmt: skip
 
 
