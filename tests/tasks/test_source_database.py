@@ -119,10 +119,10 @@ def table(dataset: Dataset) -> list[dict[str, Any]]:
 
 def test_all_rows_load(other: tuple[str, Run], source: Source) -> None:
     url, run = other
-    run("insert into things values (?, ?, ?)", (1, "ä ''\n💡", at(1)), (2, None, None))
+    run("insert into things values (?, ?, ?)", (1, "ä ''\n\U0001f4a1", at(1)), (2, None, None))
     dataset = source(url, "select * from things;", mode="snapshot")
     assert [counts(r)[:2] for r in load(dataset)] == [(2, 2)]
-    assert rows(dataset) == [(1, "ä ''\n💡", dt.datetime(2024, 3, 1)), (2, None, None)]
+    assert rows(dataset) == [(1, "ä ''\n\U0001f4a1", dt.datetime(2024, 3, 1)), (2, None, None)]
     assert load(dataset) == []
     run("delete from things where id = 2")
     assert [counts(r)[3] for r in load(dataset)] == [1]
@@ -199,7 +199,7 @@ def test_types_of_mariadb_stay(maria: tuple[str, Run], source: Source) -> None:
     )
     run(
         "insert into kinds values (12345678901234567890.123456789, true, '2024-02-29',"
-        " '2024-02-29 01:02:03.000004', x'00ff', 18446744073709551615, '-101:30:00', b'101', '💡')"
+        " '2024-02-29 01:02:03.000004', x'00ff', 18446744073709551615, '-101:30:00', b'101', '\U0001f4a1')"
     )
     run("set sql_mode = ''")
     (found,) = table(source(url, "select * from kinds"))
@@ -207,7 +207,7 @@ def test_types_of_mariadb_stay(maria: tuple[str, Run], source: Source) -> None:
     assert (found["yes"], found["day"]) == (1, dt.date(2024, 2, 29))
     assert found["at"] == dt.datetime(2024, 2, 29, 1, 2, 3, 4)
     assert (found["raw"], str(found["big"])) == (b"\x00\xff", "18446744073709551615")
-    assert (found["span"], found["flags"], found["word"]) == ("-101:30:00", 5, "💡")
+    assert (found["span"], found["flags"], found["word"]) == ("-101:30:00", 5, "\U0001f4a1")
 
 
 def test_sqlite_may_hold_anything_in_any_column(sqlite: tuple[str, Run], source: Source) -> None:
@@ -363,8 +363,8 @@ import resource, sys
 from pathlib import Path
 from tasks.sources.database import read
 from warehouse.spec import read_spec
+import psycopg, pymysql
 tables = read(read_spec(Path(sys.argv[1])), None)
-next(tables), next(tables)
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 rows = sum(t.num_rows for t in tables)
 print(rows, (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024)
@@ -374,7 +374,7 @@ print(rows, (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 102
 @pytest.mark.parametrize("kind", ["postgresql", "maria"])
 def test_memory_stays_flat(kind: str, request: pytest.FixtureRequest, source: Source) -> None:
     url, _ = request.getfixturevalue(kind)
-    many = 12 * ROWS
+    many = 20 * ROWS
     series = f"generate_series(1, {many})" if kind == "postgresql" else f"seq_1_to_{many}"
     column = "i" if kind == "postgresql" else "seq"
     query = f"select {column} as id, repeat('x', 1000) as name from {series} as s({column})"
@@ -390,8 +390,8 @@ def test_memory_stays_flat(kind: str, request: pytest.FixtureRequest, source: So
         env=os.environ | {"PYTHONPATH": str(REPOSITORY)},
     )
     read_rows, grown_mb = map(int, done.stdout.split())
-    assert read_rows == many - ROWS
-    assert grown_mb < 60
+    assert read_rows == many
+    assert grown_mb < 100, "200 MB were read"
 
 
 KILLED = """
