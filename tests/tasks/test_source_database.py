@@ -199,7 +199,8 @@ def test_types_of_mariadb_stay(maria: tuple[str, Run], source: Source) -> None:
     )
     run(
         "insert into kinds values (12345678901234567890.123456789, true, '2024-02-29',"
-        " '2024-02-29 01:02:03.000004', x'00ff', 18446744073709551615, '-101:30:00', b'101', '\U0001f4a1')"
+        " '2024-02-29 01:02:03.000004', x'00ff', 18446744073709551615,"
+        " '-101:30:00', b'101', '\U0001f4a1')"
     )
     run("set sql_mode = ''")
     (found,) = table(source(url, "select * from kinds"))
