@@ -117,7 +117,10 @@ class DatabaseSource(Source):
 
     kind: Literal["database"]
     url: Secret = Field(description="Name of the secret (or CARREL_SECRET_<NAME>) with the URL")
-    query: str = Field(description="One select statement; `:cursor` is the last value seen")
+    query: str = Field(
+        description="One select statement; `:cursor` is the last value seen, null while there is"
+        " none: `where :cursor is null or changed_at >= :cursor`"
+    )
     params: dict[str, str | int | float] = Field({}, description="Values bound to the query")
     cursor: Name | None = Field(None, description="Silver column whose greatest value is bound")
     overlap: str = Field("0 days", description="How far before the cursor to read again")
