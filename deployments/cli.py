@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from deployments import exporting
 from deployments.scanning import scan
 from warehouse.errors import CarrelError, ConfigurationError, LoadFailed
 
@@ -266,6 +267,9 @@ def set_password(
     made = sign_ins.reset(email, password)
     if password is None:
         typer.echo(made)
+
+
+exporting.register(app)
 
 
 def main() -> None:

@@ -6,7 +6,7 @@ import secrets
 from dataclasses import dataclass
 
 from bi_app.auth.accounts import HASHER, create_account, set_password, verify_password
-from warehouse.access import ROLES, Role
+from warehouse.access import ROLES, Role, Viewer
 from warehouse.database import connect
 from warehouse.errors import ConfigurationError
 
@@ -85,6 +85,23 @@ def listed() -> list[tuple[str, str, str, list[str], bool]]:
     """
     with connect() as db:
         return db.execute(query).fetchall()
+
+
+def viewer(email: str) -> Viewer:
+    """Who has the account, as the database sees them.
+
+    Raises:
+        ConfigurationError: nobody has, or it is disabled.
+    """
+    query = """
+        select email, role, branches, member_key from app.accounts
+        where lower(email) = lower(%s) and disabled_at is null
+    """
+    with connect() as db:
+        row = db.execute(query, [email]).fetchone()
+    if row is None:
+        raise ConfigurationError(f"{email} has no account.", remedy="See `carrel users list`.")
+    return Viewer(row[0], row[1], tuple(row[2]), row[3])
 
 
 def reset(email: str, password: str | None = None) -> str:

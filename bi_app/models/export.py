@@ -1,8 +1,4 @@
-"""Tables as CSV and Excel: typed, and safe to open in a spreadsheet.
-
-A text that starts with =, +, -, @, tab or return would be run as a formula; it is quoted
-(OWASP ASVS 1.2.10).
-"""
+"""Tables as CSV and Excel: typed, and safe to open in a spreadsheet (`warehouse.sheets`)."""
 
 from __future__ import annotations
 
@@ -14,8 +10,8 @@ from collections.abc import Callable
 from typing import Any
 
 from bi_app.models.table import Table
+from warehouse.sheets import in_xml, safe_text
 
-RISKY = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 FORMATS = {
     "integer": "#,##0",
     "number": "#,##0.0##",
@@ -23,12 +19,6 @@ FORMATS = {
     "date": "yyyy-mm-dd",
     "datetime": "yyyy-mm-dd hh:mm",
 }
-
-
-def safe_text(value: Any) -> Any:
-    """A value that no spreadsheet takes for a formula; only texts are touched."""
-    risky = isinstance(value, str) and value.lstrip(" ").startswith(RISKY)
-    return f"'{value}" if risky else value
 
 
 def file_name(table: Table, kind: str, *, today: dt.date) -> str:
@@ -97,18 +87,18 @@ def to_xlsx(table: Table) -> bytes:
         sheet.append([cell(v, look) for v, look in zip(record, looks, strict=True)])
     about = book.create_sheet("About")
     for note in (table.title, *table.notes):
-        about.append([safe_text(note)])
+        about.append([_cell_value(note)])
     stream = io.BytesIO()
     book.save(stream)
     return stream.getvalue()
 
 
 def _cell_value(value: Any) -> Any:
-    """Excel knows no time zones and refuses control characters."""
+    """Excel knows no time zones, and XML no control characters."""
     if isinstance(value, dt.datetime):
         return value.replace(tzinfo=None)
     if isinstance(value, str):
-        return safe_text(re.sub(r"[\x00-\x08\x0b\x0c\x0e-\x1f]", "", value))
+        return in_xml(safe_text(value))
     return value
 
 

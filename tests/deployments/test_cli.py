@@ -21,7 +21,7 @@ from warehouse.database import connect
 runner = CliRunner()
 COMMANDS = (
     "up", "down", "status", "doctor", "sample", "migrate", "datasets", "ingest", "add", "scan",
-    "users",
+    "users", "export",
 )  # fmt: skip
 
 
