@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -48,8 +49,11 @@ def spooled(dataset: Dataset, path: Path | None = None) -> Arrival:
 
 def clear(dataset: Dataset) -> None:
     """Drop what earlier runs of the dataset spooled."""
-    for left in (settings().home / "spool").glob(f"{dataset.table}[._]*"):
-        left.unlink(missing_ok=True)
+    mine = re.compile(rf"{dataset.table}(\.[0-9]+|_[0-9a-f]{{64}}\.csv)")
+    folder = settings().home / "spool"
+    for left in folder.iterdir() if folder.exists() else ():
+        if mine.fullmatch(left.name):
+            left.unlink(missing_ok=True)
 
 
 def keep(path: Path, digest: str) -> None:
