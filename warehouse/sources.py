@@ -69,14 +69,18 @@ class ExcelSource(FileSource):
 
     kind: Literal["excel"]
     sheet: str | None = Field(
-        None, description="Regular expression of whole sheet names; default: the first with rows"
+        None,
+        description="Regular expression of whole sheet names; several are joined, with `_sheet`"
+        " naming each; default: the first with the required columns, else the first with rows",
     )
     header_row: int | None = Field(
         None, ge=1, description="Row of the (last) header line; found by looking when absent"
     )
     header_rows: int = Field(1, ge=1, le=5, description="Lines that make up the header")
     footer: str | None = Field(
-        None, description="Regular expression; the first row whose first cell matches ends the data"
+        None,
+        description="Regular expression; the first row whose first filled cell matches ends the"
+        " data",
     )
 
 

@@ -55,7 +55,8 @@ def read(dataset: Dataset, path: Path | None) -> Iterator[pa.Table]:
     """
     assert path
     assert isinstance(dataset.source, ExcelSource)
-    wanted = Wanted.of(dataset)
+    wanted, footer = Wanted.of(dataset), dataset.source.footer
+    ends = _compiled(path, footer) if footer else None
     with opened(path) as book:
         heads = _heads(book, dataset.source, wanted)
         names = list(dict.fromkeys(name for head in heads.values() for name in head.columns))
@@ -65,7 +66,7 @@ def read(dataset: Dataset, path: Path | None) -> Iterator[pa.Table]:
         yield _table([], names + [SHEET] * told, ahead)
         for sheet_name, head in heads.items():
             sheet, before = book.sheet(sheet_name), 0
-            for rows in _parts(sheet, head, dataset.source.footer):
+            for rows in _parts(sheet, head, ends):
                 for columns, blank in _runs(rows, before):
                     listed = dict(zip(head.columns, columns, strict=True))
                     count = len(columns[0])
@@ -233,10 +234,11 @@ def _unlike(names: Iterable[str]) -> list[str]:
     return found
 
 
-def _parts(sheet: CalamineSheet, head: Head, footer: str | None) -> Iterator[list[pa.Array]]:
+def _parts(
+    sheet: CalamineSheet, head: Head, ends: re.Pattern[str] | None
+) -> Iterator[list[pa.Array]]:
     """The columns below the header, some thousand rows at a time, up to the footer."""
     rows = islice(sheet.iter_rows(), head.row, None)
-    ends = re.compile(footer) if footer else None
     while part := list(islice(rows, ROWS)):
         cells = list(zip(*part, strict=True))
         columns = [_column(cells[i]) for i in head.columns.values()]

@@ -316,6 +316,7 @@ def test_what_cannot_be_read_is_said_with_a_remedy(plain: Any, tmp_path: Path) -
         ({"sheet": "Mar"}, "'Mar'.*'Jan', 'Feb'.*source.sheet"),
         ({"sheet": "J"}, "'J'"),
         ({"sheet": "("}, "regular expression"),
+        ({"footer": "("}, "regular expression"),
         ({"header_row": 9}, "no sheet holds rows from row 9"),
     ):
         with pytest.raises(SourceMalformed, match=rf"good.xlsx: .*{said}"):
