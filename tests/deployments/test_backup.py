@@ -259,7 +259,8 @@ def test_a_sealed_backup_says_nothing(
 def test_a_plain_backup_holds_no_secret(
     visits: Path, setting: Callable[..., None], tmp_path: Path
 ) -> None:
-    lines = "CARREL_LOG_LEVEL=INFO\nexport CARREL_PREFECT_DATABASE_URL=postgresql://u:hush@h/d\n"
+    url = "postgresql://u:hush@h/d"  # pragma: allowlist secret
+    lines = f"CARREL_LOG_LEVEL=INFO\nexport CARREL_PREFECT_DATABASE_URL={url}\n"
     (settings().home / "settings.env").write_text(lines)
     try:
         made = backup(tmp_path / "kept")
