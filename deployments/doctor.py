@@ -113,8 +113,8 @@ def _database() -> Finding:
 
 
 def _prefect() -> Finding:
-    well = pipeline.answers()
-    found = f"API at {settings().prefect_api} " + ("answers" if well else "does not answer")
+    well, api = pipeline.answers(), settings().prefect_api
+    found = f"API at {api} {'answers' if well else 'does not answer'}" if api else "does not run"
     remedy = "Start it with `carrel up`; then read .carrel/logs/prefect-server.log."
     return Finding("Prefect", well, found, remedy)
 

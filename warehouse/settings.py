@@ -114,6 +114,8 @@ class Settings(BaseSettings):
             "SODA_CORE_TELEMETRY_ENABLED": "false",
             "PREFECT_HOME": str(self.home.resolve() / "prefect"),
             "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+            # Its second page asks a stranger (amplitude.com) for its settings all the same.
+            "PREFECT_SERVER_UI_V2_ENABLED": "false",
             "PREFECT_SERVER_EVENTS_RETENTION_PERIOD": "P7D",
             "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,flow_runs",
             # On disk: leases kept in memory die with the server, and the slot is never free again.

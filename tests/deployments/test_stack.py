@@ -128,6 +128,11 @@ def test_no_process_looks_beyond_this_machine(stack: Stack, first) -> None:
     assert not [line for line in lines if not LOCAL.fullmatch(line.split("\t")[1])]
 
 
+def test_prefects_page_is_the_one_that_asks_no_stranger(stack: Stack, first) -> None:
+    address = first.stdout.splitlines()[1].split()[1]
+    assert httpx.get(f"{address}/ui-settings").json()["default_ui"] == "v1"
+
+
 def test_everything_listens_on_loopback(stack: Stack, first) -> None:
     open_to = {
         connection.laddr.ip
