@@ -322,9 +322,9 @@ def test_a_wrong_query_is_named(other: tuple[str, Run], source: Source) -> None:
     [
         "",
         "s3cret",
-        "oracle://u:s3cret@h/d",
-        "postgresql://u:s3cret@h:x/d",
-    ],  # pragma: allowlist secret
+        "oracle://u:s3cret@h/d",  # pragma: allowlist secret
+        "postgresql://u:s3cret@h:x/d",  # pragma: allowlist secret
+    ],
 )
 def test_a_wrong_url_is_named_without_its_secret(url: str, source: Source) -> None:
     with pytest.raises(ConfigurationError) as error:
