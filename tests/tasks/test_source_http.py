@@ -259,8 +259,8 @@ def test_secrets_stay_out_of_errors_logs_and_files(
     os.environ["CARREL_SECRET_THE_API"] = value
     web.pages["/token"] = signed
     web.pages["/things"] = lambda a: (status, {}, f'["{a.headers}'.encode())
+    named = {"auth": auth, "secret": "the_api"}  # pragma: allowlist secret
     with pytest.raises(CarrelError) as error:
-        named = {"auth": auth, "secret": "the_api"}  # pragma: allowlist secret
         load(source(**named, records="x", **changes))
     written = [p.read_text("utf-8", "replace") for p in _files(settings().home)]
     cause = f"{error.value!r} {error.value} {error.value.__cause__!r}"
