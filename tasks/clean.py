@@ -167,6 +167,8 @@ class Cleaning:
         self._connection = connection
         found = places(dataset, arrival)
         self._wide = len(found.wide) or 1
+        columns = {place: name for name, place in found.columns.items()}
+        self._names = [columns.get(i, h) for i, h in enumerate(arrival.dialect.header)]
         self._firsts = Firsts(arrival.bytes // 60)
         _keep_memory()
         self._preparing = Preparing(dataset, arrival, found)
@@ -261,16 +263,24 @@ class Cleaning:
         found, count = self._findings, len(self._findings)
         if not found:
             return
+        named = texts([self._name_of(f.position) for f in found])
         columns = {
             "record_no": numbers(np.array([(f.record_no - 1) * self._wide + 1 for f in found])),
             "line_no": numbers(np.array([f.line_no for f in found])),
             "rule": texts([f.rule for f in found]),
+            "column_name": pc.if_else(pc.equal(named, texts([""])[0]), pa.NA, named),
             "value": pa.nulls(count, pa.string())
             if self._private
             else texts([f.value[:500] for f in found]),
         }
         self._quarantine(pa.table(list(columns.values()), list(columns)))
         self._findings = []
+
+    def _name_of(self, position: int | None) -> str:
+        """The column, or else the header, at a position; empty where that is not known."""
+        if position is None:
+            return ""
+        return self._names[position] if position < len(self._names) else f"field {position + 1}"
 
     def _set_aside(self, rows: pa.Table, record_no: Numbers, line_no: Numbers) -> None:
         """Keep rows that may be second of their key until the end."""

@@ -26,16 +26,22 @@ from warehouse.sources import CsvSource
 Numbers = npt.NDArray[np.int64]
 LONGEST_RECORD = 1 << 20
 FEED, RETURN = 10, 13
+MARKED = re.compile("[\U0010ff00-\U0010ffff]")
 
 
 @dataclass(frozen=True)
 class Finding:
-    """Why a record is held back before its cells are looked at."""
+    """Why a record is held back before its cells are looked at.
+
+    `position` is that of the field (from 0) where it is broken, lacks or is too many; None where
+    a quote that is never closed leaves that open.
+    """
 
     record_no: int
     line_no: int
     rule: str
     value: str
+    position: int | None = None
 
 
 @dataclass
@@ -199,12 +205,12 @@ class Reader:
         count = len(spans.starts)
         numbers = np.arange(self._number + 1, self._number + count + 1, dtype=np.int64)
         findings = [
-            _finding("encoding", spans, int(i), int(numbers[i]))
+            self._finding("encoding", spans, int(i), int(numbers[i]))
             for i in np.flatnonzero(broken & ~blank)
         ]
         at = numbers[~(blank | broken)]
         findings += [
-            _finding("ragged", kept, int(i), int(at[i])) for i in np.flatnonzero(~cells.good)
+            self._finding("ragged", kept, int(i), int(at[i])) for i in np.flatnonzero(~cells.good)
         ]
         self._number, self.ended = self._number + count, ended
         careful = _needs_care(spans, self._dialect.delimiter)
@@ -212,6 +218,12 @@ class Reader:
         return Batch(
             cells.table, at[found], kept.lines[found], count, int(blank.sum()), careful, findings
         )
+
+    def _finding(self, rule: str, spans: Spans, i: int, number: int) -> Finding:
+        raw = spans.text[spans.starts[i] : spans.ends[i]].decode().rstrip("\r\n")
+        shown = MARKED.sub(lambda m: f"\\x{ord(m[0]) - 0x10FF00:02x}", raw)
+        position = _field_of(raw, rule, self._dialect, self._width)
+        return Finding(number, int(spans.lines[i]), rule, shown, position)
 
 
 def _regular(array: npt.NDArray[np.uint8], quotes: Numbers, delimiter: int) -> bool:
@@ -268,19 +280,26 @@ def _blank(spans: Spans) -> npt.NDArray[np.bool_]:
 def _marked(spans: Spans) -> npt.NDArray[np.bool_]:
     """Which records hold bytes that were no text."""
     marked = np.zeros(len(spans.starts), np.bool_)
-    if not spans.text.isascii() and MARK in spans.text:
+    if len(marked) and not spans.text.isascii() and MARK in spans.text:
         at = [m.start() for m in re.finditer(re.escape(MARK) + b"[\xbc-\xbf]", spans.text)]
         hit = np.searchsorted(spans.starts, at, side="right") - 1
         marked[hit[(hit >= 0) & (np.array(at) < spans.ends[hit])]] = True
     return marked
 
 
-def _finding(rule: str, spans: Spans, i: int, number: int) -> Finding:
-    raw = spans.text[spans.starts[i] : spans.ends[i]].decode()
-    shown = re.sub(
-        "[\U0010ff00-\U0010ffff]", lambda m: f"\\x{ord(m[0]) - 0x10FF00:02x}", raw.rstrip("\r\n")
-    )
-    return Finding(number, int(spans.lines[i]), rule, shown)
+def _field_of(record: str, rule: str, dialect: Dialect, width: int) -> int | None:
+    """The position of the field for which a record is held back."""
+    quote = dialect.quote
+    if quote and quote in record:
+        try:
+            fields, _ = record_at(record, 0, dialect.delimiter, quote)
+        except Unclosed:
+            return None
+    else:
+        fields = record.split(dialect.delimiter)
+    if rule == "ragged":
+        return min(len(fields), width)
+    return next((i for i, field in enumerate(fields) if MARKED.search(field)), None)
 
 
 @dataclass(frozen=True)

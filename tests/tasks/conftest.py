@@ -32,7 +32,8 @@ def spec(folder: Path, name: str = "things", **changes: Any) -> Dataset:
         for n, c in changes.pop("columns").items()
     ]
     source = BASE["source"] | changes.pop("source", {})  # type: ignore[operator]
-    source = {key: value for key, value in source.items() if value is not None}
+    if source["path"] is None:  # of a kind that reads no files
+        del source["path"]
     data = BASE | {"source": source, "columns": columns} | changes
     path = folder / "datasets" / "test" / f"{name}.yml"
     path.parent.mkdir(parents=True, exist_ok=True)

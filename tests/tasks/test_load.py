@@ -97,7 +97,7 @@ def test_bad_rows_say_why_and_where(loans: Dataset, tmp_path: Path) -> None:
         (6, 7, "range", "fine_amount", "-1"),
         (6, 7, "type", "back_on", "31/12/2024"),
         (6, 7, "type", "out_at", "soon"),
-        (8, 9, "ragged", None, None),
+        (8, 9, "ragged", "out_at", None),
         (9, 10, "back_before_out", "back_on", "2024-03-01"),
         (10, 11, "duplicate_key", "loan_id", "2"),
         (12, 13, "type", "fine_amount", "1.23456"),
@@ -269,7 +269,7 @@ def test_wide_columns_become_rows(make: Make, tmp_path: Path) -> None:
     assert findings(issues) == [
         (3, 2, "type", "month_on", "2024-13"),
         (4, 3, "range", "issues", "-5"),
-        (10, 5, "ragged", None, "C,7"),
+        (10, 5, "ragged", "2024-02", "C,7"),
     ]
 
 
@@ -450,3 +450,25 @@ def test_a_column_may_have_any_name(make: Make, tmp_path: Path) -> None:
     assert counts(loaded) == (4, 0, 2, 0, 0, 2, 0)
     assert loaded.changed_days == [dt.date(2024, 1, d) for d in (1, 2, 3)]
     assert {r[2] for r in rows(things)} == {"h2"}
+
+
+def test_a_held_back_line_names_its_column(make: Make, tmp_path: Path) -> None:
+    columns = {"number": "bigint", "word": {"type": "text", "from": "Wort"}, "more": "text"}
+    things = make(key=["number"], columns=columns)
+    lines = ["number,Wort,more,spare", "1,a", "2,a,b,c,d", '3,"a,b",c', "4,\xff,b,c", '5,"a"']
+    lines.append("6,a,b,\xff")
+    path = tmp_path / "a.csv"
+    path.write_bytes("\n".join(lines).encode("latin-1"))
+    things = things.model_copy(
+        update={"source": things.source.model_copy(update={"encoding": "utf-8"})}
+    )
+    load(things, path)
+    named = [(line, rule, column) for _, line, rule, column, _ in findings(things)]
+    assert named == [
+        (2, "ragged", "more"),
+        (3, "ragged", "field 5"),
+        (4, "ragged", "spare"),
+        (5, "encoding", "word"),
+        (6, "ragged", "more"),
+        (7, "encoding", "spare"),
+    ]
