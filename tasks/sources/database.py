@@ -135,7 +135,7 @@ def _engine(dataset: Dataset, secret_url: str) -> tuple[Engine, str]:
     )
     if backend == "postgresql":
         event.listen(engine, "connect", _postgres_session)
-    return engine, f"{url.host or 'localhost'}{f':{url.port}' if url.port else ''}"
+    return engine, f"{url.host or 'this machine'}{f':{url.port}' if url.port else ''}"
 
 
 def _sqlite(url: URL) -> str:

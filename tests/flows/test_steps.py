@@ -28,7 +28,7 @@ def test_each_step_is_a_task() -> None:
 
 def test_flows_share_their_tasks() -> None:
     users = [path.name for path in FLOWS if "publish" in imports(path)]
-    assert users == ["ingest.py", "refresh.py"]
+    assert users == ["ingest.py", "refresh.py", "watch.py"]
 
 
 def test_only_reading_is_tried_again() -> None:

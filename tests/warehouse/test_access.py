@@ -189,7 +189,8 @@ def test_no_table_that_viewers_may_read_is_without_row_security(shop: Path) -> N
         ).fetchall()
     facts_about_loads = {"ops.catalogue", "ops.publications", "ops.loads", "ops.steps"}
     verdicts = {"quality.verdicts", "quality.results"}
-    assert {t for (t,) in open_tables} <= facts_about_loads | verdicts
+    for_admins = {"ops.breakers", "ops.removals"}  # hosts and counts: no row is about a person
+    assert {t for (t,) in open_tables} <= facts_about_loads | verdicts | for_admins
 
 
 def test_an_access_change_in_the_spec_takes_effect_at_migrate(shop: Path) -> None:
