@@ -16,7 +16,7 @@ from typing import IO
 import numpy as np
 from psycopg import sql
 
-from tasks.dialect import Dialect, opened
+from tasks.dialect import BROKEN, Dialect, opened
 from tasks.extract import Arrival
 from warehouse.database import connect
 from warehouse.errors import SourceMalformed, SourceUnavailable
@@ -84,7 +84,7 @@ def _file(arrival: Arrival) -> Iterator[bytes]:
             for piece in _utf8(stream, dialect):
                 yield piece.replace(b"\r", b"\n") if dialect.returns_only else piece
         size = arrival.bytes if arrival.spooled else arrival.path.stat().st_size
-    except (OSError, EOFError) as error:
+    except BROKEN as error:
         raise SourceUnavailable(f"{arrival.path}: cannot be read: {error}.") from error
     if size != arrival.bytes:
         raise SourceUnavailable(

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tasks.dialect import (
+    BROKEN,
     SAMPLE,
     Dialect,
     compression_of,
@@ -108,7 +109,7 @@ def arrival(dataset: Dataset, path: Path) -> Arrival:
         encoding = dataset.text.encoding or encoding_in(path, compression, sample)
         digest = sha256(path)
         size = path.stat().st_size
-    except (OSError, EOFError) as error:
+    except BROKEN as error:
         raise SourceUnavailable(f"{path}: cannot be read: {error}.") from error
     if encoding == "utf-8" and sample.startswith(b"\xef\xbb\xbf"):
         encoding = "utf-8-sig"

@@ -5,16 +5,14 @@ from __future__ import annotations
 import codecs
 import itertools
 import json
-import lzma
 import re
-import zlib
 from collections.abc import Iterator
 from json.encoder import encode_basestring
 from pathlib import Path
 from typing import Any
 
 import tasks.blocks  # noqa: F401 - it registers the error handler `carrel_mark`
-from tasks.dialect import SAMPLE, compression_of, opened
+from tasks.dialect import BROKEN, SAMPLE, compression_of, opened
 from tasks.extract import encoding_in
 from warehouse.errors import SourceMalformed, SourceUnavailable
 
@@ -79,7 +77,7 @@ def unpacked(path: Path) -> Iterator[bytes]:
             while chunk:
                 yield chunk
                 chunk = stream.read(PIECE)
-    except (OSError, EOFError, zlib.error, lzma.LZMAError) as error:
+    except BROKEN as error:
         raise SourceUnavailable(f"{path}: cannot be read: {error}.") from error
 
 

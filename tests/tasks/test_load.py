@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import bz2
 import datetime as dt
+import gzip
 import logging
+import lzma
 import subprocess
 import sys
+from contextlib import suppress
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -19,7 +23,7 @@ from tasks.load import load
 from tasks.merge import Loaded
 from tests.tasks.conftest import Make, ask, counts, findings, rows
 from warehouse.database import connect
-from warehouse.errors import LoadFailed, SourceMalformed, SourceUnavailable
+from warehouse.errors import CarrelError, LoadFailed, SourceMalformed, SourceUnavailable
 from warehouse.pseudonyms import pseudonym
 from warehouse.spec import Dataset
 
@@ -472,3 +476,22 @@ def test_a_held_back_line_names_its_column(make: Make, tmp_path: Path) -> None:
         (6, "ragged", "more"),
         (7, "encoding", "spare"),
     ]
+
+
+@pytest.mark.parametrize("module", [gzip, bz2, lzma], ids=["gzip", "bz2", "xz"])
+def test_a_broken_archive_is_refused_or_read(make: Make, tmp_path: Path, module: Any) -> None:
+    """Whichever byte is wrong, the run says so or has the rows; nothing else is raised."""
+    things = make(key=["number"], columns={"number": "bigint", "word": "text"})
+    lines = "".join(f"{n},{n * 7919 % 10007}\n" for n in range(2_000))
+    whole = module.compress(f"number,word\n{lines}".encode())
+    path = tmp_path / "a.csv.packed"
+    for at in [*range(0, 40, 3), *range(40, len(whole), len(whole) // 25)]:
+        path.write_bytes(whole[:at] + bytes([whole[at] ^ 0x5A]) + whole[at + 1 :])
+        with suppress(CarrelError):
+            load(things, path)
+    path.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(SourceUnavailable, match=r"a\.csv\.packed"):
+        load(things, path)
+    path.write_bytes(whole)
+    load(things, path)
+    assert ask("select count(*) from silver.test_things where number < 2000") >= [(2_000,)]
