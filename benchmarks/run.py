@@ -127,7 +127,7 @@ def soda(desk: Desk) -> None:
     )
     path = desk.folder / "contracts" / "desk" / "loans.yml"
     head = "dataset: carrel/carrel/silver/desk_loans\ncolumns:\n"
-    path.write_text(f"{head}{columns}\n  - {{name: _load_id, data_type: bigint}}\n{CHECKS}")
+    path.write_text(f"{head}{columns}\n  - {{name: _load_id, data_type: bigint}}\n  - {{name: _hash, data_type: bigint}}\n{CHECKS}")
     with connect() as connection:
         connection.execute("truncate silver.desk_loans")
         connection.execute(

@@ -33,6 +33,7 @@ from tasks.extract import Arrival, places
 from tasks.firsts import Firsts
 from tasks.ledger import Load, closing, drop_staging
 from tasks.prepare import Block, Preparing
+from tasks.present import Present, present
 from tasks.records import Finding, Numbers
 from tasks.settle import MOST_DAYS, Settling
 from warehouse.database import connect
@@ -83,9 +84,10 @@ def clean(
     """
     with closing(load), connect() as connection:
         _create_side(connection, load)
-        cleaning = Cleaning(dataset, arrival, load, connection)
+        place = target or sql.Identifier("silver", dataset.table)
+        cleaning = Cleaning(dataset, arrival, load, connection, place)
         try:
-            _ingest(cleaning, dataset, load, target or sql.Identifier("silver", dataset.table))
+            _ingest(cleaning, dataset, load, place)
         except psycopg.Error as error:
             reason = error.diag.message_primary or type(error).__name__  # DETAIL may hold a row
             raise LoadFailed(f"{dataset.table}: refused: {reason}") from error
@@ -135,7 +137,7 @@ def _settle(
     fresh = settling.silver_is_empty()
     if fresh:
         settling.index()
-    kept, second = settling.decide(fresh, load.load_id, load.file_id)
+    kept, second = settling.decide(fresh, load.load_id, load.file_id, cleaning.present)
     explained.result()
     counts = cleaning.counts
     counts.fresh = fresh
@@ -160,11 +162,16 @@ class Cleaning:
         arrival: Arrival,
         load: Load,
         connection: psycopg.Connection[Any],
+        target: sql.Identifier,
     ) -> None:
-        """Prepare DuckDB; `connection` receives findings and undecided rows."""
+        """Prepare DuckDB; `connection` receives findings and undecided rows.
+
+        Rows that `target` holds as they are, are counted and not sent.
+        """
         self.counts = Cleaned(load.staging)
         self._dataset, self._arrival, self._load = dataset, arrival, load
-        self._connection = connection
+        self._connection, self._target = connection, target
+        self.present = Present()
         found = places(dataset, arrival)
         self._wide = len(found.wide) or 1
         columns = {place: name for name, place in found.columns.items()}
@@ -182,14 +189,22 @@ class Cleaning:
         self._private = any(c.privacy for c in dataset.columns)
 
     def rows(self) -> Iterator[pa.Table]:
-        """Tables of rows that are good and certainly the first of their key."""
-        for block in ahead(self._preparing.blocks()):
-            self.counts.records += block.cells.num_rows + block.skipped + len(block.findings)
-            self.counts.ignored += block.skipped
-            self._note(block.findings)
-            yield self._clean(block)
+        """Tables of rows that are good, certainly the first of their key, and new to silver."""
+        with ThreadPoolExecutor(1) as beside:
+            asked = beside.submit(self._held)
+            for block in ahead(self._preparing.blocks()):
+                self.counts.records += block.cells.num_rows + block.skipped + len(block.findings)
+                self.counts.ignored += block.skipped
+                self._note(block.findings)
+                good = self._clean(block)
+                self.present = asked.result()
+                yield self._firsts_of(*good)
         self._flush_aside()
         self._connection.commit()
+
+    def _held(self) -> Present:
+        """What silver holds. A snapshot sends all it has, to tell what is gone."""
+        return Present() if self._dataset.mode == "snapshot" else present(self._target)
 
     def explain(self) -> None:
         """Write what is left of the findings, once all rows are taken."""
@@ -197,7 +212,8 @@ class Cleaning:
         self._flush_findings()
         self._connection.commit()
 
-    def _clean(self, block: Block) -> pa.Table:
+    def _clean(self, block: Block) -> tuple[pa.Table, Numbers, Numbers]:
+        """The good rows of a block, and where each stands in the file."""
         self._duck.take_care(block.careful)
         good = self._duck.ask(self._good(block.converted), block=block.ready)
         at = values(good["_r"], np.int64)
@@ -208,19 +224,19 @@ class Cleaning:
         bad[at] = False
         if bad.any():
             self._suspect(block, bad)
-        return self._firsts_of(good, block.record_no[at], block.line_no[at])
+        return good, block.record_no[at], block.line_no[at]
 
     def _firsts_of(self, good: pa.Table, record_no: Numbers, line_no: Numbers) -> pa.Table:
-        """The rows certainly first of their key; the others are set aside."""
+        """The rows certainly first of their key and new; second ones are set aside."""
         self._note_days(good)
         first = self._firsts(values(good["_h"], np.uint64))
         rows = good.drop_columns(["_r", "_h"])
         if not first.all():
             aside = ~first
             self._set_aside(rows.filter(mask(aside)), record_no[aside], line_no[aside])
-            rows = rows.filter(mask(first))
-        self.counts.rows += rows.num_rows
-        return rows
+        self.counts.rows += int(first.sum())
+        first[first] = ~self.present(values(good["_hash"], np.int64)[first])
+        return rows if first.all() else rows.filter(mask(first))
 
     def _suspect(self, block: Block, bad: npt.NDArray[np.bool_]) -> None:
         """Gather bad rows: why they are bad is asked for many at a time."""

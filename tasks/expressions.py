@@ -243,7 +243,10 @@ def _unfit(dataset: Dataset, done: Converted) -> list[str]:
 
 
 def good_rows(dataset: Dataset, places: Places, done: Converted) -> str:
-    """Rows without a fault: `_r`, `_h` (key hash), then silver's columns but `_load_id`."""
+    """Rows without a fault: `_r`, `_h` (key hash), then silver's columns but `_load_id`.
+
+    The last, `_hash`, is of all values, and of what they are.
+    """
     bad = _unfit(dataset, done)
     if not any(rule == "required" for rule, *_ in faults(dataset)):
         bad.append(f"({blank(dataset)})")
@@ -254,6 +257,9 @@ def good_rows(dataset: Dataset, places: Places, done: Converted) -> str:
     if dataset.key == "content":
         columns.insert(0, f"{content_hash(dataset)} as content_key")
         key = content_hash(dataset)
+    kinds = literal(", ".join(f"{c.name} {kind(c)}" for c in dataset.stored))
+    values = ", ".join([kinds, *(c.removesuffix(" as content_key") for c in columns)])
+    columns.append(f"(hash({values}) >> 1)::bigint as _hash")
     return (
         f"{views(dataset, places, 'block', done)}\n"
         f"select _r, hash({key}) as _h, {', '.join(columns)}\n"

@@ -6,6 +6,7 @@ import difflib
 import hashlib
 import re
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -104,10 +105,11 @@ def arrival(dataset: Dataset, path: Path) -> Arrival:
     """
     try:
         compression = compression_of(path)
-        with opened(path, compression) as stream:
+        with opened(path, compression) as stream, ThreadPoolExecutor(1) as beside:
+            digested = beside.submit(sha256, path)
             sample = stream.read(SAMPLE)
-        encoding = dataset.text.encoding or encoding_in(path, compression, sample)
-        digest = sha256(path)
+            encoding = dataset.text.encoding or encoding_in(path, compression, sample)
+            digest = digested.result()
         size = path.stat().st_size
     except BROKEN as error:
         raise SourceUnavailable(f"{path}: cannot be read: {error}.") from error

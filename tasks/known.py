@@ -24,12 +24,16 @@ class Known:
     def of(self, persons: pa.Array, make: Callable[[pa.Array], pa.Array]) -> pa.Array:
         """What stands for each of the persons; `make` makes it for those not met before."""
         places = pc.index_in(persons, self._persons)
-        if places.null_count:
-            new = persons.filter(places.is_null()).unique()
-            if len(self._persons) + len(new) > MOST:
-                self._forget()
-                new = persons.unique()
-            self._persons = pa.concat_arrays([self._persons, new])
-            self._stands = pa.concat_arrays([self._stands, make(new)])
-            places = pc.index_in(persons, self._persons)
-        return self._stands.take(places)
+        stands = self._stands.take(places)
+        if not places.null_count:
+            return stands
+        unknown = places.is_null()
+        strangers = persons.filter(unknown)
+        new = strangers.unique()
+        if len(self._persons) and len(self._persons) + len(new) > MOST:
+            self._forget()
+            return self.of(persons, make)
+        made = make(new)
+        self._persons = pa.concat_arrays([self._persons, new])
+        self._stands = pa.concat_arrays([self._stands, made])
+        return pc.replace_with_mask(stands, unknown, made.take(pc.index_in(strangers, new)))

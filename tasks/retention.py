@@ -335,7 +335,10 @@ def forget(
             )
             for name, kind in _private(dataset).items()
         )
-        query = sql.SQL("update {} t set {} where {}").format(target, emptied, _told(dataset))
+        # The hash is of the person too.
+        query = sql.SQL("update {} t set _hash = null, {} where {}").format(
+            target, emptied, _told(dataset)
+        )
     return connection.execute(query, {"age": rule.personal}).rowcount
 
 

@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import psycopg
 from psycopg import sql
 
+from tasks.present import Present
 from warehouse import ddl
 from warehouse.spec import Dataset
 
@@ -34,6 +37,13 @@ FIRST_THERE = """
 create temp table there on commit drop as
 select {join}, 1 as _found from {staging} s where exists (select from {side} m where {in_side})
 """
+# Rows of the file that silver holds already were not sent: their hashes were met.
+FIRST_HELD = """
+create temp table held on commit drop as
+select {join}, _hash from {target} s where exists (select from {side} m where {in_side})
+    and _hash is not null
+"""
+ADD_HELD = "insert into there select {join}, 1 from held where _hash = any(%s)"
 DECIDE = """
 create temp table decided on commit drop as
 select m.*, coalesce(_found, 0)
@@ -47,9 +57,9 @@ select count(*) from kept
 """
 KEEP_ALL = """
 with kept as (
-    insert into {staging} (content_key, {plain})
+    insert into {staging} (content_key, _hash, {plain})
     select case _occurrence when 1 then content_key else content_key || '-' || _occurrence end,
-        {plain} from decided returning 1)
+        case _occurrence when 1 then _hash end, {plain} from decided returning 1)
 select count(*) from kept
 """
 REJECT = """
@@ -96,8 +106,13 @@ class Settling:
             place = f'INDEX ON staging."{self._staging}" USING'
             self._run(re.sub(r"INDEX \S+ ON (ONLY )?\S+ USING", place, definition, count=1))
 
-    def decide(self, indexed: bool, load_id: int, file_id: int) -> tuple[int, int]:
-        """Decide exactly about the rows set aside; return how many stay and how many do not."""
+    def decide(
+        self, indexed: bool, load_id: int, file_id: int, present: Present
+    ) -> tuple[int, int]:
+        """Decide exactly about the rows set aside; return how many stay and how many do not.
+
+        `present` knows the rows that were not sent, since silver holds them.
+        """
         ((aside,),) = self._ask("select count(*) from {side}")
         if not aside:
             return 0, 0
@@ -106,8 +121,11 @@ class Settling:
         for switch in (NO_HASH, NO_MERGE) if indexed else ():
             self._run(switch)
         self._run(FIRST_THERE)
+        self._run(FIRST_HELD)
         for switch in RESET:
             self._run(switch)
+        held = np.array(self._ask("select _hash from held"), np.int64).ravel()
+        self._run(ADD_HELD, [present.met(held).tolist()])
         self._run(DECIDE)
         content = self._dataset.key == "content"
         ((kept,),) = self._ask(KEEP_ALL if content else KEEP_FIRST)
@@ -130,8 +148,8 @@ class Settling:
         """Make the staging table what silver is."""
         self._run("alter table {staging} alter _load_id drop default")
 
-    def _run(self, statement: str) -> None:
-        self._cursor.execute(sql.SQL(statement).format(**self._names))
+    def _run(self, statement: str, values: Sequence[object] | None = None) -> None:
+        self._cursor.execute(sql.SQL(statement).format(**self._names), values)
 
     def _ask(self, query: str) -> list[Any]:
         self._run(query)
@@ -143,7 +161,7 @@ def names(dataset: Dataset, staging: str, target: sql.Identifier) -> dict[str, s
     key = list(dataset.key_columns)
     stored = [c.name for c in dataset.stored]
     plain = [*stored, "_load_id"]
-    every = [*(["content_key"] if dataset.key == "content" else []), *plain]
+    every = [*(["content_key"] if dataset.key == "content" else []), *plain, "_hash"]
     values = [c for c in stored if c not in key] if dataset.key != "content" else []
     silver = sql.Identifier("silver", dataset.table)
     event = sql.Identifier(dataset.event) if dataset.event else None
@@ -167,7 +185,7 @@ def names(dataset: Dataset, staging: str, target: sql.Identifier) -> dict[str, s
         "differs": _pairs(values, "{} is distinct from {}", " or ") if values else sql.SQL("false"),
         "set": sql.SQL(", ").join(
             sql.SQL("{} = {}").format(sql.Identifier(c), sql.Identifier("s", c))
-            for c in plain
+            for c in every
             if c not in key
         ),
         "event": event or sql.SQL("null"),

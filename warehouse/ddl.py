@@ -22,6 +22,9 @@ PG_TYPES = {
 }
 
 
+OURS = {"_load_id": "bigint", "_hash": "bigint"}  # silver's last columns: for loading alone
+
+
 def literal(value: str) -> str:
     """A text as an SQL literal."""
     return sql.Literal(value).as_string(None)
@@ -31,7 +34,7 @@ def silver_columns(dataset: Dataset) -> dict[str, str]:
     """Names and PostgreSQL types of silver's columns, in order."""
     first = {"content_key": "text"} if dataset.key == "content" else {}
     stored = {c.name: PG_TYPES[c.type] for c in dataset.stored}
-    return first | stored | {"_load_id": "bigint"}
+    return first | stored | OURS
 
 
 def create_silver(dataset: Dataset, schema: str = "silver", table: str | None = None) -> str:
@@ -100,7 +103,7 @@ def comments(dataset: Dataset, schema: str = "silver") -> str:
 def access(dataset: Dataset, schema: str = "silver", table: str | None = None) -> str:
     """Row policies and column grants of silver."""
     private = [c.name for c in dataset.stored if is_private(c)]
-    columns = [c for c in silver_columns(dataset) if c != "_load_id"]
+    columns = [c for c in silver_columns(dataset) if c not in OURS]
     return access_sql(schema, table or dataset.table, dataset.access, columns, private)
 
 

@@ -43,6 +43,7 @@ dataset: carrel/carrel/silver/desk_{name}
 columns:
 {columns}
   - {{name: _load_id, data_type: bigint}}
+  - {{name: _hash, data_type: bigint}}
 checks:
   - schema:
   - row_count: {{name: not too many rows, threshold: {{must_be_less_than: {most}}}}}

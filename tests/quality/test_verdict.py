@@ -21,6 +21,7 @@ columns:
   - {name: member_key, data_type: text}
   - {name: lent_at, data_type: timestamp}
   - {name: _load_id, data_type: bigint}
+  - {name: _hash, data_type: bigint}
 checks:
   - schema:
 """

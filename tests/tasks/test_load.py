@@ -143,6 +143,29 @@ def test_a_corrected_file_updates(loans: Dataset, tmp_path: Path) -> None:
     assert [r[0] for r in rows(loans)] == [1, 2, 3, 4]
 
 
+def test_rows_that_silver_holds_are_neither_sent_nor_compared(make: Make, tmp_path: Path) -> None:
+    things = make(columns={"id": "bigint", "n": "integer"}, key=["id"])
+    path = tmp_path / "a.csv"
+    bring(things, path, "id,n\n1,1\n2,2\n3,3\n")
+    with connect() as connection:
+        connection.execute("update silver.test_things set n = 7 where id = 2")
+        connection.execute("update silver.test_things set n = 8, _hash = null where id = 3")
+    assert counts(load(things, path, force=True)[0]) == (3, 0, 1, 0, 2, 0, 0)
+    assert rows(things, "n") == [(1,), (3,), (7,)]
+    assert counts(bring(things, path, "id,n\n1,1\n2,3\n1,4\n2,2\n")) == (4, 0, 1, 0, 1, 2, 0)
+    assert rows(things, "n") == [(1,), (3,), (3,)]
+
+
+def test_a_spec_that_cleans_otherwise_updates(make: Make, tmp_path: Path) -> None:
+    things = make(columns={"id": "bigint", "word": "text"}, key=["id"])
+    path = tmp_path / "a.csv"
+    bring(things, path, "id,word\n1,a\n2,B\n")
+    upper = things.columns[1].model_copy(update={"clean": ("trim", "upper")})
+    changed = things.model_copy(update={"columns": (things.columns[0], upper)})
+    assert counts(load(changed, path, force=True)[0]) == (2, 0, 1, 0, 1, 0, 0)
+    assert rows(things, "word") == [("A",), ("B",)]
+
+
 def test_another_files_findings_stay(loans: Dataset, tmp_path: Path) -> None:
     bring(loans, tmp_path / "a.csv", HEADER + "1,,N,2024-03-01 10:00:00,,\n")
     bring(loans, tmp_path / "b.csv", HEADER + "2,,N,2024-03-01 10:00:00,,\n")
@@ -227,6 +250,9 @@ def test_equal_records_are_kept_where_there_is_no_key(make: Make, tmp_path: Path
     assert counts(bring(visits, path, "door,hour\nA,1\nA,1\nA,1\nA,1\n")) == (4, 1, 0, 0, 3, 0, 0)
     keys = [k for (k,) in ask("select content_key from silver.test_visits where door = 'A'")]
     assert sorted(len(k) for k in keys) == [32, 34, 34, 34]
+    with connect() as connection:
+        connection.execute("delete from silver.test_visits where length(content_key) = 32")
+    assert counts(load(visits, path, force=True)[0]) == (4, 1, 0, 0, 3, 0, 0)
 
 
 def test_duplicates_may_be_ignored(make: Make, tmp_path: Path) -> None:

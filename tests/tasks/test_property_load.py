@@ -76,7 +76,7 @@ def test_in_is_loaded_quarantined_unchanged_and_ignored(make: Make, tmp_path: Pa
         with connect() as connection:
             connection.execute("truncate silver.test_things, quarantine.test_things")
         silver: dict[int, Any] = {}
-        for records in (first, second):
+        for records in (first, second, [*second, *first]):
             text = io.StringIO()
             writer = csv.writer(text, lineterminator=end)
             writer.writerows([("id", "word", "day"), *records])

@@ -196,6 +196,8 @@ def test_persons_of_old_rows_are_forgotten(make: Make, tmp_path: Path) -> None:
         (2, pseudonym("m2"), "S", YOUNG),
         (3, None, None, OLD),
     ]
+    query = "select id, _hash is null from silver.test_visits order by 1"
+    assert ask(query) == [(1, True), (2, False), (3, False)]  # the hash was of the person too
     assert gone(people) == []
     assert rebuild(people) == 3
     assert rows(people)[0] == (1, NOBODY, None, OLD)  # bronze still has the person

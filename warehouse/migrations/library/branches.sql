@@ -22,7 +22,8 @@ create table "silver"."library_branches" (
     "latitude" double precision,
     "longitude" double precision,
     "opened_on" date,
-    "_load_id" bigint not null
+    "_load_id" bigint not null,
+    "_hash" bigint
 );
 
 alter table "silver"."library_branches" add primary key ("source_code", "branch_code");

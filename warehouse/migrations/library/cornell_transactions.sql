@@ -20,7 +20,8 @@ create table "silver"."library_cornell_transactions" (
     "item_id" bigint,
     "bib_id" bigint not null,
     "transacted_on" date not null,
-    "_load_id" bigint not null
+    "_load_id" bigint not null,
+    "_hash" bigint
 );
 
 alter table "silver"."library_cornell_transactions" add primary key ("content_key");

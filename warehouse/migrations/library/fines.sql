@@ -23,7 +23,8 @@ create table "silver"."library_fines" (
     "kind" text not null,
     "amount" numeric not null,
     "charged_at" timestamp without time zone not null,
-    "_load_id" bigint not null
+    "_load_id" bigint not null,
+    "_hash" bigint
 );
 
 alter table "silver"."library_fines" add primary key ("source_code", "fine_id");

@@ -39,7 +39,8 @@ create table "silver"."library_goodbooks" (
     "image_url" text,
     "small_image_url" text,
     "isbn" text,
-    "_load_id" bigint not null
+    "_load_id" bigint not null,
+    "_hash" bigint
 );
 
 alter table "silver"."library_goodbooks" add primary key ("book_id");

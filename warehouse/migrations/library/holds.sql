@@ -26,7 +26,8 @@ create table "silver"."library_holds" (
     "ended_at" timestamp without time zone,
     "status" text not null,
     "frozen" boolean,
-    "_load_id" bigint not null
+    "_load_id" bigint not null,
+    "_hash" bigint
 );
 
 alter table "silver"."library_holds" add primary key ("source_code", "hold_id");

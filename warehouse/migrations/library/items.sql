@@ -31,7 +31,8 @@ create table "silver"."library_items" (
     "withdrawn_on" date,
     "language_code" text,
     "dewey_class" integer,
-    "_load_id" bigint not null
+    "_load_id" bigint not null,
+    "_hash" bigint
 );
 
 alter table "silver"."library_items" add primary key ("source_code", "item_code");

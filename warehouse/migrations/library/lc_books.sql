@@ -30,7 +30,8 @@ create table "silver"."library_lc_books" (
     "collection_code" text not null,
     "published_year" integer,
     "isbn" text,
-    "_load_id" bigint not null
+    "_load_id" bigint not null,
+    "_hash" bigint
 );
 
 alter table "silver"."library_lc_books" add primary key ("content_key");

@@ -20,7 +20,8 @@ create table "silver"."library_librarieswest_issues" (
     "item_type" text not null,
     "issues" integer not null,
     "renewals" integer not null,
-    "_load_id" bigint not null
+    "_load_id" bigint not null,
+    "_hash" bigint
 );
 
 alter table "silver"."library_librarieswest_issues" add primary key ("month", "authority", "item_type");

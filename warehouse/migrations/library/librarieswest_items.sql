@@ -20,7 +20,8 @@ create table "silver"."library_librarieswest_items" (
     "items" integer not null,
     "total_issues" integer not null,
     "total_renewals" integer not null,
-    "_load_id" bigint not null
+    "_load_id" bigint not null,
+    "_hash" bigint
 );
 
 alter table "silver"."library_librarieswest_items" add primary key ("authority", "item_type");

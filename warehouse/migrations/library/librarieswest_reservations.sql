@@ -20,7 +20,8 @@ create table "silver"."library_librarieswest_reservations" (
     "pickup_authority" text not null,
     "reservations" integer not null,
     "days_taken" integer not null,
-    "_load_id" bigint not null
+    "_load_id" bigint not null,
+    "_hash" bigint
 );
 
 alter table "silver"."library_librarieswest_reservations" add primary key ("month", "item_authority", "pickup_authority");

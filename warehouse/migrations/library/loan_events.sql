@@ -24,7 +24,8 @@ create table "silver"."library_loan_events" (
     "item_code" text not null,
     "member_key" text,
     "due_on" date,
-    "_load_id" bigint not null
+    "_load_id" bigint not null,
+    "_hash" bigint
 );
 
 alter table "silver"."library_loan_events" add primary key ("source_code", "event_id");

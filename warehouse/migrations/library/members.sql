@@ -22,7 +22,8 @@ create table "silver"."library_members" (
     "joined_on" date,
     "expires_on" date,
     "history_consent_on" date,
-    "_load_id" bigint not null
+    "_load_id" bigint not null,
+    "_hash" bigint
 );
 
 alter table "silver"."library_members" add primary key ("source_code", "member_key");

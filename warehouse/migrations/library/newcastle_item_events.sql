@@ -25,7 +25,8 @@ create table "silver"."library_newcastle_item_events" (
     "author" text,
     "title" text,
     "stock_area" text,
-    "_load_id" bigint not null
+    "_load_id" bigint not null,
+    "_hash" bigint
 );
 
 alter table "silver"."library_newcastle_item_events" add primary key ("content_key");

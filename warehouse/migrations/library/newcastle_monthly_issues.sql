@@ -18,7 +18,8 @@ create table "silver"."library_newcastle_monthly_issues" (
     "branch" text not null,
     "month" date not null,
     "issues" integer not null,
-    "_load_id" bigint not null
+    "_load_id" bigint not null,
+    "_hash" bigint
 );
 
 alter table "silver"."library_newcastle_monthly_issues" add primary key ("branch", "month");

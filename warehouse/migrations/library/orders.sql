@@ -26,7 +26,8 @@ create table "silver"."library_orders" (
     "copies" integer not null,
     "price_amount" numeric,
     "status" text not null,
-    "_load_id" bigint not null
+    "_load_id" bigint not null,
+    "_hash" bigint
 );
 
 alter table "silver"."library_orders" add primary key ("source_code", "order_id");
