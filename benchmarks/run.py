@@ -28,6 +28,7 @@ from benchmarks.silver import bench_database
 from tests.flows.fix_desk import COLUMNS, Desk, make_desk
 from tests.flows.fix_orchestra import free_port, wait_for
 from warehouse.database import connect
+from warehouse.ddl import OURS
 from warehouse.settings import settings
 from warehouse.spec import dataset
 
@@ -121,13 +122,14 @@ COLUMN_CHECKS = {
 
 def soda(desk: Desk) -> None:
     """Time a contract of 16 checks on many rows."""
-    columns = "\n".join(
-        f"  - {{name: {n}, data_type: {t}, checks: {COLUMN_CHECKS[n]}}}"
+    columns = "".join(
+        f"  - {{name: {n}, data_type: {t}, checks: {COLUMN_CHECKS[n]}}}\n"
         for n, t in COLUMNS["loans"]
     )
+    columns += "".join(f"  - {{name: {n}, data_type: {t}}}\n" for n, t in OURS.items())
     path = desk.folder / "contracts" / "desk" / "loans.yml"
     head = "dataset: carrel/carrel/silver/desk_loans\ncolumns:\n"
-    path.write_text(f"{head}{columns}\n  - {{name: _load_id, data_type: bigint}}\n  - {{name: _hash, data_type: bigint}}\n{CHECKS}")
+    path.write_text(f"{head}{columns}{CHECKS}")
     with connect() as connection:
         connection.execute("truncate silver.desk_loans")
         connection.execute(

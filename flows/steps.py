@@ -25,8 +25,8 @@ from tasks import land as land_module
 from tasks import merge as merge_module
 from tasks import publish as publish_module
 from tasks import verify as verify_module
-from tasks.record import StepEnd, record, said
-from warehouse.errors import SourceMalformed, SourceUnavailable
+from tasks.record import StepEnd, record
+from warehouse.errors import SourceMalformed, SourceUnavailable, category, said
 from warehouse.spec import Dataset
 
 P = ParamSpec("P")
@@ -89,7 +89,7 @@ def _recorded(
         try:
             result = function(*args, **kwargs)
         except Exception as error:
-            record(end(state="failed", message=said(error)))
+            record(end(state="failed", message=said(error), category=category(error)))
             raise
         record(end(state="done", rows=rows(result)))
         return result

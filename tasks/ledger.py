@@ -13,7 +13,7 @@ from psycopg import errors, sql
 
 from tasks.extract import Arrival, extra
 from warehouse.database import connect
-from warehouse.errors import Busy, CarrelError, LoadFailed
+from warehouse.errors import Busy, LoadFailed, category, said
 from warehouse.settings import settings
 from warehouse.spec import Dataset
 
@@ -116,7 +116,8 @@ def begin(
 def _tidy(connection: psycopg.Connection[Any], dataset: Dataset) -> None:
     """Close what killed loads left open, and drop what any load left in staging."""
     connection.execute(
-        "update ops.loads set state = 'failed', error = 'interrupted', done_at = clock_timestamp()"
+        "update ops.loads set state = 'failed', error = 'interrupted',"
+        " category = 'infrastructure', done_at = clock_timestamp()"
         " where dataset = %s and state in ('landing', 'landed')",
         [dataset.table],
     )
@@ -232,16 +233,10 @@ def _fail(load: Load, error: BaseException) -> None:
     """Note the failure; drop what is in staging unless a step beside this one still uses it."""
     with connect(autocommit=True) as connection:
         connection.execute(
-            "update ops.loads set state = 'failed', error = %s, done_at = clock_timestamp()"
-            " where load_id = %s and state in ('landing', 'landed')",
-            [said(error), load.load_id],
+            "update ops.loads set state = 'failed', error = %s, category = %s,"
+            " done_at = clock_timestamp() where load_id = %s and state in ('landing', 'landed')",
+            [said(error), category(error), load.load_id],
         )
         connection.execute("set lock_timeout = '1s'")
         with suppress(errors.LockNotAvailable):
             drop_staging(connection, load.staging)
-
-
-def said(error: BaseException) -> str:
-    """An error as the ledger keeps it; of a foreign one the first line, the rest holds values."""
-    text = str(error) if isinstance(error, CarrelError) else str(error).partition("\n")[0]
-    return f"{type(error).__name__}: {text}"[:2000]

@@ -14,14 +14,14 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from warehouse.database import engine
-from warehouse.errors import CarrelError, LoadFailed
+from warehouse.errors import Category, LoadFailed, said
 from warehouse.log import current_run
 
 log = logging.getLogger(__name__)
 
 _RECORD = text(
-    "insert into ops.steps (run_id, dataset, step, state, started_at, rows, message)"
-    " values (:run_id, :dataset, :step, :state, :started_at, :rows, :message)"
+    "insert into ops.steps (run_id, dataset, step, state, started_at, rows, message, category)"
+    " values (:run_id, :dataset, :step, :state, :started_at, :rows, :message, :category)"
 )
 _LOADED = text(
     "select distinct dataset from ops.loads where dataset = any(:names) and state = 'done'"
@@ -30,7 +30,10 @@ _LOADED = text(
 
 @dataclass(frozen=True)
 class StepEnd:
-    """A step that is over: when it started, how it went, how many rows it had."""
+    """A step that is over: when it started, how it went, how many rows it had.
+
+    `category` says of a failed one what kind of fault it was.
+    """
 
     step: str
     dataset: str | None
@@ -38,6 +41,7 @@ class StepEnd:
     started_at: dt.datetime
     rows: int | None = None
     message: str | None = None
+    category: Category | None = None
 
     def __str__(self) -> str:
         said = f"{self.step} {self.dataset or 'gold'}: {self.state}"
@@ -55,16 +59,6 @@ def refusals() -> Iterator[None]:
         yield
     except (psycopg.Error, DBAPIError) as error:
         raise LoadFailed(f"The database refused: {said(error)}") from error
-
-
-def said(error: Exception) -> str:
-    """An error in words fit for a log: a foreign one's first line, without quoted values."""
-    if isinstance(error, CarrelError):
-        return f"{type(error).__name__}: {error}"
-    cause = error.orig if isinstance(error, DBAPIError) else error
-    first = str(cause).partition("\n")[0]
-    holds_values = (getattr(cause, "sqlstate", None) or "").startswith("22")
-    return f"{type(cause).__name__}{'' if holds_values else f': {first}'}"
 
 
 def record(end: StepEnd) -> None:

@@ -15,6 +15,13 @@ from __future__ import annotations
 
 import datetime as dt
 from pathlib import Path
+from typing import Literal
+
+Category = Literal["source", "schema", "validation", "load", "infrastructure"]
+# Classes of PostgreSQL's error codes (its manual, appendix A) that tell of no row: connection,
+# resources, an operator's intervention, system and internal errors.
+OF_THE_SERVER = {"08", "53", "57", "58", "XX"}
+VALUES = "22"  # the class of data errors, whose messages quote values
 
 
 class CarrelError(Exception):
@@ -24,6 +31,7 @@ class CarrelError(Exception):
     """
 
     exit_code = 1
+    category: Category = "infrastructure"
 
     def __init__(self, message: str, *, remedy: str | None = None) -> None:
         super().__init__(message)
@@ -43,6 +51,8 @@ class ConfigurationError(CarrelError):
 class SpecError(ConfigurationError):
     """A dataset spec, contract or gold file is wrong."""
 
+    category: Category = "schema"
+
     def __init__(self, path: Path, message: str, *, remedy: str | None = None) -> None:
         super().__init__(f"{path}: {message}", remedy=remedy)
         self.path = path
@@ -52,10 +62,13 @@ class SourceUnavailable(CarrelError):
     """The input is not there or cannot be read; nothing has been written."""
 
     exit_code = 3
+    category: Category = "source"
 
 
 class SourceMalformed(SourceUnavailable):
     """The input's shape is not what the spec says (a missing column, bytes that are no text)."""
+
+    category: Category = "schema"
 
     def __init__(
         self,
@@ -88,13 +101,41 @@ class QualityFailed(CarrelError):
     """The rows are in silver, but the contract holds them back from gold."""
 
     exit_code = 4
+    category: Category = "validation"
 
 
 class LoadFailed(CarrelError):
     """The database refused the rows, or the counts do not add up; the load was rolled back."""
 
     exit_code = 5
+    category: Category = "load"
 
 
 class Busy(LoadFailed):
     """Another run of the same dataset is under way."""
+
+
+def category(error: BaseException) -> Category:
+    """What kind of fault an error tells of, for the ledger and for trends."""
+    if isinstance(error, CarrelError) and error.category != "load":
+        return error.category
+    cause = _of_the_driver(error.__cause__ or error)
+    if hasattr(cause, "sqlstate"):
+        code = cause.sqlstate or "08"  # without a code there was no answer
+        return "infrastructure" if code[:2] in OF_THE_SERVER else "load"
+    return error.category if isinstance(error, CarrelError) else "infrastructure"
+
+
+def said(error: BaseException) -> str:
+    """An error in words fit for a log: a foreign one's first line, without quoted values."""
+    if isinstance(error, CarrelError):
+        return f"{type(error).__name__}: {error}"[:2000]
+    cause = _of_the_driver(error)
+    first = str(cause).partition("\n")[0]
+    quotes = (getattr(cause, "sqlstate", None) or "").startswith(VALUES)
+    return f"{type(cause).__name__}{'' if quotes else f': {first}'}"[:2000]
+
+
+def _of_the_driver(error: BaseException) -> BaseException:
+    """The database driver's error within SQLAlchemy's; any other as it is."""
+    return getattr(error, "orig", None) or error

@@ -161,8 +161,8 @@ def test_a_failed_step_is_recorded(desk: Desk) -> None:
     path.write_text(path.read_text().replace("lent_at", "left_at"))
     with pytest.raises(SourceMalformed):
         ingest.fn("desk_loans")
-    ((state, message),) = desk.rows("select state, message from ops.steps")
-    assert state == "failed"
+    ((state, message, category),) = desk.rows("select state, message, category from ops.steps")
+    assert (state, category) == ("failed", "schema")
     assert "lent_at" in message
 
 
@@ -177,8 +177,12 @@ def test_what_the_database_refuses_is_a_failed_load(desk: Desk) -> None:
         ingest.fn("desk_loans")
     assert error.value.exit_code == 5
     assert "2024" not in str(error.value), "no row's values"
-    ((message,),) = desk.rows("select message from ops.steps where step = 'merge'")
+    ((message, category),) = desk.rows(
+        "select message, category from ops.steps where step = 'merge'"
+    )
     assert "2024" not in message
+    assert category == "load"
+    assert desk.rows("select category from ops.loads where state = 'failed'") == [("load",)]
     assert desk.rows("select count(*) from silver.desk_loans") == [(1,)]
     with connect() as connection:
         connection.execute("alter table silver.desk_loans drop constraint short")

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from quality.contract import SHIPPED, contract, read_contract
+from warehouse.database import connect
 from warehouse.errors import SpecError
 from warehouse.spec import Dataset, datasets
 
@@ -83,3 +84,32 @@ def test_every_dataset_has_a_valid_contract(dataset: Dataset) -> None:
 def test_every_shipped_contract_is_of_a_dataset() -> None:
     shipped = {f"{p.parent.name}_{p.stem}" for p in SHIPPED.glob("*/*.yml")}
     assert shipped <= set(datasets())
+
+
+def held_back(contract_of: Dataset) -> float:
+    """What the contract's check of held-back records measures now, in percent."""
+    check = "few records of the last run in quarantine"
+    ((query,),) = [
+        (c["metric"]["query"],)
+        for c in contract(contract_of).content["checks"]
+        if c.get("metric", {}).get("name") == check
+    ]
+    with connect() as connection:
+        row = connection.execute(query.encode()).fetchone()
+    assert row
+    return float(row[0])
+
+
+def test_a_bad_file_among_good_ones_is_seen(database: str) -> None:
+    branches = datasets()["library_branches"]
+    assert held_back(branches) == 0
+    loads = [("one", 100, 90), ("two", 100, 40), ("two", 0, 0), ("two", 100, 1)]
+    with connect() as connection:
+        for run, rows, bad in loads:
+            connection.execute(
+                "insert into ops.loads (dataset, state, run_id, rows_in, rows_inserted,"
+                " rows_updated, rows_unchanged, rows_quarantined, rows_ignored)"
+                " values ('library_branches', 'done', %s, %s, %s, 0, 0, %s, 0)",
+                [run, rows, rows - bad, bad],
+            )
+    assert held_back(branches) == 40
