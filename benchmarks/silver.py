@@ -7,14 +7,13 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import psycopg
 import pyarrow as pa
 from psycopg import sql
 
 from deployments.sample.dirt import Table, as_lines
 from deployments.sample.files import tables
 from deployments.sample.world import Plan
-from warehouse import database as database_module
+from tests.fix_warehouse import as_admin, drop_database, forget
 from warehouse.database import connect
 from warehouse.migrate import migrate
 from warehouse.pseudonyms import pseudonym
@@ -28,12 +27,12 @@ LINES = 250_000  # a COPY message
 def bench_database(name: str) -> Iterator[None]:
     """A migrated database of its own on the server that the settings name; dropped afterwards."""
     home = settings().url()
-    _admin("drop database if exists {} with (force)", name)
-    _admin("create database {}", name)
+    as_admin("drop database if exists {} with (force)", name)
+    as_admin("create database {}", name)
     before = os.environ.get("CARREL_DATABASE_URL")
     url = home.set(database=name, drivername="postgresql")
     os.environ["CARREL_DATABASE_URL"] = url.render_as_string(hide_password=False)
-    _forget()
+    forget()
     try:
         migrate()
         yield
@@ -41,19 +40,8 @@ def bench_database(name: str) -> Iterator[None]:
         os.environ.pop("CARREL_DATABASE_URL")
         if before:
             os.environ["CARREL_DATABASE_URL"] = before
-        _forget()
-        _admin("drop database {} with (force)", name)
-
-
-def _admin(statement: str, name: str) -> None:
-    url = settings().url().set(drivername="postgresql")
-    with psycopg.connect(url.render_as_string(hide_password=False), autocommit=True) as connection:
-        connection.execute(sql.SQL(statement).format(sql.Identifier(name)))
-
-
-def _forget() -> None:
-    settings.cache_clear()
-    database_module.engine.cache_clear()
+        forget()
+        drop_database(name)
 
 
 def fill(plan: Plan) -> dict[str, int]:

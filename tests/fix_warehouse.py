@@ -113,18 +113,25 @@ class copied:  # noqa: N801 - used as a statement
         self.name, self.template = name, template
 
     def __enter__(self) -> str:
-        self._run("create database {} template {}", self.name, self.template)
+        as_admin("create database {} template {}", self.name, self.template)
         return self.name
 
     def __exit__(self, *_: object) -> None:
-        try:
-            self._run("drop database {} with (force)", self.name)
-        except psycopg.errors.InsufficientPrivilege:
-            # An autovacuum worker, not ours to end; without force PostgreSQL tells it to go.
-            self._run("drop database {}", self.name)
+        drop_database(self.name)
 
-    def _run(self, statement: str, *names: str) -> None:
-        url = settings().url().set(drivername="postgresql", database="postgres")
-        conninfo = url.render_as_string(hide_password=False)
-        with psycopg.connect(conninfo, autocommit=True) as admin:
-            admin.execute(sql.SQL(statement).format(*map(sql.Identifier, names)))
+
+def drop_database(name: str) -> None:
+    """Drop a database, whoever is connected to it."""
+    try:
+        as_admin("drop database {} with (force)", name)
+    except psycopg.errors.InsufficientPrivilege:
+        # An autovacuum worker, not ours to end; without force PostgreSQL tells it to go.
+        as_admin("drop database {}", name)
+
+
+def as_admin(statement: str, *names: str) -> None:
+    """Run a statement on the server's own database, outside a transaction."""
+    url = settings().url().set(drivername="postgresql", database="postgres")
+    conninfo = url.render_as_string(hide_password=False)
+    with psycopg.connect(conninfo, autocommit=True) as admin:
+        admin.execute(sql.SQL(statement).format(*map(sql.Identifier, names)))
