@@ -13,7 +13,7 @@ What goes, and what stays:
   pseudonym becomes `NOBODY`, personal columns become null; a row that cannot do without the person
   (its key, or a required personal column) is deleted. Gold that reads the dataset is made anew by
   the next publication. A later file that has the row again brings the person back until the next
-  run of retention.
+  run of retention. Rows of an open matter (`personal_unless`: a loan that is still out) stay.
 
 Rows of `ops` stay; each thing that went is told in `ops.removals`.
 """
@@ -34,7 +34,7 @@ from tasks.ledger import left_in_bronze, only_run
 from warehouse import ddl
 from warehouse.database import connect
 from warehouse.settings import settings
-from warehouse.spec import Dataset
+from warehouse.spec import Dataset, Open
 
 NOBODY = "0" * 32  # what stands for a person that was forgotten; no HMAC is ever that
 SPOOL_SECONDS = 86_400
@@ -305,7 +305,7 @@ def _due_persons(connection: psycopg.Connection[Any], dataset: Dataset) -> list[
     if not rule.personal or _age_column(dataset) is None or not _private(dataset):
         return []
     query = sql.SQL("select count(*) from {} t where {}").format(
-        sql.Identifier("silver", dataset.table), _told(dataset)
+        sql.Identifier("silver", dataset.table), _told(dataset, "silver", dataset.table)
     )
     row = connection.execute(query, {"age": rule.personal}).fetchone()
     if not row or not row[0]:
@@ -325,9 +325,10 @@ def forget(
     rule = dataset.retention
     if not rule.personal or _age_column(dataset) is None or not _private(dataset):
         return 0
-    target = sql.Identifier(schema, table or dataset.table)
+    table = table or dataset.table
+    target, told = sql.Identifier(schema, table), _told(dataset, schema, table)
     if goes_whole(dataset):
-        query = sql.SQL("delete from {} t where {}").format(target, _told(dataset))
+        query = sql.SQL("delete from {} t where {}").format(target, told)
     else:
         emptied = sql.SQL(", ").join(
             sql.SQL("{0} = case when {0} is null then null else {1} end").format(
@@ -336,9 +337,7 @@ def forget(
             for name, kind in _private(dataset).items()
         )
         # The hash is of the person too.
-        query = sql.SQL("update {} t set _hash = null, {} where {}").format(
-            target, emptied, _told(dataset)
-        )
+        query = sql.SQL("update {} t set _hash = null, {} where {}").format(target, emptied, told)
     return connection.execute(query, {"age": rule.personal}).rowcount
 
 
@@ -367,17 +366,40 @@ def _private(dataset: Dataset) -> dict[str, str]:
     return {c.name: str(getattr(c, "privacy", None)) for c in dataset.stored if ddl.is_private(c)}
 
 
-def _told(dataset: Dataset) -> sql.Composable:
-    """Rows that are old and still tell of a person."""
+def _told(dataset: Dataset, schema: str, table: str) -> sql.Composable:
+    """Rows of a table that are old, belong to nothing open, and still tell of a person."""
     by = _age_column(dataset)
     assert by
-    still = [
-        sql.SQL("{} <> {}").format(sql.Identifier(name), sql.Literal(NOBODY))
-        if kind == "pseudonym"
-        else sql.SQL("{} is not null").format(sql.Identifier(name))
-        for name, kind in _private(dataset).items()
+    told: list[sql.Composable] = [
+        sql.SQL("{} < now() - %(age)s::interval").format(sql.Identifier("t", by))
     ]
-    old = sql.SQL("{} < now() - %(age)s::interval").format(sql.Identifier("t", by))
-    if goes_whole(dataset):
-        return old
-    return sql.SQL("{} and ({})").format(old, sql.SQL(" or ").join(still))
+    if dataset.retention.personal_unless:
+        told.append(_closed(dataset.retention.personal_unless, sql.Identifier(schema, table)))
+    if not goes_whole(dataset):
+        still = [
+            sql.SQL("{} <> {}").format(sql.Identifier(name), sql.Literal(NOBODY))
+            if kind == "pseudonym"
+            else sql.SQL("{} is not null").format(sql.Identifier(name))
+            for name, kind in _private(dataset).items()
+        ]
+        told.append(sql.SQL("({})").format(sql.SQL(" or ").join(still)))
+    return sql.SQL(" and ").join(told)
+
+
+def _closed(matter: Open, table: sql.Identifier) -> sql.Composable:
+    """The row's matter is over; a row where a column of `by` is null belongs to none."""
+    ends = [
+        sql.SQL("{}::text = any({})").format(sql.Identifier(name), sql.Literal(list(values)))
+        for name, values in matter.until.items()
+    ]
+    shared = [sql.Identifier(name) for name in matter.by]
+    same = [sql.SQL("open.{0} = t.{0}").format(name) for name in shared]
+    return sql.SQL(
+        "not exists (select from (select {by} from {table} group by {by}"
+        " having not bool_or(coalesce({ends}, false))) open where {same})"
+    ).format(
+        by=sql.SQL(", ").join(shared),
+        table=table,
+        ends=sql.SQL(" or ").join(ends),
+        same=sql.SQL(" and ").join(same),
+    )
