@@ -2,6 +2,7 @@
 
 Another package adds a kind by an entry point in the group `carrel.sources`, named like the kind,
 that leads to a module with a model `Source` (a subclass of `Source` here) and a function `read`.
+The module is loaded before there are specs: at its top it imports nothing of Carrel but this.
 """
 
 from __future__ import annotations
