@@ -186,7 +186,7 @@ def _fill(draft: Path, name: str, folder: Path) -> None:
         parts = [writer.put("database.dump", _dumped(dump, snapshot))]
         tables = _counted(connection)
     parts.append(writer.put("project.tar", _tarred(settings().project, folder)))
-    parts.append(writer.put("files.tar", _tarred(settings().home / "files", folder)))
+    parts.append(writer.put("files.tar", _tarred(settings().kept_files, folder)))
     parts.append(writer.put("settings.json", [_settings(with_secrets=key is not None)]))
     manifest = Manifest(
         FORMAT,

@@ -69,7 +69,7 @@ def restore(folder: Path, *, overwrite: bool = False, new_keys: bool = False) ->
     _bring_database(folder, manifest)
     if keys:
         _replace_secrets(settings().secrets | keys)
-    _untar(folder, manifest, "files.tar", settings().home / "files")
+    _untar(folder, manifest, "files.tar", settings().kept_files)
     _untar(folder, manifest, "project.tar", settings().project)
     applied = migrate()
     return Restored(len(manifest.tables), sum(manifest.tables.values()), applied, notes)

@@ -312,6 +312,25 @@ def test_a_kept_file_of_no_load_goes_after_a_while(database: str) -> None:
     (folder / ("f" * 64)).unlink()
 
 
+def test_old_answers_go(make: Make) -> None:
+    things = make(columns=COLUMNS, key=["id"])
+    people = visits(make, retention={"bronze": "90 days", "personal": "1 month"})
+    folder = settings().home / "answers"
+    shutil.rmtree(folder, ignore_errors=True)
+    for dataset, days in (("things", 29), ("things", 31), ("visits", 29), ("visits", 40)):
+        path = folder / f"test_{dataset}" / f"{days}"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("?")
+        at = (dt.datetime.now() - dt.timedelta(days=days)).timestamp()
+        os.utime(path, (at, at))
+    assert [(d.name, d.bytes) for d in plan(things)] == [("answers/test_things/31", 1)]
+    assert gone(things) == [("file", "answers/test_things/31")]
+    assert gone(people) == [("file", "answers/test_visits/40")]
+    assert sorted(p.name for p in folder.glob("*/*")) == ["29", "29"]
+    assert [d.name for d in strays(28)] == ["answers/test_things/29", "answers/test_visits/29"]
+    assert strays() == []
+
+
 def test_what_a_killed_run_spooled_goes(things: Dataset) -> None:
     spool = settings().home / "spool"
     shutil.rmtree(spool, ignore_errors=True)
