@@ -32,16 +32,6 @@ import psutil
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 PASSWORD, EMAIL = "a quiet reading room", "bench@carrel.example"
-CHROMIUM = os.environ.get("CARREL_CHROMIUM", "/usr/bin/chromium")
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 WARM = 10
 PAST = 32  # seconds after which the pages that were left have been forgotten
 CHANGES = [
@@ -199,8 +189,10 @@ def journeys(server: Process, rounds: int, figures: Figures) -> None:
     """Open the page in Chromium and change filters; wall until drawn, CPU of the server."""
     from playwright.sync_api import sync_playwright
 
+    from tests.bi_app.chromium import launch
+
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        browser = launch(playwright)
         for _ in range(rounds):
             page = browser.new_context(viewport={"width": 1440, "height": 900}).new_page()
             page.goto(f"{server.base}/sign-in?next=/overview")
@@ -310,6 +302,7 @@ def streamlit(rounds: int) -> None:
 def measure_streamlit(python: Path, folder: Path, rounds: int) -> None:
     from playwright.sync_api import sync_playwright
 
+    from tests.bi_app.chromium import launch
     from warehouse.settings import settings
 
     port = free_port()
@@ -337,7 +330,7 @@ def measure_streamlit(python: Path, folder: Path, rounds: int) -> None:
     try:
         server.wait("/_stcore/health")
         with sync_playwright() as playwright:
-            browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+            browser = launch(playwright)
             walls, cpus, opening = streamlit_changes(browser, server, rounds)
             browser.close()
         print("\nThe same page in Streamlit")

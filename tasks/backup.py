@@ -177,8 +177,7 @@ def _free_name(folder: Path) -> str:
 
 def _fill(draft: Path, name: str, folder: Path) -> None:
     """Write every part, then the manifest."""
-    secret = settings().backup_key
-    key = secret.get_secret_value() if secret else None
+    key = backup_key()
     writer = _Writer(draft, name, key, secrets.token_bytes(SALT))
     with _snapshot() as (connection, snapshot):
         postgres = connection.info.server_version // 10000
@@ -186,7 +185,7 @@ def _fill(draft: Path, name: str, folder: Path) -> None:
         parts = [writer.put("database.dump", _dumped(dump, snapshot))]
         tables = _counted(connection)
     parts.append(writer.put("project.tar", _tarred(settings().project, folder)))
-    parts.append(writer.put("files.tar", _tarred(settings().home / "files", folder)))
+    parts.append(writer.put("files.tar", _tarred(settings().kept_files, folder)))
     parts.append(writer.put("settings.json", [_settings(with_secrets=key is not None)]))
     manifest = Manifest(
         FORMAT,
@@ -285,7 +284,7 @@ def _dumped(dump: str, snapshot: str) -> Iterator[bytes]:
         dump, settings().url(), *arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     ) as process:
         try:
-            yield from _chunks(cast(IO[bytes], process.stdout))
+            yield from in_chunks(cast(IO[bytes], process.stdout))
             said = cast(IO[bytes], process.stderr).read().decode(errors="replace").strip()
         except BaseException:
             process.kill()
@@ -294,7 +293,14 @@ def _dumped(dump: str, snapshot: str) -> Iterator[bytes]:
         raise CarrelError(f"pg_dump failed: {said or process.returncode}")
 
 
-def _chunks(stream: IO[bytes]) -> Iterator[bytes]:
+def backup_key() -> str | None:
+    """The key that backups are sealed with; None where they are not."""
+    secret = settings().backup_key
+    return secret.get_secret_value() if secret else None
+
+
+def in_chunks(stream: IO[bytes]) -> Iterator[bytes]:
+    """What is left of a stream, in chunks of at most 1 MiB."""
     while chunk := stream.read(CHUNK):
         yield chunk
 

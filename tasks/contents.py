@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import IO
 
 from tasks.dialect import (
+    BROKEN,
     DELIMITERS,
     MAGIC,
     OPENERS,
@@ -108,12 +109,10 @@ def unpacked(stream: IO[bytes], compression: str, path: Path, limit: int) -> Ite
         while out < limit:
             try:
                 chunk = inner.read(CHUNK)
-            except (OSError, EOFError, ValueError, MemoryError, struct.error) as error:
-                raise _broken(path, compression, error) from None
-            except Exception as error:  # zlib.error and LZMAError share no base but this
-                if type(error).__module__ not in ("zlib", "_lzma"):
-                    raise
-                raise _broken(path, compression, error) from None
+            except (*BROKEN, ValueError, MemoryError, struct.error) as error:
+                raise SourceMalformed(
+                    path, f"is a broken {compression} file: {error}.", remedy="Fetch it again."
+                ) from None
             if not chunk:
                 return
             out += len(chunk)
@@ -124,12 +123,6 @@ def unpacked(stream: IO[bytes], compression: str, path: Path, limit: int) -> Ite
                     remedy="Do not unpack it.",
                 )
             yield chunk
-
-
-def _broken(path: Path, compression: str, error: Exception) -> SourceMalformed:
-    return SourceMalformed(
-        path, f"is a broken {compression} file: {error}.", remedy="Fetch it again."
-    )
 
 
 def entries(stream: IO[bytes], path: Path) -> list[zipfile.ZipInfo]:
@@ -243,7 +236,7 @@ def _is_json(text: str) -> bool:
 def is_table(text: str) -> bool:
     """Whether most of the first lines have the same number of fields, which is two or more."""
     text = text.replace("\r\n", "\n").replace("\r", "\n")
-    if re.search(r"^\s*\|?\s*:?-{3,}:?\s*\|", text, re.MULTILINE):
+    if re.search(r"^[ \t]*+\|?[ \t]*+:?-{3,}+:?[ \t]*+\|", text, re.MULTILINE):
         return False  # a table in markdown
     for delimiter in DELIMITERS:
         rows = [r for r in records(text, delimiter, '"', ROWS_LOOKED_AT) if any(map(str.strip, r))]

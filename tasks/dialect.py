@@ -18,6 +18,7 @@ from warehouse.sources import CsvSource
 from warehouse.spec import Dataset
 
 SAMPLE = 1 << 20
+LONGEST_SKIP = SAMPLE // 4  # characters of a sample: as many as it has in UTF-32
 DELIMITERS = ",;\t|"
 FALLBACK = "cp1252"
 BOMS = (
@@ -195,12 +196,21 @@ def dialect_of(dataset: Dataset, path: Path, encoding: str, sample: str) -> Dial
     """The dialect of a file from its first text (decoded, line ends as they are).
 
     An empty file is taken to have the headers that the spec names.
+
+    Raises:
+        SourceMalformed: a header is never closed, or no header is near the start.
     """
     source = dataset.text
     returns_only = "\r" in sample and "\n" not in sample
     if returns_only:
         sample = sample.replace("\r", "\n")
     text, line = _skip(sample, source)
+    if not text and len(sample) >= LONGEST_SKIP:
+        raise SourceMalformed(
+            path,
+            f"has nothing but blank lines, comments or preamble in its first {line - 1} lines.",
+            remedy="Remove them, or correct source.preamble and source.comment.",
+        )
     delimiter = source.delimiter or delimiter_of(text, source, _wanted(dataset))
     try:
         fields, end = record_at(text, 0, delimiter, source.quote) if text else ([], 0)

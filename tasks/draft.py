@@ -57,7 +57,7 @@ def draft(
         SourceUnavailable: the file is not there, cannot be read, or holds no table.
         ConfigurationError: a dataset of that name is already there; it is left as it is.
     """
-    file = file.expanduser().absolute()
+    file = file.expanduser().resolve()
     if not file.is_file():
         raise SourceUnavailable(f"{file} is no file.", remedy="Name one file.")
     domain, name = _named(file, domain, name)
@@ -250,7 +250,7 @@ def _source(found: Profile, pattern: Path | None) -> Iterator[str]:
 
 def _path(file: Path, pattern: Path | None) -> str:
     """The file or glob as a source path: below the landing folder where it lies there."""
-    folder = settings().landing_folder.absolute()
+    folder = settings().landing_folder.resolve()
     near = file.relative_to(folder) if file.is_relative_to(folder) else file
     return str(
         Path(glob.escape(str(near.parent)), pattern.name if pattern else glob.escape(near.name))

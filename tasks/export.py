@@ -8,8 +8,9 @@ opens those of another; the export before the last stays until the next.
 
 from __future__ import annotations
 
+import datetime as dt
 import fcntl
-import hashlib
+import glob
 import itertools
 import json
 import os
@@ -23,7 +24,8 @@ from uuid import uuid4
 
 import psutil
 
-from tasks.reading import Rows, Subject, fitted, reading, rows, subject, today
+from tasks.extract import sha256
+from tasks.reading import Rows, Subject, fitted, reading, rows, subject
 from tasks.writers import WRITERS, Writer, to_plain_csv
 from warehouse.access import Viewer
 from warehouse.errors import Busy, ConfigurationError
@@ -113,15 +115,10 @@ def _umask() -> int:
 
 def _forget_drafts(to: Path) -> None:
     """Remove what killed exports to the same place left."""
-    for left in to.parent.glob(f".{glob_safe(to.name)}.*.part"):
+    for left in to.parent.glob(f".{glob.escape(to.name)}.*.part"):
         owner = left.name.split(".")[-2]
         if owner.isdigit() and not psutil.pid_exists(int(owner)):
             left.unlink(missing_ok=True)
-
-
-def glob_safe(name: str) -> str:
-    """A name as a pattern that only it matches."""
-    return "".join(f"[{c}]" if c in "*?[" else c for c in name)
 
 
 def export_folder(  # noqa: PLR0913 - keywords alone
@@ -218,13 +215,11 @@ def _files(
 
 
 def _entry(folder: Path, path: Path, count: int) -> dict[str, Any]:
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
     return {
         "path": path.relative_to(folder).as_posix(),
         "rows": count,
         "bytes": path.stat().st_size,
-        "sha256": digest,
+        "sha256": sha256(path),
     }
 
 
@@ -247,7 +242,7 @@ def _describe(
     _write_json(folder / "schema.json", schema)
     manifest = {
         "export": made,
-        "made_at": today().isoformat(timespec="seconds"),
+        "made_at": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
         "rows": sum(f["rows"] for f in files),
         "schema": _entry(folder, folder / "schema.json", 0) | {"rows": None},
         "files": files,
@@ -280,6 +275,6 @@ def _publish(to: Path, draft: Path) -> None:
     link.unlink(missing_ok=True)
     link.symlink_to(draft.name)
     link.replace(to)
-    for old in to.parent.glob(f".{glob_safe(to.name)}.*"):
+    for old in to.parent.glob(f".{glob.escape(to.name)}.*"):
         if old.is_dir() and not old.is_symlink() and old.name not in (before, draft.name):
             shutil.rmtree(old, ignore_errors=True)

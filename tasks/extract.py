@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import hashlib
+import itertools
 import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -21,7 +22,7 @@ from tasks.dialect import (
     is_text,
     opened,
 )
-from warehouse.errors import SourceMalformed, SourceUnavailable
+from warehouse.errors import SourceMalformed, SourceUnavailable, SpecError
 from warehouse.settings import settings
 from warehouse.sources import FAULT, CsvSource, FileSource
 from warehouse.spec import Column, Dataset
@@ -56,7 +57,8 @@ def extract(dataset: Dataset, path: Path | None = None) -> list[Arrival]:
         path: one file or a folder; default: what the spec's `source.path` matches.
 
     Raises:
-        SourceUnavailable: there is no such file.
+        SourceUnavailable: there is no such file, or it is a link that leads out of its folder.
+        SpecError: `source.path` goes up by `..`.
         SourceMalformed: a file is no text, or a required column is missing.
     """
     from tasks.held import held_over
@@ -69,7 +71,7 @@ def extract(dataset: Dataset, path: Path | None = None) -> list[Arrival]:
         return [*held, spooled(dataset)]
     look = arrival if isinstance(source, CsvSource) else spooled
     try:
-        found = _paths(dataset, Path(source.path), path)
+        found = _paths(dataset, source, path)
     except SourceUnavailable:
         if held:
             return held
@@ -79,20 +81,57 @@ def extract(dataset: Dataset, path: Path | None = None) -> list[Arrival]:
     return held + [look(dataset, p) for p in found]
 
 
-def _paths(dataset: Dataset, pattern: Path, path: Path | None) -> list[Path]:
+def _paths(dataset: Dataset, source: FileSource, path: Path | None) -> list[Path]:
+    root, pattern = place(dataset, source)
     if path is None:
-        root = Path(pattern.anchor) if pattern.is_absolute() else settings().landing_folder
-        rest = pattern.relative_to(pattern.anchor) if pattern.is_absolute() else pattern
-        found = sorted(p for p in root.glob(str(rest)) if p.is_file())
-        where = root / rest
+        found = within(root, pattern)
     elif path.is_dir():
-        found, where = sorted(p for p in path.glob(pattern.name) if p.is_file()), path
+        root, pattern = path, Path(pattern).name
+        found = within(root, pattern)
     else:
-        found, where = [path] if path.is_file() else [], path
+        root, found = path, [path] if path.is_file() else []
     if not found:
+        where = root if path else root / pattern
         raise SourceUnavailable(
             f"{dataset.table}: no file at {where}.", remedy="Put it there, or name its path."
         )
+    return found
+
+
+def place(dataset: Dataset, source: FileSource) -> tuple[Path, str]:
+    """The folder of a source's files, and the pattern of their paths below it.
+
+    Raises:
+        SpecError: the path names no file, or goes up by `..`.
+    """
+    path = Path(source.path)
+    parts = path.relative_to(path.anchor).parts
+    if not parts or ".." in parts:
+        raise SpecError(
+            dataset.path,
+            f"source.path {source.path!r} names no file, or goes up by `..`.",
+            remedy="Name files below the landing folder, or a whole path from / on.",
+        )
+    if not path.is_absolute():
+        return settings().landing_folder, str(path)
+    fixed = list(itertools.takewhile(lambda part: not re.search(r"[*?[]", part), parts[:-1]))
+    return Path(path.anchor, *fixed), str(Path(*parts[len(fixed) :]))
+
+
+def within(root: Path, pattern: str) -> list[Path]:
+    """The files of a folder that a pattern matches, in order of name.
+
+    Raises:
+        SourceUnavailable: one of them is a link that leads out of the folder.
+    """
+    found = sorted(path for path in root.glob(pattern) if path.is_file())
+    real = root.resolve()
+    for path in found:
+        if not path.resolve().is_relative_to(real):
+            raise SourceUnavailable(
+                f"{path}: is a link that leads out of {root}.",
+                remedy="Remove it; put the file itself there, or name its own path.",
+            )
     return found
 
 

@@ -5,13 +5,10 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Iterator, Mapping
-from decimal import Decimal
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
-
-from tasks.sources import FAULT
 
 if TYPE_CHECKING:
     from warehouse.spec import Dataset
@@ -56,33 +53,3 @@ class Gathered:
         yield schema.empty_table()
         while lines := list(islice(self._file, ROWS)):
             yield pa.Table.from_pylist([json.loads(line) for line in lines], schema)
-
-
-def flat(record: Any, above: str = "") -> dict[str, str | None]:
-    """A record as texts; what is nested becomes `a.b`, a list its JSON. `_fault` where it is none.
-
-    Numbers keep every digit that the answer had.
-    """
-    if not isinstance(record, Mapping):
-        return {FAULT: f"The record is no object but {shown(record)}"}
-    cells: dict[str, str | None] = {}
-    for key, value in record.items():
-        if isinstance(value, Mapping) and value:
-            cells |= flat(value, f"{above}{key}.")
-        else:
-            cells[f"{above}{key}"] = shown(value)
-    return cells
-
-
-def shown(value: Any) -> str | None:
-    """One JSON value as text."""
-    if value is None or isinstance(value, str):
-        return value
-    if isinstance(value, Decimal):
-        return f"{value:f}" if abs(value.adjusted()) < 50 else str(value)
-    return json.dumps(value, ensure_ascii=False, default=_number)
-
-
-def _number(value: Any) -> Any:
-    """Numbers within a list: whole ones as they are, others as the nearest double."""
-    return int(value) if value == value.to_integral_value() else float(value)

@@ -6,7 +6,7 @@ import codecs
 import itertools
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from json.encoder import encode_basestring
 from pathlib import Path
 from typing import Any
@@ -89,9 +89,14 @@ def pieces(path: Path) -> Iterator[str]:
     """
     chunks = unpacked(path)
     first = next(chunks, b"")
-    decoder = codecs.getincrementaldecoder(encoding_in(path, compression_of(path), first))
-    decode = decoder("carrel_mark").decode
-    for chunk in itertools.chain([first], chunks):
+    encoding = encoding_in(path, compression_of(path), first)
+    return decoded(itertools.chain([first], chunks), encoding)
+
+
+def decoded(chunks: Iterable[bytes], encoding: str) -> Iterator[str]:
+    """The text of some bytes; those that are no text become marks (`blocks`)."""
+    decode = codecs.getincrementaldecoder(encoding)("carrel_mark").decode
+    for chunk in chunks:
         yield decode(chunk)
     yield decode(b"", True)
 
@@ -118,8 +123,8 @@ def lines(path: Path, text: Iterator[str]) -> Iterator[tuple[int, str]]:
 class Text:
     """JSON text and a place in it, which every method moves on."""
 
-    def __init__(self, path: Path, text: Iterator[str]) -> None:
-        """Read the text of a file, given in pieces."""
+    def __init__(self, path: Path | str, text: Iterator[str]) -> None:
+        """Read a text, given in pieces; errors name `path`."""
         self._path, self._pieces = path, text
         self._buffer, self._at, self._line, self._ended = "", 0, 1, False
 

@@ -16,12 +16,11 @@ import pyarrow as pa
 from pydantic import TypeAdapter
 
 from tasks.contents import content_of, entries
-from tasks.dialect import SAMPLE, dialect_of
 from tasks.extract import Arrival, sha256
 from tasks.shape import Shape, provisional, shape
 from tasks.sources import FAULT, reader
-from tasks.spool import write
-from warehouse.errors import ConfigurationError, SourceMalformed
+from tasks.spool import dialect_in, write
+from warehouse.errors import SourceMalformed
 from warehouse.sources import AnySource, CsvSource, Source
 
 MEGABYTE = 1 << 20
@@ -80,17 +79,9 @@ def tables(kind: Kind, path: Path) -> Iterator[pa.Table]:
     """What the kind's reader finds in a file, at least one table.
 
     Raises:
-        ConfigurationError: this installation has no reader of the kind.
         SourceUnavailable: the file cannot be read, or is not of the kind.
     """
-    dataset = provisional(source_of(kind, path))
-    try:
-        read = reader(kind.name)
-    except ModuleNotFoundError:
-        raise ConfigurationError(
-            f"{path}: nothing here reads {kind.name} files.", remedy="Save it as CSV."
-        ) from None
-    return read(dataset, path)
+    return reader(kind.name)(provisional(source_of(kind, path)), path)
 
 
 def source_of(kind: Kind, path: Path) -> Source:
@@ -107,7 +98,6 @@ def described(file: Path) -> Iterator[Shape]:
     Raises:
         SourceUnavailable: it is not there or cannot be read.
         SourceMalformed: it holds no table, or is of a kind that nothing reads.
-        ConfigurationError: this installation has no reader of its kind.
     """
     content = content_of(file)
     if content.type == "zip":
@@ -125,9 +115,7 @@ def _spooled(file: Path, kind: Kind, text: Path) -> Shape:
     faults = Faults()
     write(text, faults.without(tables(kind, file)))
     source = CsvSource(path=str(file), delimiter=",", encoding="utf-8")
-    with text.open("rb") as stream:
-        sample = stream.read(SAMPLE).decode("utf-8", "ignore")
-    dialect = dialect_of(provisional(source), file, "utf-8", sample)
+    dialect = dialect_in(text, provisional(source), file)
     _check(file, dialect.header)
     size = file.stat().st_size
     arrival = Arrival("local_draft", file, sha256(file), size, dialect, text)

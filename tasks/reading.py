@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import time
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
@@ -274,8 +273,3 @@ def _as(pattern: str, field: Field) -> sql.Composable:
 
 def _sql(query: str) -> sql.SQL:
     return sql.SQL(query)
-
-
-def today() -> dt.datetime:
-    """Now, in UTC."""
-    return dt.datetime.now(dt.UTC)

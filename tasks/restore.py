@@ -21,7 +21,7 @@ from typing import IO, cast
 
 from psycopg import sql
 
-from tasks.backup import CHUNK, FORMAT, MANIFEST, Manifest, Part, key_print
+from tasks.backup import CHUNK, FORMAT, MANIFEST, Manifest, Part, backup_key, in_chunks, key_print
 from tasks.extract import sha256
 from tasks.programs import program, server_major, start
 from tasks.sealed import unseal
@@ -69,7 +69,7 @@ def restore(folder: Path, *, overwrite: bool = False, new_keys: bool = False) ->
     _bring_database(folder, manifest)
     if keys:
         _replace_secrets(settings().secrets | keys)
-    _untar(folder, manifest, "files.tar", settings().home / "files")
+    _untar(folder, manifest, "files.tar", settings().kept_files)
     _untar(folder, manifest, "project.tar", settings().project)
     applied = migrate()
     return Restored(len(manifest.tables), sum(manifest.tables.values()), applied, notes)
@@ -95,7 +95,7 @@ def verify(folder: Path) -> Manifest:
         for part in manifest.parts:
             for _ in _plain(folder, manifest, part):
                 pass
-        if not hmac.compare_digest(manifest.mac, manifest.signed(_key() or "")):
+        if not hmac.compare_digest(manifest.mac, manifest.signed(backup_key() or "")):
             raise CarrelError(
                 f"{folder / MANIFEST}: was changed after it was made.", remedy="Use another backup."
             )
@@ -130,11 +130,6 @@ def read_manifest(folder: Path) -> Manifest:
         raise ConfigurationError(f"{path}: is no manifest of a backup ({error}).") from error
 
 
-def _key() -> str | None:
-    secret = settings().backup_key
-    return secret.get_secret_value() if secret else None
-
-
 def _part(manifest: Manifest, name: str) -> Part:
     sealed = f"{name}.sealed" if manifest.sealed else name
     for part in manifest.parts:
@@ -149,10 +144,9 @@ def _plain(folder: Path, manifest: Manifest, part: Part) -> Iterator[bytes]:
     with path.open("rb") as stream:
         if manifest.sealed:
             label = f"{manifest.name}/{part.name.removesuffix('.sealed')}"
-            yield from unseal(stream, _key(), label, path)
+            yield from unseal(stream, backup_key(), label, path)
             return
-        while chunk := stream.read(CHUNK):
-            yield chunk
+        yield from in_chunks(stream)
 
 
 def _check_target(manifest: Manifest, overwrite: bool) -> None:

@@ -9,18 +9,18 @@ What goes, and what stays:
   lines are gone as they are. Lines that a killed run landed and nobody has merged stay until they
   are.
 - **Kept files** (`files/<sha256>`) and quarantine findings go with the lines that they belong to.
+- **Answers** of APIs (`answers/<dataset>`), kept to ask less, go at the age of bronze.
 - **Persons** in rows older than `personal`, by the column `personal_by` (default: `event`). A
   pseudonym becomes `NOBODY`, personal columns become null; a row that cannot do without the person
   (its key, or a required personal column) is deleted. Gold that reads the dataset is made anew by
   the next publication. A later file that has the row again brings the person back until the next
-  run of retention.
+  run of retention. Rows of an open matter (`personal_unless`: a loan that is still out) stay.
 
 Rows of `ops` stay; each thing that went is told in `ops.removals`.
 """
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -34,7 +34,7 @@ from tasks.ledger import left_in_bronze, only_run
 from warehouse import ddl
 from warehouse.database import connect
 from warehouse.settings import settings
-from warehouse.spec import Dataset
+from warehouse.spec import Dataset, Open, datasets
 
 NOBODY = "0" * 32  # what stands for a person that was forgotten; no HMAC is ever that
 SPOOL_SECONDS = 86_400
@@ -127,8 +127,10 @@ def retain(dataset: Dataset, run_id: str | None = None) -> list[Due]:
     Raises:
         Busy: a run of the dataset is under way.
     """
+    from tasks.spool import clear
+
     with only_run(dataset):
-        _clear_spool(dataset)
+        clear(dataset, SPOOL_SECONDS)
         with connect() as connection:
             due = _plan(connection, dataset)
             for one in due:
@@ -141,16 +143,21 @@ def retain(dataset: Dataset, run_id: str | None = None) -> list[Due]:
 
 
 def strays(days: int = 30) -> list[Due]:
-    """Kept files that no load knows, because they could not be read, older than some days."""
-    folder = settings().home / "files"
+    """Files older than some days that are nobody's.
+
+    Kept ones that no load knows, because they could not be read, and answers to datasets that are
+    no more.
+    """
     before = time.time() - days * 86_400
-    names = [p for p in folder.glob("*") if p.is_file()] if folder.is_dir() else []
-    old = {p.name: p.stat().st_size for p in names if p.stat().st_mtime < before}
+    old = {p.name: size for p, size in _older(settings().kept_files.glob("*"), before)}
     with connect() as connection:
         rows = connection.execute(
             "select sha256 from ops.files where sha256 = any(%s)", [list(old)]
         ).fetchall()
-    known = {row[0] for row in rows}
+    known, members = {row[0] for row in rows}, datasets()
+    answers = (settings().home / "answers").glob("*/*")
+    left = (p for p in answers if p.parent.name not in members)
+    old |= {f"answers/{p.parent.name}/{p.name}": size for p, size in _older(left, before)}
     reason = f"of no load, older than {days} days"
     return [
         Due(None, "file", name, reason, bytes=size)
@@ -170,7 +177,7 @@ def drop_strays(run_id: str | None = None) -> list[Due]:
 
 
 def _plan(connection: psycopg.Connection[Any], dataset: Dataset) -> list[Due]:
-    if not _migrated(connection, dataset):
+    if not has_tables(connection, dataset):
         return []
     partitions = _partitions(connection, dataset)
     pending = {load for load, *_ in left_in_bronze(dataset)}
@@ -193,11 +200,13 @@ def _plan(connection: psycopg.Connection[Any], dataset: Dataset) -> list[Due]:
         *bronze,
         *_due_findings(connection, dataset, kept),
         *_due_files(connection, dataset, going),
+        *_due_answers(connection, dataset),
         *_due_persons(connection, dataset),
     ]
 
 
-def _migrated(connection: psycopg.Connection[Any], dataset: Dataset) -> bool:
+def has_tables(connection: psycopg.Connection[Any], dataset: Dataset) -> bool:
+    """Whether `carrel migrate` has made the dataset's tables."""
     name = f'silver."{dataset.table}"'
     row = connection.execute("select to_regclass(%s) is not null", [name]).fetchone()
     return bool(row and row[0])
@@ -261,8 +270,28 @@ def _due_files(
     ]
 
 
-def _kept(sha256: str) -> Path:
-    return settings().home / "files" / sha256
+def _due_answers(connection: psycopg.Connection[Any], dataset: Dataset) -> list[Due]:
+    """Answers that an API gave: they hold what bronze does, and go at its age."""
+    ages = [dataset.retention.bronze, dataset.retention.personal if has_persons(dataset) else None]
+    query = "select extract(epoch from now() - least(%s::interval, %s::interval))"
+    row = connection.execute(query, ages).fetchone()
+    assert row
+    folder = settings().home / "answers" / dataset.table
+    return [
+        Due(dataset.table, "file", f"answers/{dataset.table}/{p.name}", "an old answer", bytes=size)
+        for p, size in _older(folder.glob("*"), float(row[0]))
+    ]
+
+
+def _older(paths: Iterable[Path], before: float) -> list[tuple[Path, int]]:
+    """The files last written before a time (seconds since 1970), and their bytes."""
+    found = [(p, p.stat()) for p in sorted(paths) if p.is_file()]
+    return [(p, facts.st_size) for p, facts in found if facts.st_mtime < before]
+
+
+def _kept(name: str) -> Path:
+    """Where a file that may go lies: a kept one under its checksum, an answer below the home."""
+    return (settings().home if "/" in name else settings().kept_files) / name
 
 
 def _let_go(connection: psycopg.Connection[Any], dataset: Dataset, due: Due) -> None:
@@ -289,14 +318,6 @@ def _note(connection: psycopg.Connection[Any], due: Iterable[Due], run_id: str |
         )
 
 
-def _clear_spool(dataset: Dataset) -> None:
-    """Drop texts that killed runs spooled; one under way is younger than a day."""
-    mine = re.compile(rf"{re.escape(dataset.table)}(_[0-9a-f]{{64}}\.csv|\.[0-9]+)")
-    for path in (settings().home / "spool").glob(f"{dataset.table}*"):
-        if mine.fullmatch(path.name) and path.stat().st_mtime < time.time() - SPOOL_SECONDS:
-            path.unlink(missing_ok=True)
-
-
 # Persons --------------------------------------------------------------------------------------
 
 
@@ -305,7 +326,7 @@ def _due_persons(connection: psycopg.Connection[Any], dataset: Dataset) -> list[
     if not rule.personal or _age_column(dataset) is None or not _private(dataset):
         return []
     query = sql.SQL("select count(*) from {} t where {}").format(
-        sql.Identifier("silver", dataset.table), _told(dataset)
+        sql.Identifier("silver", dataset.table), _told(dataset, "silver", dataset.table)
     )
     row = connection.execute(query, {"age": rule.personal}).fetchone()
     if not row or not row[0]:
@@ -325,9 +346,10 @@ def forget(
     rule = dataset.retention
     if not rule.personal or _age_column(dataset) is None or not _private(dataset):
         return 0
-    target = sql.Identifier(schema, table or dataset.table)
+    table = table or dataset.table
+    target, told = sql.Identifier(schema, table), _told(dataset, schema, table)
     if goes_whole(dataset):
-        query = sql.SQL("delete from {} t where {}").format(target, _told(dataset))
+        query = sql.SQL("delete from {} t where {}").format(target, told)
     else:
         emptied = sql.SQL(", ").join(
             sql.SQL("{0} = case when {0} is null then null else {1} end").format(
@@ -336,9 +358,7 @@ def forget(
             for name, kind in _private(dataset).items()
         )
         # The hash is of the person too.
-        query = sql.SQL("update {} t set _hash = null, {} where {}").format(
-            target, emptied, _told(dataset)
-        )
+        query = sql.SQL("update {} t set _hash = null, {} where {}").format(target, emptied, told)
     return connection.execute(query, {"age": rule.personal}).rowcount
 
 
@@ -367,17 +387,40 @@ def _private(dataset: Dataset) -> dict[str, str]:
     return {c.name: str(getattr(c, "privacy", None)) for c in dataset.stored if ddl.is_private(c)}
 
 
-def _told(dataset: Dataset) -> sql.Composable:
-    """Rows that are old and still tell of a person."""
+def _told(dataset: Dataset, schema: str, table: str) -> sql.Composable:
+    """Rows of a table that are old, belong to nothing open, and still tell of a person."""
     by = _age_column(dataset)
     assert by
-    still = [
-        sql.SQL("{} <> {}").format(sql.Identifier(name), sql.Literal(NOBODY))
-        if kind == "pseudonym"
-        else sql.SQL("{} is not null").format(sql.Identifier(name))
-        for name, kind in _private(dataset).items()
+    told: list[sql.Composable] = [
+        sql.SQL("{} < now() - %(age)s::interval").format(sql.Identifier("t", by))
     ]
-    old = sql.SQL("{} < now() - %(age)s::interval").format(sql.Identifier("t", by))
-    if goes_whole(dataset):
-        return old
-    return sql.SQL("{} and ({})").format(old, sql.SQL(" or ").join(still))
+    if dataset.retention.personal_unless:
+        told.append(_closed(dataset.retention.personal_unless, sql.Identifier(schema, table)))
+    if not goes_whole(dataset):
+        still = [
+            sql.SQL("{} <> {}").format(sql.Identifier(name), sql.Literal(NOBODY))
+            if kind == "pseudonym"
+            else sql.SQL("{} is not null").format(sql.Identifier(name))
+            for name, kind in _private(dataset).items()
+        ]
+        told.append(sql.SQL("({})").format(sql.SQL(" or ").join(still)))
+    return sql.SQL(" and ").join(told)
+
+
+def _closed(matter: Open, table: sql.Identifier) -> sql.Composable:
+    """The row's matter is over; a row where a column of `by` is null belongs to none."""
+    ends = [
+        sql.SQL("{}::text = any({})").format(sql.Identifier(name), sql.Literal(list(values)))
+        for name, values in matter.until.items()
+    ]
+    shared = [sql.Identifier(name) for name in matter.by]
+    same = [sql.SQL("open.{0} = t.{0}").format(name) for name in shared]
+    return sql.SQL(
+        "not exists (select from (select {by} from {table} group by {by}"
+        " having not bool_or(coalesce({ends}, false))) open where {same})"
+    ).format(
+        by=sql.SQL(", ").join(shared),
+        table=table,
+        ends=sql.SQL(" or ").join(ends),
+        same=sql.SQL(" and ").join(same),
+    )

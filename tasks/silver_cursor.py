@@ -24,7 +24,7 @@ def cursor_type(dataset: Dataset, column: str) -> ColumnType:
         raise SpecError(
             dataset.path,
             "a snapshot needs every row, a cursor reads only new ones.",
-            remedy="Leave out `cursor`, or use the mode merge or append.",
+            remedy="Leave out `cursor`, or use the mode merge.",
         )
     return types[column]
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 
-from tasks.dialect import dialect_of
+from tasks.dialect import SAMPLE, Dialect, dialect_of
 from tasks.extract import Arrival, places, sha256
 from tasks.sources import BLANK_LINES, reader
 from warehouse.settings import settings
@@ -37,28 +39,31 @@ def spooled(dataset: Dataset, path: Path | None = None) -> Arrival:
     text = draft.replace(folder / f"{dataset.table}_{digest}.csv")
     if path:
         keep(path, digest)
-    with text.open("rb") as stream:
-        dialect = dialect_of(
-            dataset, path or text, "utf-8", stream.read(1 << 20).decode("utf-8", "ignore")
-        )
+    dialect = dialect_in(text, dataset, path or text)
     origin = path or Path(f"{dataset.source.kind}:{dataset.table}")
     found = Arrival(dataset.table, origin, digest, (path or text).stat().st_size, dialect, text)
     places(dataset, found)
     return found
 
 
-def clear(dataset: Dataset) -> None:
-    """Drop what earlier runs of the dataset spooled."""
+def dialect_in(text: Path, dataset: Dataset, path: Path) -> Dialect:
+    """How a spooled text is written; errors name `path`, which it was made of."""
+    with text.open("rb") as stream:
+        return dialect_of(dataset, path, "utf-8", stream.read(SAMPLE).decode("utf-8", "ignore"))
+
+
+def clear(dataset: Dataset, older_than: float | None = None) -> None:
+    """Drop what earlier runs of the dataset spooled, or of it what is so many seconds old."""
     mine = re.compile(rf"{dataset.table}(\.[0-9]+|_[0-9a-f]{{64}}\.csv)")
-    folder = settings().home / "spool"
-    for left in folder.iterdir() if folder.exists() else ():
-        if mine.fullmatch(left.name):
+    before = math.inf if older_than is None else time.time() - older_than
+    for left in (settings().home / "spool").glob(f"{dataset.table}*"):
+        if mine.fullmatch(left.name) and left.stat().st_mtime < before:
             left.unlink(missing_ok=True)
 
 
 def keep(path: Path, digest: str) -> None:
-    """Keep the file's bytes under their checksum; a link where the file system can."""
-    kept = settings().home / "files" / digest
+    """Keep a copy of the file under its checksum."""
+    kept = settings().kept_files / digest
     kept.parent.mkdir(parents=True, exist_ok=True)
     if not kept.exists():
         draft = kept.with_suffix(f".{os.getpid()}")

@@ -9,6 +9,7 @@ from typing import Any, Literal
 import psycopg
 from psycopg import sql
 
+from tasks.retention import has_tables
 from warehouse.database import connect
 from warehouse.errors import ConfigurationError
 from warehouse.spec import Dataset
@@ -71,8 +72,7 @@ def stages(dataset: Dataset) -> list[Stage]:
     """
     silver = f'silver."{dataset.table}"'
     with connect() as connection:
-        there = connection.execute("select to_regclass(%s) is not null", [silver]).fetchone()
-        if not (there and there[0]):
+        if not has_tables(connection, dataset):
             raise ConfigurationError(
                 f"{dataset.table} has no tables yet.", remedy="Run `carrel migrate`."
             )

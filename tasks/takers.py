@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Literal, NamedTuple
 
 from tasks.dialect import Dialect
-from tasks.extract import Arrival, places
+from tasks.extract import Arrival, place, places
 from tasks.kinds import KINDS, TEXT
 from warehouse.errors import SourceMalformed
-from warehouse.settings import settings
 from warehouse.sources import CsvSource, FileSource
 from warehouse.spec import Dataset
 
@@ -24,22 +22,21 @@ class Taker(NamedTuple):
 
 
 def by_path(known: Mapping[str, Dataset]) -> dict[Path, str]:
-    """Each file that a dataset's source path matches now, links in its folders resolved."""
+    """Each file that a dataset's source path matches now, links in its folders resolved.
+
+    Raises:
+        SpecError: a source path goes up by `..`.
+    """
+    folders: dict[Path, Path] = {}
     found: dict[Path, str] = {}
     for name, dataset in known.items():
         if isinstance(dataset.source, FileSource):
-            found |= dict.fromkeys(_matched(dataset.source), name)
+            root, pattern = place(dataset, dataset.source)
+            for path in root.glob(pattern):
+                if path.parent not in folders:
+                    folders[path.parent] = path.parent.resolve()
+                found[folders[path.parent] / path.name] = name
     return found
-
-
-def _matched(source: FileSource) -> Iterator[Path]:
-    pattern = Path(source.path)
-    root = Path(pattern.anchor) if pattern.is_absolute() else settings().landing_folder
-    resolved: dict[Path, Path] = {}
-    for path in root.glob(str(pattern.relative_to(pattern.anchor))):
-        if path.parent not in resolved:
-            resolved[path.parent] = Path(os.path.realpath(path.parent))
-        yield resolved[path.parent] / path.name
 
 
 def by_header(known: Iterable[Dataset], content: str, header: tuple[str, ...]) -> str | None:

@@ -25,7 +25,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from warehouse.errors import ConfigurationError
 from warehouse.sheets import (
@@ -93,32 +93,33 @@ def _csv(path: Path, fields: Sequence[Field], rows: Iterator[Row], encoding: str
 
 def to_jsonl(path: Path, fields: Sequence[Field], rows: Iterator[Row]) -> int:
     """An object a line, numbers with every digit; return the rows."""
-    count = 0
     with path.open("w", encoding="utf-8", newline="") as file:
-        for line in _objects(fields, rows):
-            file.write(line + "\n")
-            count += 1
+        count = _objects(file, fields, rows, "", "\n")
+        file.write("\n" if count else "")
     return count
 
 
 def to_json(path: Path, fields: Sequence[Field], rows: Iterator[Row]) -> int:
     """An array of objects, one a line; return the rows."""
-    count = 0
     with path.open("w", encoding="utf-8", newline="") as file:
-        for line in _objects(fields, rows):
-            file.write((",\n" if count else "[\n") + line)
-            count += 1
+        count = _objects(file, fields, rows, "[\n", ",\n")
         file.write("\n]\n" if count else "[]\n")
     return count
 
 
-def _objects(fields: Sequence[Field], rows: Iterator[Row]) -> Iterator[str]:
+def _objects(
+    file: IO[str], fields: Sequence[Field], rows: Iterator[Row], start: str, between: str
+) -> int:
+    """Write the rows as objects; return how many."""
+    count = 0
     names = [json.dumps(f.name, ensure_ascii=False) + ": " for f in fields]
     ways = [_json_value(f.type) for f in fields]
     for row in rows:
         cells = zip(names, ways, row, strict=True)
         parts = [n + ("null" if v is None else way(v)) for n, way, v in cells]
-        yield "{" + ", ".join(parts) + "}"
+        file.write((between if count else start) + "{" + ", ".join(parts) + "}")
+        count += 1
+    return count
 
 
 def _json_value(kind: str) -> Callable[[str], str]:

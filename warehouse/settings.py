@@ -92,6 +92,11 @@ class Settings(BaseSettings):
         """Where relative source paths start."""
         return self.landing or self.home / "landing"
 
+    @property
+    def kept_files(self) -> Path:
+        """Where sources that are no text are kept, each under its SHA-256."""
+        return self.home / "files"
+
     @cached_property
     def stack(self) -> dict[str, Any]:
         """What `carrel up` found out, or nothing."""

@@ -2,6 +2,7 @@
 
 Another package adds a kind by an entry point in the group `carrel.sources`, named like the kind,
 that leads to a module with a model `Source` (a subclass of `Source` here) and a function `read`.
+The module is loaded before there are specs: at its top it imports nothing of Carrel but this.
 """
 
 from __future__ import annotations
@@ -11,7 +12,14 @@ from importlib.metadata import entry_points
 from operator import or_
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    model_validator,
+)
 
 FAULT = "_fault"  # column of what a reader found: why a record cannot be read
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,47}$")]
@@ -160,8 +168,14 @@ class OaiSource(Source):
     set: str | None = None
     cursor: Name | None = Field(None, description="Silver column whose greatest value is `from`")
     fields: dict[Name, MarcPlaces] = Field(
-        {}, description="As for marc, where the records are MARCXML"
+        {}, description="As for marc, where the records are MARCXML (prefix marc21, marcxml, …)"
     )
+
+    @model_validator(mode="after")
+    def _are_free(self) -> OaiSource:
+        if taken := self.fields.keys() & {"identifier", "datestamp"}:
+            raise ValueError(f"fields: {min(taken)} is a column of every record's header already")
+        return self
 
 
 BUILT_IN: tuple[type[Source], ...] = (

@@ -51,6 +51,17 @@ class Access(Strict):
         return self
 
 
+class Open(Strict):
+    """Rows of one matter, which is open until one of them says that it is over."""
+
+    by: tuple[Name, ...] = Field(
+        min_length=1, description="Columns whose values the rows of one matter share"
+    )
+    until: dict[Name, tuple[str, ...]] = Field(
+        min_length=1, description="Column and its values: a row with one of them ends the matter"
+    )
+
+
 class Retention(Strict):
     """How long rows are kept, and why. `carrel retain` carries it out."""
 
@@ -62,7 +73,16 @@ class Retention(Strict):
     personal_by: Name | None = Field(
         None, description="Date or timestamp column that gives a row's age; default: event"
     )
+    personal_unless: Open | None = Field(
+        None, description="Rows of an open matter keep the person, whatever their age"
+    )
     reason: str | None = None
+
+    @property
+    def named(self) -> list[str]:
+        """The columns that the rules name."""
+        open_ = self.personal_unless
+        return [c for c in [self.personal_by] if c] + ([*open_.by, *open_.until] if open_ else [])
 
 
 class Column(Strict):
@@ -167,7 +187,7 @@ class Dataset(Strict):
             "key": () if self.key == "content" else self.key,
             "access": [c for c in (self.access.branch, self.access.member) if c],
             "event": [self.event] if self.event else [],
-            "retention": [c for c in [self.retention.personal_by] if c],
+            "retention": self.retention.named,
             "rules": [r.column for r in self.rules if r.column],
         }
         for where, wanted in asked.items():

@@ -19,14 +19,17 @@ from typing import IO, Any
 import pyarrow as pa
 
 from tasks.answers import Answers
-from tasks.gathered import Gathered, flat
+from tasks.gathered import Gathered
+from tasks.json_text import Text, decoded
 from tasks.remote import Answer, Client, Refused, origin, shown, web_url
 from tasks.sources import FAULT
+from tasks.sources.json import of_document, rows_of
 from warehouse.errors import ConfigurationError, SourceMalformed, SourceUnavailable
 from warehouse.settings import secret
 from warehouse.sources import HttpSource
 from warehouse.spec import Dataset
 
+CHUNK = 1 << 20
 DELIMITERS = ",;\t|"
 csv.field_size_limit(1 << 27)
 
@@ -227,29 +230,14 @@ def json_records(
     Raises:
         SourceMalformed: it is no JSON, or has no list at `records`.
     """
-    import ijson
-
-    start = body.read(4096)
+    start = body.read(4)
     body.seek(0)
-    if start.startswith(codecs.BOM_UTF8):
-        body.seek(3)
-    alone = records is None and not start.removeprefix(codecs.BOM_UTF8).lstrip().startswith(b"[")
-    path = "" if alone else f"{records}.item" if records else "item"
-    found = False
-    try:
-        for record in ijson.items(body, path, use_float=False):
-            found = True
-            yield flat(record)
-        body.seek(0)
-        if records and not found:
-            found = next(ijson.items(body, records), None) == []
-    except (ijson.JSONError, UnicodeDecodeError) as error:
-        why = str(error).partition("\n")[0]  # the lines after it show what was answered
-        raise SourceMalformed(place, f"answers no JSON: {why}.") from None
-    if records and not found:
-        raise SourceMalformed(
-            place, f"the answer has no list at {records!r}.", remedy="Correct `records`."
-        )
+    text = Text(place, decoded(iter(lambda: body.read(CHUNK), b""), json.detect_encoding(start)))
+    for record in of_document(place, text, records):
+        if isinstance(record, dict):
+            yield from rows_of(record)
+        else:
+            yield {FAULT: "The record is no object"}
 
 
 def csv_records(body: IO[bytes], place: str, kind: str) -> Iterator[dict[str, str | None]]:

@@ -105,13 +105,17 @@ def rows(source: JsonSource, path: Path) -> Iterator[Row]:
             if not is_data:
                 continue
         fit = record if header is None else _entry(record, header)
-        try:
-            found = _flattened(fit, source.explode)
-        except Unfit as error:
-            found = [{FAULT: f"{place}{error}"}]
-        except RecursionError:
-            found = [{FAULT: f"{place}is nested too deeply"}]
-        yield from found
+        yield from rows_of(fit, source.explode, place)
+
+
+def rows_of(record: Any, explode: str | None = None, place: str = "") -> list[Row]:
+    """The rows of one record; one with a `_fault` where it makes none."""
+    try:
+        return _flattened(record, explode)
+    except Unfit as error:
+        return [{FAULT: f"{place}{error}"}]
+    except RecursionError:
+        return [{FAULT: f"{place}is nested too deeply"}]
 
 
 def _header(record: list[Any]) -> tuple[list[str], bool]:
@@ -143,7 +147,7 @@ def _records(source: JsonSource, path: Path) -> Iterator[tuple[str, Any]]:
     place = Text(path, text)
     if not place.peek():
         raise SourceMalformed(path, "is empty, so it is no JSON.", remedy="Is it whole?")
-    yield from (("", record) for record in _of_document(source, path, place))
+    yield from (("", record) for record in of_document(path, place, source.records))
 
 
 def _of_line(line: str) -> Any:
@@ -160,25 +164,28 @@ def _of_line(line: str) -> Any:
     return record
 
 
-def _of_document(source: JsonSource, path: Path, place: Text) -> Iterator[Any]:
+def of_document(path: Path | str, place: Text, records: str | None) -> Iterator[Any]:
+    """The records of a document: those at the path `records`, else its entries, or itself.
+
+    Raises:
+        SourceMalformed: it is broken, or holds nothing at `records`; the error names `path`.
+    """
     keys: dict[str, None] = {}
     found = False
-    if source.records is None and place.peek() not in ("{", "["):
+    if records is None and place.peek() not in ("{", "["):
         place.value()
         raise SourceMalformed(path, "is a single value and no record.")
-    for record in _at(place, source.records or "", keys):
+    for record in _at(place, records or "", keys):
         found = True
         if record is not None:
             yield record[0]
-    while source.records is None and place.peek() == "{":  # documents one after another
+    while records is None and place.peek() == "{":  # documents one after another
         yield place.value()
     if place.peek():
         raise place.broken("is no JSON: there is more text after its end.")
-    if source.records and not found:
+    if records and not found:
         held = ", ".join(list(keys)[:SHOWN]) or "no object"
-        raise SourceMalformed(
-            path, f"holds nothing at `{source.records}`.", remedy=f"It holds: {held}."
-        )
+        raise SourceMalformed(path, f"holds nothing at `{records}`.", remedy=f"It holds: {held}.")
 
 
 def _at(place: Text, path: str, keys: dict[str, None]) -> Iterator[tuple[Any] | None]:
@@ -193,8 +200,7 @@ def _at(place: Text, path: str, keys: dict[str, None]) -> Iterator[tuple[Any] | 
             else:
                 yield (place.value(),)
     elif not path:
-        record = place.value()
-        yield (record,) if record is not None else None
+        yield from _alone(place.value())
     elif first == "{":
         for key in place.members():
             if len(keys) < SHOWN:
@@ -205,6 +211,13 @@ def _at(place: Text, path: str, keys: dict[str, None]) -> Iterator[tuple[Any] | 
                 place.skip()
     else:
         place.skip()
+
+
+def _alone(value: Any) -> list[tuple[Any] | None]:
+    """A value that stands where a list should: an object is the only record, null is no record."""
+    if value is None:
+        return [None]
+    return [(value,)] if isinstance(value, dict) else []
 
 
 def _layout(path: Path, head: str) -> str:

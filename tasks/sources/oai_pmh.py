@@ -2,7 +2,8 @@
 
 Columns are the header's `identifier` and `datestamp`, `_deleted` (true or false), and the fields
 of the record by their names, repeated ones joined with ` | `. A field that is itself called
-`identifier` or `datestamp` is `dc.identifier`, `dc.datestamp`.
+`identifier` or `datestamp` is `dc.identifier`, `dc.datestamp`. Where the records are MARCXML, the
+spec's `fields` say what the columns are, as for the kind `marc`.
 
 With a cursor, records changed on or after the day of its greatest value are asked for; the day
 is read again because a day is all that every repository understands.
@@ -22,8 +23,8 @@ from tasks.gathered import Gathered
 from tasks.remote import Client, shown
 from tasks.silver_cursor import cursor_type, greatest
 from tasks.sources import FAULT
+from tasks.sources.marc import Place, Record, places, row
 from warehouse.errors import (
-    ConfigurationError,
     SourceMalformed,
     SourceUnavailable,
     SpecError,
@@ -51,15 +52,12 @@ def read(dataset: Dataset, path: Path | None) -> Iterator[pa.Table]:
     """
     source = dataset.source
     assert isinstance(source, OaiSource)
-    if source.fields:
-        raise ConfigurationError(
-            f"{dataset.table}: `fields` is not supported for oai_pmh.",
-            remedy="Leave it out: every field of a record is a column by its own name.",
-        )
-    with Gathered(HEAD + tuple(DC.split() if source.prefix == "oai_dc" else ())) as gathered:
+    fields = {name: places(written) for name, written in source.fields.items()}
+    named = tuple(fields) or tuple(DC.split() if source.prefix == "oai_dc" else ())
+    with Gathered(HEAD + named) as gathered:
         with Client(source.url, 60) as client:
             for record in _records(dataset, source, client):
-                gathered.add(_cells(record))
+                gathered.add(_cells(record, fields))
         yield from gathered.tables(dataset)
 
 
@@ -193,22 +191,47 @@ def _local(element: ET.Element) -> str:
     return str(element.tag).rpartition("}")[2]
 
 
-def _cells(record: ET.Element) -> dict[str, str | None]:
+def _cells(record: ET.Element, fields: dict[str, list[Place]]) -> dict[str, str | None]:
     """A record's columns."""
     cells: dict[str, str | None] = dict.fromkeys(HEAD)
-    values: dict[str, list[str]] = {}
     for part in record:
         if _local(part) == "header":
             cells["_deleted"] = "true" if part.get("status") == "deleted" else "false"
             cells |= {_local(e): _text(e) for e in part if _local(e) in HEAD}
         elif _local(part) == "metadata":
-            for leaf in (e for e in part.iter() if not len(e)):
-                if text := _text(leaf):
-                    name = _local(leaf)
-                    values.setdefault(f"dc.{name}" if name in HEAD else name, []).append(text)
+            cells |= _marc(part, fields) if fields else _leaves(part)
     if not cells["identifier"]:
         cells[FAULT] = "The record's header has no identifier."
-    return cells | {name: JOINT.join(found) for name, found in values.items()}
+    return cells
+
+
+def _leaves(metadata: ET.Element) -> dict[str, str]:
+    """Every element that holds text, by its name."""
+    values: dict[str, list[str]] = {}
+    for leaf in (e for e in metadata.iter() if not len(e)):
+        if text := _text(leaf):
+            name = _local(leaf)
+            values.setdefault(f"dc.{name}" if name in HEAD else name, []).append(text)
+    return {name: JOINT.join(found) for name, found in values.items()}
+
+
+def _marc(metadata: ET.Element, fields: dict[str, list[Place]]) -> dict[str, str | None]:
+    """The spec's fields of a MARCXML record, or why it cannot be read."""
+    record: Record = []
+    for part in metadata.iter():
+        kind = _local(part)
+        if kind in ("controlfield", "datafield") and not part.get("tag"):
+            return {FAULT: f"The record's MARCXML is broken: a {kind} has no tag."}
+        if kind == "subfield" and not part.get("code"):
+            return {FAULT: "The record's MARCXML is broken: a subfield has no code."}
+        if kind in ("leader", "controlfield"):
+            record.append((part.get("tag", "LDR"), part.text or ""))
+        elif kind == "datafield":
+            within = (e for e in part if _local(e) == "subfield")
+            record.append(
+                (part.get("tag", ""), [(e.get("code", ""), e.text or "") for e in within])
+            )
+    return row(record, fields) if record else {FAULT: "The record holds no MARCXML."}
 
 
 def _text(element: ET.Element) -> str | None:

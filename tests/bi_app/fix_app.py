@@ -27,6 +27,7 @@ import pytest
 from bi_app.auth.accounts import create_account
 from bi_app.models import store
 from bi_app.serve import command, environment
+from tests.bi_app.chromium import launch
 from tests.bi_app.client import Client
 from tests.bi_app.gold_rows import fill
 from tests.fix_warehouse import NONE, copied, use
@@ -38,16 +39,6 @@ PASSWORD = "a quiet reading room"  # pragma: allowlist secret
 EMAILS: dict[str, str] = {r: f"{r}@carrel.example" for r in ("admin", "librarian", "member")}
 MEMBER, OTHER = "a" * 32, "b" * 32
 OWN = ("BEL", "CEN")
-CHROMIUM = os.environ.get("CARREL_CHROMIUM", "/usr/bin/chromium")
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 TODAY = dt.datetime.now(dt.UTC).date()
 
 
@@ -218,6 +209,6 @@ def browser() -> Iterator[Any]:
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        chromium = launch(playwright)
         yield chromium
         chromium.close()

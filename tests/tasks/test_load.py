@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from tasks import blocks as blocks_module
+from tasks.draft import draft
 from tasks.extract import extract
 from tasks.ledger import begin, only_run
 from tasks.load import load
@@ -216,6 +217,24 @@ def test_a_file_without_rows_loads_none(content: str, loans: Dataset, tmp_path: 
     blank = max(content.count("\n") - 1, 0)
     assert counts(bring(loans, tmp_path / "b.csv", content)) == (blank, 0, 0, 0, 0, 0, blank)
     assert len(rows(loans)) == 3
+
+
+@pytest.mark.parametrize("start", ["\n", "\r\n", "# a note\n"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+def test_a_file_whose_header_stands_far_below_is_not_taken_for_empty(
+    start: str, encoding: str, make: Make, tmp_path: Path
+) -> None:
+    things = make(columns={"id": "text"}, key=["id"], source={"comment": "#"})
+    path = tmp_path / "a.csv"
+    for length in (100_000, 1_200_000):
+        path.write_bytes((start * (length // len(start)) + "id\na\n").encode(encoding))
+        if length < 1_000_000:
+            assert [r.inserted for r in load(things, path)] == [1]
+            continue
+        with pytest.raises(SourceMalformed, match=r"a\.csv: has nothing but blank lines"):
+            load(things, path)
+        with pytest.raises(SourceMalformed, match=r"a\.csv: (has nothing|holds no table)"):
+            draft(path)
 
 
 def test_a_snapshot_is_the_whole_truth(make: Make, tmp_path: Path) -> None:

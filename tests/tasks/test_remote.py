@@ -123,12 +123,17 @@ def test_a_breaker_opens_fails_at_once_and_closes(web: Web, setting: Any) -> Non
     assert failing_hosts() == []
 
 
-def test_only_one_tries_a_half_open_host(web: Web, setting: Any) -> None:
-    setting(breaker_failures=1, breaker_pause_s=0.3, remote_attempts=1)
-    web.pages["/"] = after(2)
+def half_open(web: Web, setting: Any, failures: int) -> None:
+    """A host that failed once, and whose pause of 0.2 s is over."""
+    setting(breaker_failures=1, breaker_pause_s=0.2, remote_attempts=1)
+    web.pages["/"] = after(failures)
     with pytest.raises(SourceUnavailable):
         get(web)
-    time.sleep(0.3)
+    time.sleep(0.2)
+
+
+def test_only_one_tries_a_half_open_host(web: Web, setting: Any) -> None:
+    half_open(web, setting, failures=2)
     with guarded(web.host):
         assert ask("select state from ops.breakers") == [("half-open",)]
         with pytest.raises(CircuitBreakerOpen):
@@ -140,11 +145,7 @@ def test_only_one_tries_a_half_open_host(web: Web, setting: Any) -> None:
 
 
 def test_a_killed_try_does_not_close_the_door_for_ever(web: Web, setting: Any) -> None:
-    setting(breaker_failures=1, breaker_pause_s=0.2, remote_attempts=1)
-    web.pages["/"] = after(1)
-    with pytest.raises(SourceUnavailable):
-        get(web)
-    time.sleep(0.2)
+    half_open(web, setting, failures=1)
     guarded(web.host).__enter__()
     time.sleep(0.2)
     assert get(web) == b"ok"

@@ -24,7 +24,7 @@ from tasks.retention import NOBODY, drop_strays, plan, retain, strays, unaged
 from tasks.stages import stages
 from tests.tasks.conftest import Make, ask, findings, rows
 from warehouse.database import connect
-from warehouse.errors import Busy, ConfigurationError
+from warehouse.errors import Busy, ConfigurationError, SpecError
 from warehouse.pseudonyms import pseudonym
 from warehouse.settings import settings
 from warehouse.spec import Dataset, Retention
@@ -203,6 +203,37 @@ def test_persons_of_old_rows_are_forgotten(make: Make, tmp_path: Path) -> None:
     assert rows(people)[0] == (1, NOBODY, None, OLD)  # bronze still has the person
 
 
+LOANS = PERSONS | {"loan": "bigint", "kind": "text"}
+OPEN = {"personal": "12 months", "personal_unless": {"by": ["loan"], "until": {"kind": ["back"]}}}
+LOANED = f"""id,member,area,on_day,loan,kind
+1,m1,,{OLD},1,out
+2,m1,,{OLD},1,again
+3,m2,,{OLD},2,out
+4,m2,,{YOUNG},2,back
+5,m3,,{OLD},,out
+6,m4,,{OLD},3,
+"""
+
+
+@pytest.mark.parametrize("key", [["id"], ["id", "member"]], ids=["emptied", "deleted"])
+def test_who_has_a_loan_out_is_remembered(make: Make, tmp_path: Path, key: list[str]) -> None:
+    loans = visits(make, columns=LOANS, key=key, retention=OPEN)
+    bring(loans, tmp_path / "a.csv", LOANED)
+    assert [(d.what, d.rows) for d in plan(loans)] == [("personal", 2)]
+    retain(loans)
+    known = [(1, "m1"), (2, "m1"), (4, "m2"), (6, "m4")]
+    kept = [(i, pseudonym(m)) for i, m in known]
+    emptied = [(3, NOBODY), (5, NOBODY)] if key == ["id"] else []
+    assert rows(loans, "id member") == sorted(kept + emptied)
+    assert rebuild(loans) == len(kept + emptied)
+    assert rows(loans, "id member") == sorted(kept + emptied)
+
+
+def test_a_matter_of_columns_that_are_not_there_is_refused(make: Make) -> None:
+    with pytest.raises(SpecError, match="retention names 'loan'"):
+        visits(make, retention=OPEN)
+
+
 def test_lines_go_at_the_persons_age_where_that_is_less(make: Make, tmp_path: Path) -> None:
     people = visits(make, retention={"bronze": "10 years", "personal": "1 month"})
     bring(people, tmp_path / "a.csv", f"id,member,area,on_day\n2,m2,S,{DAY}\n")
@@ -279,6 +310,25 @@ def test_a_kept_file_of_no_load_goes_after_a_while(database: str) -> None:
     assert not (folder / ("e" * 64)).exists()
     assert (folder / ("f" * 64)).exists()
     (folder / ("f" * 64)).unlink()
+
+
+def test_old_answers_go(make: Make) -> None:
+    things = make(columns=COLUMNS, key=["id"])
+    people = visits(make, retention={"bronze": "90 days", "personal": "1 month"})
+    folder = settings().home / "answers"
+    shutil.rmtree(folder, ignore_errors=True)
+    for dataset, days in (("things", 29), ("things", 31), ("visits", 29), ("visits", 40)):
+        path = folder / f"test_{dataset}" / f"{days}"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("?")
+        at = (dt.datetime.now() - dt.timedelta(days=days)).timestamp()
+        os.utime(path, (at, at))
+    assert [(d.name, d.bytes) for d in plan(things)] == [("answers/test_things/31", 1)]
+    assert gone(things) == [("file", "answers/test_things/31")]
+    assert gone(people) == [("file", "answers/test_visits/40")]
+    assert sorted(p.name for p in folder.glob("*/*")) == ["29", "29"]
+    assert [d.name for d in strays(28)] == ["answers/test_things/29", "answers/test_visits/29"]
+    assert strays() == []
 
 
 def test_what_a_killed_run_spooled_goes(things: Dataset) -> None:

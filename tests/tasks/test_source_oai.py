@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tasks.load import load
+from tasks.sources.marc import read as read_marc
 from tasks.sources.oai_pmh import DC, HEAD, read
-from tests.tasks.conftest import Make, counts, rows
+from tests.tasks.conftest import Make, counts, findings, rows
 from tests.tasks.fix_web import Asked, Reply, Web
 from warehouse.errors import SourceMalformed, SourceUnavailable, SpecError
 from warehouse.spec import Dataset
@@ -41,10 +43,10 @@ def xml(body: str) -> Reply:
 
 def record(n: int, day: str, *, deleted: bool = False, inner: str = "") -> str:
     status = ' status="deleted"' if deleted else ""
+    metadata = "" if deleted else f"<metadata><dc>{inner}</dc></metadata>"
     return (
         f"<record><header{status}><identifier>oai:{n}</identifier>"
-        f"<datestamp>{day}T10:00:00Z</datestamp></header>"
-        f"<metadata><dc>{inner}</dc></metadata></record>"
+        f"<datestamp>{day}T10:00:00Z</datestamp></header>{metadata}</record>"
     )
 
 
@@ -201,6 +203,56 @@ def test_a_cursor_that_cannot_work_is_named(source: Source, web: Web) -> None:
     assert web.asked == []
 
 
-def test_fields_are_not_supported_and_say_so(source: Source) -> None:
-    with pytest.raises(Exception, match="not supported for oai_pmh"):
-        table(source(fields={"title": "245$a"}))
+MARC = {"control": "001", "title": "245$ab", "subject": "6xx$a", "language": "008[35:38]"}
+
+
+def marc_page(inner: Iterable[str], deleted: Iterable[int] = ()) -> Reply:
+    listed = "".join(
+        record(n, "2024-01-01", inner=body, deleted=n in deleted) for n, body in enumerate(inner)
+    )
+    return xml(f"<ListRecords>{listed}</ListRecords>")
+
+
+@pytest.mark.shared
+def test_marcxml_gives_what_the_kind_marc_gives(
+    source: Source, make: Make, web: Web, shared: Path
+) -> None:
+    file = shared / "marc_oai/pymarc/test/batch.xml"
+    text = file.read_text("utf-8").replace("marc:", "")
+    inner = re.findall(r"<record>.*?</record>", text, re.DOTALL)
+    marc = make("books", source={"kind": "marc", "path": "*", "fields": MARC},
+                key=["title"], columns={"title": "text"})  # fmt: skip
+    wanted = [r for part in read_marc(marc, file) for r in part.to_pylist()]
+    web.pages["/oai"] = lambda _: marc_page([*inner, ""], deleted=[len(inner)])
+    *found, deleted = table(source(prefix="marc21", fields=MARC))
+    assert web.asked[0].params["metadataPrefix"] == "marc21"
+    assert len(found) == len(wanted) == 2
+    assert [{k: r[k] for k in MARC} for r in found] == [{k: r[k] for k in MARC} for r in wanted]
+    assert all(r["title"] and r["language"] for r in found)
+    assert (deleted["_deleted"], deleted["title"]) == ("true", None)
+
+
+@pytest.mark.parametrize(
+    ("inner", "reason"),
+    [
+        ("<title>no MARC</title>", "holds no MARCXML"),
+        ("<datafield><subfield code='a'>x</subfield></datafield>", "a datafield has no tag"),
+        ("<datafield tag='245'><subfield>x</subfield></datafield>", "a subfield has no code"),
+    ],
+)
+def test_a_record_without_marc_is_held_back(
+    inner: str, reason: str, source: Source, web: Web
+) -> None:
+    good = "<datafield tag='100'><subfield code='a'>A</subfield></datafield>"
+    web.pages["/oai"] = lambda _: marc_page([good, inner])
+    dataset = source(prefix="marc21", fields={"creator": "100$a"})
+    assert [counts(r)[:2] for r in load(dataset)] == [(2, 1)]
+    ((number, _, rule, _, value),) = findings(dataset)
+    assert (number, rule) == (2, "unreadable")
+    assert reason in value
+    assert rows(dataset, "id creator") == [("oai:0", "A")]
+
+
+def test_a_field_may_not_take_a_name_of_the_header(source: Source) -> None:
+    with pytest.raises(SpecError, match="datestamp is a column of every record's header"):
+        source(fields={"datestamp": "005"})

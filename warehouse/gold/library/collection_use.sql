@@ -20,55 +20,21 @@
 -- column dead_on_arrival: Of these, the copies with at most one checkout (KPIS 6, Minuteman)
 -- column as_of_on: Day of the newest loan event
 select
-    g.branch_code,
-    g.collection_code,
-    g.holdings,
-    g.circulation,
-    g.renewals,
-    round(g.circulation::numeric / nullif(g.holdings, 0), 4) as turnover,
-    round(g.holdings / nullif(sum(g.holdings) over branch, 0), 6) as share_holdings,
-    round(g.circulation / nullif(sum(g.circulation) over branch, 0), 6) as share_circulation,
-    round(
-        g.circulation * sum(g.holdings) over branch
-        / nullif(g.holdings * sum(g.circulation) over branch, 0),
-        4
-    ) as relative_use,
-    g.used_1y,
-    g.used_3y,
-    g.used_5y,
-    g.never_used,
-    g.arrived_1y_2y,
-    g.dead_on_arrival,
-    g.as_of_on
-from (
-    select
-        u.branch_code,
-        u.collection_code,
-        count(*) filter (where u.is_held) as holdings,
-        sum(u.checkouts_365_days) as circulation,
-        sum(u.renewals_365_days) as renewals,
-        count(*) filter (
-            where u.is_held and u.last_checkout_on >= u.as_of_on - interval '1 year'
-        ) as used_1y,
-        count(*) filter (
-            where u.is_held and u.last_checkout_on >= u.as_of_on - interval '3 years'
-        ) as used_3y,
-        count(*) filter (
-            where u.is_held and u.last_checkout_on >= u.as_of_on - interval '5 years'
-        ) as used_5y,
-        count(*) filter (where u.is_held and u.checkouts = 0) as never_used,
-        count(*) filter (
-            where u.is_held
-            and u.acquired_on > u.as_of_on - interval '2 years'
-            and u.acquired_on <= u.as_of_on - interval '1 year'
-        ) as arrived_1y_2y,
-        count(*) filter (
-            where u.is_held and u.checkouts <= 1
-            and u.acquired_on > u.as_of_on - interval '2 years'
-            and u.acquired_on <= u.as_of_on - interval '1 year'
-        ) as dead_on_arrival,
-        max(u.as_of_on) as as_of_on
-    from gold.library_item_use u
-    group by u.branch_code, u.collection_code
-) g
-window branch as (partition by g.branch_code)
+    s.branch_code,
+    s.part as collection_code,
+    s.holdings,
+    s.circulation,
+    s.renewals,
+    s.turnover,
+    s.share_holdings,
+    s.share_circulation,
+    s.relative_use,
+    s.used_1y,
+    s.used_3y,
+    s.used_5y,
+    s.never_used,
+    s.arrived_1y_2y,
+    s.dead_on_arrival,
+    s.as_of_on
+from gold.library_stock_use s
+where s.division = 'collection'
