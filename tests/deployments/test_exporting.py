@@ -9,7 +9,6 @@ from typer.testing import CliRunner
 from deployments import sign_ins
 from deployments.cli import app
 
-pytest_plugins = ["tests.warehouse.fix_shop"]
 runner = CliRunner()
 
 

@@ -11,11 +11,12 @@ import yaml
 from psycopg import sql
 
 from tests.tasks.fix_web import web
+from tests.warehouse.fix_shop import shop
 from warehouse import ddl
 from warehouse.database import connect
 from warehouse.spec import Dataset, read_spec
 
-__all__ = ["web"]
+__all__ = ["shop", "web"]
 Make = Callable[..., Dataset]
 BASE = {
     "title": "Things",

@@ -16,7 +16,6 @@ from warehouse.access import Viewer
 from warehouse.database import connect
 from warehouse.errors import ConfigurationError
 
-pytest_plugins = ["tests.warehouse.fix_shop"]
 LIBRARIAN = Viewer("lin@example.org", "librarian", ("NORTH",))
 
 
