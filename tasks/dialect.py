@@ -30,6 +30,7 @@ BOMS = (
 )
 OPENERS: dict[str, Callable[..., Any]] = {"gzip": gzip.open, "bz2": bz2.open, "xz": lzma.open}
 MAGIC = ((b"\x1f\x8b", "gzip"), (b"BZh", "bz2"), (b"\xfd7zXZ\x00", "xz"))
+CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f\x7f]")
 BROKEN = (OSError, EOFError, zlib.error, lzma.LZMAError)  # what reading a broken file raises
 NO_TEXT = ((b"PK\x03\x04", "a zip or Excel file"), (b"\xd0\xcf\x11\xe0", "an old Excel file"))
 
@@ -107,7 +108,13 @@ def _utf8_characters(chunk: bytes) -> tuple[int, int]:
 def is_text(sample: str) -> bool:
     """Whether control characters are rare."""
     start = sample[:65536]
-    return len(re.findall(r"[\x00-\x08\x0e-\x1f\x7f]", start)) <= 20 + len(start) / 20
+    return len(CONTROL.findall(start)) <= 20 + len(start) / 20
+
+
+def first_control(text: str) -> int:
+    """Where the first control character stands, 0 where there is none."""
+    match = CONTROL.search(text)
+    return match.start() if match else 0
 
 
 def _zero_bytes(sample: bytes) -> str | None:
@@ -222,7 +229,8 @@ def dialect_of(dataset: Dataset, path: Path, encoding: str, sample: str) -> Dial
         header, first = tuple(c.header for c in dataset.columns), line
     elif source.header:
         header = tuple(" ".join(f.replace("\ufeff", "").split()) for f in fields)
-        first = line + text.count("\n", 0, end)
+        ends_there = not text[:end].endswith("\n")  # a file may end with its header
+        first = line + text.count("\n", 0, end) + ends_there
     else:
         header, first = tuple(f"c{i}" for i in range(1, len(fields) + 1)), line
     return Dialect(encoding, delimiter, source.quote, None, header, line, first, returns_only)

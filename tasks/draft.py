@@ -29,6 +29,7 @@ from warehouse.spec import Dataset, datasets, read_spec
 
 LONGEST_TABLE = 48  # PostgreSQL cuts names at 63; partitions and staging add a suffix
 SHORT_SET = 50
+NO_TEXT = frozenset({"y", "n", "yes", "no", "on", "off", "true", "false", "null"})  # in YAML
 
 
 @dataclass(frozen=True)
@@ -150,7 +151,10 @@ def _said(found: Profile, pattern: Path | None = None) -> Iterator[str]:
         records = "record does" if found.ragged == 1 else "records do"
         yield f"{found.ragged} {records} not have {len(found.columns)} cells: quarantined."
     if found.broken:
-        yield f"{found.broken} records hold bytes that are no text: quarantined."
+        records = "record holds" if found.broken == 1 else "records hold"
+        yield f"{found.broken} {records} bytes that are no text: quarantined. Is `encoding:` right?"
+    if not found.records:
+        yield "No row was found to tell types and keys by: look at the columns."
     if found.source.footer:
         yield f"Lines from {found.source.footer!r} on are taken for a footer and ignored."
     if pattern:
@@ -165,6 +169,11 @@ def _said(found: Profile, pattern: Path | None = None) -> Iterator[str]:
 
 
 # The spec's text --------------------------------------------------------------------------------
+
+
+def _plain(name: str) -> str:
+    """A name as YAML; those that some readers take for true, false or nothing in quotes."""
+    return f'"{name}"' if name in NO_TEXT else name
 
 
 def _quoted(text: str) -> str:
@@ -194,7 +203,7 @@ def _spec(name: str, found: Profile, pattern: Path | None) -> Iterator[str]:
     yield f"description: {_quoted(f'Drafted from {file.name}; {found.records} records.')}\n"
     yield "grain: one row a record of the file\n"
     yield from _source(found, pattern)
-    yield f"key: [{', '.join(found.key)}]\n" if found.key else "key: content\n"
+    yield f"key: [{', '.join(map(_plain, found.key))}]\n" if found.key else "key: content\n"
     yield from _mode(found, pattern)
     yield "# Nobody but an admin sees the rows until you decide. Instead of {}, for example:\n"
     yield "#   {staff: true} every librarian; {public: true} everyone who is signed in;\n"
@@ -276,7 +285,7 @@ def _fields(column: ColumnProfile, found: Profile) -> dict[str, str]:
     """The column's keys and values in YAML; an empty value is left out."""
     kind = column.kind
     return {
-        "name": column.name,
+        "name": _plain(column.name),
         "type": kind.type,
         "from": _quoted(column.source) if column.source != column.name else "",
         "meaning": _quoted(_meaning(column)),
@@ -337,10 +346,10 @@ def _contract(dataset: Dataset, found: Profile) -> Iterator[str]:
     yield "checks:\n  - schema: {name: columns as declared}\n"
     if found.records:
         yield "  - row_count: {name: holds rows, threshold: {must_be_greater_than: 0}}\n"
-    yield f"  - duplicate: {{name: key unique, columns: [{', '.join(dataset.key_columns)}]}}\n"
+    yield f"  - duplicate: {{name: key unique, columns: [{', '.join(map(_plain, dataset.key_columns))}]}}\n"
     yield "columns:\n"
     required = {c.name for c in dataset.columns if c.required}
     for name, kind in ddl.silver_columns(dataset).items():
-        yield f"  - name: {name}\n    data_type: {kind.split(' without')[0]}\n"
+        yield f"  - name: {_plain(name)}\n    data_type: {kind.split(' without')[0]}\n"
         if name in required:
             yield f"    checks:\n      - missing: {{name: {name} given}}\n"

@@ -18,6 +18,7 @@ from tasks.dialect import (
     compression_of,
     dialect_of,
     encoding_of,
+    first_control,
     fold,
     is_text,
     opened,
@@ -159,7 +160,12 @@ def arrival(dataset: Dataset, path: Path) -> Arrival:
     except LookupError:
         raise SourceMalformed(path, f"{encoding!r} is no encoding.") from None
     if not is_text(text):
-        raise SourceMalformed(path, "holds bytes that are no text.", remedy="Save it as CSV.")
+        raise SourceMalformed(
+            path,
+            "holds bytes that are no text.",
+            line=text.count("\n", 0, first_control(text)) + 1,
+            remedy="Save it as CSV in UTF-8.",
+        )
     dialect = dialect_of(dataset, path, encoding, text)
     found = Arrival(dataset.table, path, digest, size, replace(dialect, compression=compression))
     places(dataset, found)

@@ -49,23 +49,32 @@ def _parquet(path: Path) -> tuple[int, tuple[str, ...]]:
         raise SourceMalformed(path, f"is no whole Parquet file: {error}.") from error
 
 
+def _excel(path: Path) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """What a workbook's spec must say, and what of it is not read."""
+    from tasks.sources.excel import look
+
+    return look(path)
+
+
 @dataclass(frozen=True)
 class Kind:
     """How content is read: the kind of source, and what its spec must say besides the path.
 
     Files of more than `most` bytes are not counted; where `cut` ends each record, their first
-    `most` bytes are, and the rest is estimated. `count` knows without reading the rows.
+    `most` bytes are, and the rest is estimated. `count` knows without reading the rows. `look` says
+    what else a file's spec must say, and what of the file is not read.
     """
 
     name: str
     options: Mapping[str, Any] = field(default_factory=dict)
+    look: Callable[[Path], tuple[dict[str, Any], tuple[str, ...]]] | None = None
     most: int = 32 * MEGABYTE
     cut: bytes | None = None
     count: Callable[[Path], tuple[int, tuple[str, ...]]] | None = None
 
 
 KINDS: dict[str, Kind] = {
-    "excel": Kind("excel", most=8 * MEGABYTE),
+    "excel": Kind("excel", look=_excel, most=8 * MEGABYTE),
     "json": Kind("json"),
     "json lines": Kind("json", cut=b"\n"),
     "parquet": Kind("parquet", count=_parquet),
@@ -84,9 +93,9 @@ def tables(kind: Kind, path: Path) -> Iterator[pa.Table]:
     return reader(kind.name)(provisional(source_of(kind, path)), path)
 
 
-def source_of(kind: Kind, path: Path) -> Source:
-    """The source that a spec would name."""
-    data = {"kind": kind.name, "path": str(path), **kind.options}
+def source_of(kind: Kind, path: Path, **found: Any) -> Source:
+    """The source that a spec would name; `found` is what looking at the file showed."""
+    data = {"kind": kind.name, "path": str(path), **kind.options, **found}
     adapter: TypeAdapter[Source] = TypeAdapter(AnySource)
     return adapter.validate_python(data)
 
@@ -112,6 +121,7 @@ def described(file: Path) -> Iterator[Shape]:
 
 def _spooled(file: Path, kind: Kind, text: Path) -> Shape:
     """The shape of the text that a reader makes of a file."""
+    options, notes = kind.look(file) if kind.look else ({}, ())
     faults = Faults()
     write(text, faults.without(tables(kind, file)))
     source = CsvSource(path=str(file), delimiter=",", encoding="utf-8")
@@ -119,8 +129,11 @@ def _spooled(file: Path, kind: Kind, text: Path) -> Shape:
     _check(file, dialect.header)
     size = file.stat().st_size
     arrival = Arrival("local_draft", file, sha256(file), size, dialect, text)
-    notes = (f"{faults.count} records cannot be read: quarantined.",) if faults.count else ()
-    return Shape(arrival, source, dialect.header, notes, source_of(kind, file))
+    if faults.count:
+        records = "record" if faults.count == 1 else "records"
+        notes = (*notes, f"{faults.count} {records} cannot be read: quarantined.")
+    headers = dialect.header if options.get("header", True) else ("",) * len(dialect.header)
+    return Shape(arrival, source, headers, notes, source_of(kind, file, **options))
 
 
 class Faults:
@@ -157,10 +170,11 @@ def _packed(file: Path) -> SourceMalformed:
     """A zip file is refused, saying what is in it and what to do."""
     with file.open("rb") as stream:
         names = [e.filename for e in entries(stream, file) if not e.is_dir()]
+    count = "1 file" if len(names) == 1 else f"{len(names)} files"
     listed = ", ".join(repr(name) for name in names[:5]) + (", …" if len(names) > 5 else "")
     return SourceMalformed(
         file,
-        f"is a zip of {len(names)} files: {listed or 'nothing'}.",
+        f"is a zip of {count}: {listed or 'nothing'}.",
         remedy="Unpack it into a folder of its own, then `carrel scan FOLDER --add`;"
         " a single file may also be packed by gzip, which is read as it is.",
     )

@@ -77,10 +77,8 @@ def profile(file: Path) -> Profile:
     """
     with described(file) as seen, _cells(seen.arrival, seen.source) as (connection, counts):
         records, ragged, broken, blank_lines = counts
-        if not records and (ragged or broken):
-            raise SourceMalformed(
-                file, "no line has as many cells as the header.", remedy="Is it a table?"
-            )
+        if not seen.kind:
+            _check_table(seen.arrival, records, ragged, broken)
         columns = tuple(_columns(connection, seen))
         key = _key(connection, columns, records)
     return Profile(
@@ -95,6 +93,28 @@ def profile(file: Path) -> Profile:
         seen.notes,
         seen.kind,
     )
+
+
+def _check_table(found: Arrival, records: int, ragged: int, broken: int) -> None:
+    """Refuse a text that has no line as its header has it, and running text."""
+    width, line = len(found.dialect.header), found.dialect.header_line
+    cells = "1 cell" if width == 1 else f"{width} cells"
+    if ragged and (not records or (width == 1 and ragged >= records)):
+        raise SourceMalformed(
+            found.path,
+            f"holds no table: the header has {cells}, {ragged} of {records + ragged + broken}"
+            " lines below have not.",
+            line=line,
+            remedy="Mend those lines, or say in a spec where the table starts and what parts"
+            " its cells.",
+        )
+    if broken and not records:
+        raise SourceMalformed(
+            found.path,
+            f"every line below holds bytes that are no text in {found.dialect.encoding}.",
+            line=line,
+            remedy="State the encoding in a spec, or save it as UTF-8.",
+        )
 
 
 Counts = tuple[int, int, int, int]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -26,8 +27,13 @@ FOOTER_WORD = re.compile(
     re.IGNORECASE,
 )
 HEADERS = frozenset({"id", "name", "date", "year", "month", "code", "title", "email", "type"})
-NO_TABLE = ((re.compile(r"\s*<[!a-zA-Z?]"), "HTML or XML"),
-            (re.compile(r'\s*(\{|\[\s*[\[{"\]])\s*["\[{}\]]?'), "JSON"))  # fmt: skip
+ONE_COLUMN = "Only one column was found: does another character part the cells?"
+MARKUP = re.compile(r"\s*<[!a-zA-Z?]")
+HTML = re.compile(r"<(!doctype html|html|head|body|table|div|p)\b", re.IGNORECASE)
+JSON = re.compile(r'\s*(\{|\[\s*[\[{"\]])\s*["\[{}\]]?')
+YEAR = re.compile(r"(19|20)\d\d")  # names a column of figures, where none of them is a year
+YAML = re.compile(r"\s*(---\s+|)- (\[|[\w-]+: )|\s*---[ \t]*\r?\n[\w-]+:")
+HARVEST = "openarchives.org/OAI/2.0"
 WIDEST = 1500  # PostgreSQL takes 1,600 columns; a load adds a few
 
 
@@ -68,7 +74,13 @@ def shape(file: Path) -> Shape:
         footer=_footer(raw, rows, len(headers)),
     )
     _not_too_wide(file, len(headers))
-    notes = [note, GUESSED] if raw.dialect.encoding == "cp1252" else [note]
+    notes = (
+        note,
+        GUESSED if raw.dialect.encoding == "cp1252" else "",
+        _not_read([line for line, row in rows[:place] if any(cell.strip() for cell in row)]),
+        f"Lines that start with {comment!r} are taken for comments: not read." if comment else "",
+        ONE_COLUMN if len(headers) == 1 else "",
+    )
     found = arrival(provisional(source), file)
     return Shape(found, source, tuple(headers), tuple(n for n in notes if n))
 
@@ -80,10 +92,43 @@ def _rows(found: Arrival) -> list[Row]:
         SourceMalformed: it is text of another kind.
     """
     text = _start(found)
-    for pattern, kind in NO_TABLE:
-        if pattern.match(text.lstrip("\ufeff")):
-            raise SourceMalformed(found.path, f"is {kind}.", remedy="Save it as CSV.")
+    _refuse_others(found.path, text.lstrip("\ufeff"))
     return list(_numbered(text, found.dialect.delimiter, found.dialect.quote, LOOKED_AT))
+
+
+def _refuse_others(path: Path, text: str) -> None:
+    """Refuse text that is written for other programs, naming the way that leads on."""
+    if JSON.match(text):
+        raise _no_json(path, text)
+    if YAML.match(text):
+        raise SourceMalformed(path, "is YAML.", remedy="Save it as CSV or JSON.")
+    if not MARKUP.match(text):
+        return
+    if HTML.search(text[:2000]):
+        raise SourceMalformed(
+            path,
+            "is HTML, a web page.",
+            remedy="Open it in Excel or LibreOffice, and save its table as .csv or .xlsx.",
+        )
+    if HARVEST in text[:2000]:
+        raise SourceMalformed(
+            path,
+            "is XML, an answer of an OAI-PMH repository.",
+            remedy="Write a spec of `kind: oai_pmh` with the repository's URL.",
+        )
+    raise SourceMalformed(path, "is XML, and no MARCXML.", remedy="Save it as CSV or JSON.")
+
+
+def _no_json(path: Path, text: str) -> SourceMalformed:
+    """Where what starts like JSON is broken."""
+    try:
+        json.loads(text)
+    except json.JSONDecodeError as error:
+        message, line = f"is broken JSON: {error.msg}.", error.lineno
+        return SourceMalformed(path, message, line=line, remedy="Mend it, or fetch it again.")
+    except RecursionError:
+        return SourceMalformed(path, "is JSON nested too deeply.", remedy="Save it as CSV.")
+    return SourceMalformed(path, "is JSON without records.", remedy="Save it as CSV.")
 
 
 def _without_comments(rows: list[Row]) -> tuple[list[Row], str | None]:
@@ -108,6 +153,14 @@ def _first_line(rows: list[Row], place: int, headers: list[str]) -> tuple[int, s
     if _unusable(headers):
         return rows[place + 1][0] if place + 1 < len(rows) else line + 1, POOR_HEADER
     return line, ""
+
+
+def _not_read(lines: list[int]) -> str:
+    """A sentence on the lines above the table that hold something."""
+    if not lines:
+        return ""
+    said = f"Line {lines[0]} stands" if len(lines) == 1 else f"{len(lines)} lines stand"
+    return f"{said} above the table (up to line {lines[-1]}): not read."
 
 
 def _not_too_wide(file: Path, width: int) -> None:
@@ -182,7 +235,10 @@ def _is_header(rows: list[Row], place: int) -> bool:
     for i, cell in enumerate(head):
         below = [r[i] for r in body if r[i].strip()]
         if below and all(_is_number(c) for c in below):
-            votes += 1 if _digits(cell) not in map(_digits, below) else -1
+            year = YEAR.fullmatch(cell.strip()) and not any(
+                YEAR.fullmatch(c.strip()) for c in below
+            )
+            votes += 1 if year or _digits(cell) not in map(_digits, below) else -1
     return votes >= 0
 
 

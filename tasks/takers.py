@@ -10,7 +10,7 @@ from tasks.dialect import Dialect
 from tasks.extract import Arrival, place, places
 from tasks.kinds import KINDS, TEXT
 from warehouse.errors import SourceMalformed
-from warehouse.sources import CsvSource, FileSource
+from warehouse.sources import CsvSource, ExcelSource, FileSource
 from warehouse.spec import Dataset
 
 
@@ -55,7 +55,7 @@ def by_header(known: Iterable[Dataset], content: str, header: tuple[str, ...]) -
 
 def _used(dataset: Dataset, header: tuple[str, ...]) -> int:
     """How many of the header's columns the dataset reads; none where it lacks one."""
-    if isinstance(dataset.source, CsvSource) and not dataset.source.header:
+    if isinstance(dataset.source, CsvSource | ExcelSource) and dataset.source.header is False:
         return 0
     dialect = Dialect("utf-8", ",", '"', None, header, 1, 2)
     try:

@@ -85,6 +85,9 @@ class ExcelSource(FileSource):
         None, ge=1, description="Row of the (last) header line; found by looking when absent"
     )
     header_rows: int = Field(1, ge=1, le=5, description="Lines that make up the header")
+    header: bool | None = Field(
+        None, description="False: there is none, and columns are named c1, c2, … in `from`"
+    )
     footer: str | None = Field(
         None,
         description="Regular expression; the first row whose first filled cell matches ends the"

@@ -33,16 +33,22 @@ if TYPE_CHECKING:
 ROWS = 8_192
 LOOKED_AT = 200
 SHEET = "_sheet"
+SHOWN = 8  # sheets that a note lists
+NO_HEADER = "No row names the columns, so they are named by place (c1, c2, …)."
 HIGHEST_ALIGNED = 10_000  # a header further down is not worth that many blank lines
 Texts = Sequence[str | None]
 
 
 @dataclass(frozen=True)
 class Head:
-    """A sheet's columns: name and position (from 0) of each, and the row (from 1) of the header."""
+    """A sheet's columns: name and position (from 0) of each, and how many rows are above the data.
+
+    `headless`: the columns are named by place, as no row names them.
+    """
 
     row: int
     columns: dict[str, int]
+    headless: bool = False
 
 
 def read(dataset: Dataset, path: Path | None) -> Iterator[pa.Table]:
@@ -62,7 +68,7 @@ def read(dataset: Dataset, path: Path | None) -> Iterator[pa.Table]:
         names = list(dict.fromkeys(name for head in heads.values() for name in head.columns))
         told = len(heads) > 1 or SHEET in wanted.names
         first = next(iter(heads.values())).row
-        ahead = first - 1 if first <= HIGHEST_ALIGNED else 0
+        ahead = max(0, first - 1) if first <= HIGHEST_ALIGNED else 0
         yield _table([], names + [SHEET] * told, ahead)
         for sheet_name, head in heads.items():
             sheet, before = book.sheet(sheet_name), 0
@@ -74,6 +80,39 @@ def read(dataset: Dataset, path: Path | None) -> Iterator[pa.Table]:
                     label = [pa.repeat(pa.scalar(sheet_name), count)] * told
                     yield _table(arrays + label, names + [SHEET] * told, blank)
                 before = _blank_at_end(rows, before)
+
+
+def look(path: Path) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """What a spec of the workbook must say, and what of it is not read, in a sentence each.
+
+    Raises:
+        SourceMalformed: as `read`.
+    """
+    source, wanted = ExcelSource(kind="excel", path="*"), Wanted(frozenset(), ())
+    with opened(path) as book:
+        ((name, head),) = _heads(book, source, wanted).items()
+        options = {"header": False} if head.headless else {}
+        notes = list(_unread(book.sheet(name), head))
+        others = [n for n in book.names() if n != name and book.sheet(n).start]
+    if others:
+        listed = ", ".join(map(repr, others[:SHOWN])) + (", …" if others[SHOWN:] else "")
+        notes.append(
+            f"Only the sheet {name!r} is read; not {listed}. `sheet:` in the spec names others."
+        )
+    return options, tuple(notes)
+
+
+def _unread(sheet: CalamineSheet, head: Head) -> Iterator[str]:
+    """What stands above the table, and whether there is a header."""
+    header = 0 if head.headless else 1
+    above = list(islice(sheet.iter_rows(), head.row - header))
+    if filled := [
+        i for i, row in enumerate(above, 1) if any(cell is not None for cell in _texts(row))
+    ]:
+        rows = f"Row {filled[0]} stands" if len(filled) == 1 else f"{len(filled)} rows stand"
+        yield f"{rows} above the table (up to row {filled[-1]}): not read."
+    if head.headless:
+        yield NO_HEADER
 
 
 def _table(arrays: list[pa.Array], names: list[str], blank: int) -> pa.Table:
@@ -156,12 +195,23 @@ def head_of(sheet: CalamineSheet, source: ExcelSource, wanted: Wanted) -> Head |
         last = first + header_at(values, source.header_rows, wanted)
     if last > sheet.end[0]:
         return None
+    if _is_headless(sheet, last, source, wanted):
+        places = sorted(_filled(sheet, last, set(range(sheet.width))))
+        return Head(last, {f"c{i + 1}": i for i in places}, headless=True) if places else None
     lines = _header_lines(sheet, max(0, last + 1 - source.header_rows), last)
     joined = [_joined(parts) for parts in zip(*lines, strict=True)]
     unnamed = {i for i, name in enumerate(joined) if not name}
     used = _filled(sheet, last + 1, unnamed)
     kept = {i: name or f"column_{i + 1}" for i, name in enumerate(joined) if name or i in used}
     return Head(last + 1, dict(zip(_unlike(kept.values()), kept, strict=True))) if kept else None
+
+
+def _is_headless(sheet: CalamineSheet, row: int, source: ExcelSource, wanted: Wanted) -> bool:
+    """Whether the spec says that there is no header, or no spec is there and no text in the row."""
+    if source.header is not None or wanted.names or source.header_row:
+        return source.header is False
+    cells = next(islice(sheet.iter_rows(), row, None))
+    return not any(isinstance(cell, str) and cell.strip() for cell in cells)
 
 
 def _joined(parts: Iterable[str | None]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from openpyxl import Workbook
 
 from tasks.adopt import adopt
 from tasks.draft import Drafted, draft
@@ -54,6 +56,47 @@ def test_parquet_is_drafted_and_loads(landing: Path) -> None:
     migrate()
     assert [(one.inserted, one.quarantined) for one in load(made.dataset, path)] == [(3, 0)]
     assert len(rows(made.dataset)) == 3
+
+
+def test_what_of_a_workbook_is_not_read_is_said(landing: Path) -> None:
+    book = Workbook()
+    for row in (["Loans of May"], [], ["id", "title"], [1, "Emma"], [2, "Persuasion"]):
+        book.active.append(row)
+    book.create_sheet("older").append(["id", "title"])
+    book.create_sheet("empty")
+    book.save(landing / "loans.xlsx")
+    notes = draft(landing / "loans.xlsx").notes
+    assert notes[0] == "Row 1 stands above the table (up to row 1): not read."
+    assert notes[1].startswith("Only the sheet 'Sheet' is read; not 'older'.")
+    assert len(notes) == 2
+
+
+def test_a_workbook_without_a_header_keeps_its_first_row(landing: Path) -> None:
+    book = Workbook()
+    for row in ([dt.date(2024, 1, 1), 7], [dt.date(2024, 1, 2), 8]):
+        book.active.append(row)
+    book.save(landing / "counts.xlsx")
+    made = draft(landing / "counts.xlsx")
+    assert [(c.name, c.header) for c in made.dataset.columns] == [
+        ("column_1", "c1"),
+        ("column_2", "c2"),
+    ]
+    assert "No row names the columns" in made.notes[0]
+    migrate()
+    assert load(made.dataset)[0].inserted == 2
+    assert rows(made.dataset)[0] == (dt.date(2024, 1, 1), 7)
+    assert scan(landing).files[0].rows == 2
+
+
+def test_marc_of_which_no_record_can_be_shown_is_drafted(landing: Path) -> None:
+    field = "Анна Каренина".encode("cp1251")
+    content = b"245%04d00000\x1e" % (len(field) + 5) + b"10\x1fa" + field + b"\x1e\x1d"
+    path = landing / "old.mrc"
+    path.write_bytes(b"%05dnam  2200037   4500" % (24 + len(content)) + content)
+    made = draft(path)
+    assert any("bytes that are no text: quarantined. Is `encoding:`" in n for n in made.notes)
+    migrate()
+    assert [(one.rows_in, one.quarantined) for one in load(made.dataset, path)] == [(1, 1)]
 
 
 def test_headers_that_name_nothing_are_refused(landing: Path) -> None:

@@ -204,6 +204,9 @@ def test_another_column_shows_the_order(tmp_path: Path) -> None:
         ("id,,c\n1,2,3\n", {"header": False, "preamble": 1}),
         ("id,b,c\n1,2,3\n4,5,6\nTotal: 2\n", {"footer": '"?Total'}),
         ("id,b,c\n1,2,3\n4,5,6\n", {"footer": None, "preamble": 0}),
+        ("area,2019,2020\nNord,12,14\nWest,1999,7\n", {"header": True, "preamble": 0}),
+        (",1985,1993\nNord,12,14\nWest,199,7\n", {"header": False, "preamble": 1}),
+        ("2019,2020\n2021,2022\n", {"header": False, "preamble": 0}),
         ("\ufeffid,b\n1,2\n", {"header": True}),
     ],
 )
@@ -224,7 +227,15 @@ def test_encodings(tmp_path: Path, encoding: str) -> None:
         (b"", "empty"),
         (b"\n\n\n", "empty"),
         (b"# one\n# two\n", "empty"),
-        (b"<html><body>", "HTML"),
+        (b"<html><body>", "HTML, a web page"),
+        (b"<?xml version='1.0'?><a><b/></a>", "XML, and no MARCXML"),
+        (b'<OAI-PMH xmlns="http://www.openarchives.org/OAI/2.0/"></OAI-PMH>', "OAI-PMH repos"),
+        (b"{\n 'name': 1}", r"things\.csv, line 2: is broken JSON: Expecting property"),
+        (b"- id: 1\n  name: a\n", "is YAML"),
+        (b"---\nid: 1\n", "is YAML"),
+        (b"a,b,c\n1,2\n1,2,3,4\n", "line 1: holds no table: the header has 3 cells, 2 of 2 lines"),
+        (b"One.\nTwo, three.\nFour, five, six.\nTen.\n", "line 1: .* 1 cell, 2 of 3 lines"),
+        (b"a\tb\n" + b"\x01\x02\t3\n" * 40, "line 2: holds bytes that are no text"),
         (b"PK\x03\x04rest", "Excel"),
         (bytes(range(256)) * 40, "no text"),
         (",".join(f"h{i}" for i in range(2000)).encode() + b"\n", "2000 columns"),
@@ -235,6 +246,45 @@ def test_no_table(project: Path, tmp_path: Path, content: bytes, says: str) -> N
         drafted(tmp_path, content)
     assert caught.value.remedy
     assert not project.exists() or not list(project.rglob("*"))
+
+
+@pytest.mark.parametrize(
+    ("content", "notes"),
+    [
+        ("Report\nof May\n\nid,b\n1,2\n3,4\n", ["2 lines stand above the table (up to line 2)"]),
+        ("Report\nid,b\n1,2\n3,4\n", ["Line 1 stands above the table"]),
+        ("# ours\nid,b\n1,2\n", ["Lines that start with '#' are taken for comments"]),
+        ("id,b\n", ["No row was found"]),
+        ("name\nEmma\nPersuasion\n", ["Only one column was found"]),
+        ("id,b\n1,2\n3,4\n", []),
+    ],
+)
+def test_what_is_not_read_is_said(
+    project: Path, tmp_path: Path, content: str, notes: list[str]
+) -> None:
+    said = [n for n in drafted(tmp_path, content).notes if not n.startswith(("No key", "name: "))]
+    assert len(said) == len(notes)
+    assert all(one.startswith(note) for one, note in zip(said, notes, strict=True))
+
+
+@pytest.mark.parametrize("end", ["", "\n", "\r\n", "\r"])
+def test_a_header_is_no_row_whether_its_line_ends_or_not(
+    project: Path, database: str, tmp_path: Path, end: str
+) -> None:
+    found = drafted(tmp_path, f'id,"a\nb"{end}' if end != "\r" else "id,b\r")
+    migrate()
+    assert load(found.dataset)[0].rows_in == 0
+
+
+def test_names_that_yaml_takes_for_something_else(
+    project: Path, database: str, tmp_path: Path
+) -> None:
+    found = drafted(tmp_path, "No.,Yes,off,Y,n\n1,a,b,c,d\n2,e,f,g,h\n")
+    assert [c.name for c in found.dataset.columns] == ["no", "yes", "off", "y", "n"]
+    assert found.dataset.key == ("no",)
+    migrate()
+    assert load(found.dataset)[0].inserted == 2
+    assert judge(found.dataset, load_id=None, run_id=None).publishes
 
 
 def test_no_file(project: Path, tmp_path: Path) -> None:
