@@ -85,7 +85,9 @@ def _file(arrival: Arrival) -> Iterator[bytes]:
                 yield piece.replace(b"\r", b"\n") if dialect.returns_only else piece
         size = arrival.bytes if arrival.spooled else arrival.path.stat().st_size
     except BROKEN as error:
-        raise SourceUnavailable(f"{arrival.path}: cannot be read: {error}.") from error
+        raise SourceUnavailable(
+            f"{arrival.path}: cannot be read: {error}.", remedy="Fetch it again, whole."
+        ) from error
     if size != arrival.bytes:
         raise SourceUnavailable(
             f"{arrival.path}: was changed while it was read.", remedy="Run again when it is whole."

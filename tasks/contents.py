@@ -34,6 +34,7 @@ TAIL = 66_000  # bytes at an archive's end that say where its directory is
 MOST_RATIO = 250  # times its own size; text seldom shrinks to less than a fiftieth
 SMALL = 64 << 20  # an archive that unpacks to less than this is no danger
 OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
+SPREADSHEET = b"application/vnd.oasis.opendocument.spreadsheet"
 SHEETS = tuple(name.encode("utf-16-le") for name in ("Workbook", "Book"))
 STARTS = ((b"PAR1", "parquet"), (b"%PDF-", "pdf"), (b"PK\x05\x06", "zip"))
 MARC = re.compile(rb"\s*\d{5}[ -~]{5}[\d ]{2}\d{5}[ -~]{3}[\d ]{4}")
@@ -72,7 +73,10 @@ def content_of(path: Path) -> Content:
         with path.open("rb") as stream:
             return look(stream, path)
     except OSError as error:
-        raise SourceUnavailable(f"{path}: cannot be read: {error.strerror or error}.") from error
+        raise SourceUnavailable(
+            f"{path}: cannot be read: {error.strerror or error}.",
+            remedy="May this account read it?",
+        ) from error
 
 
 def look(stream: IO[bytes], path: Path) -> Content:
@@ -175,12 +179,19 @@ def _zipped(stream: IO[bytes], path: Path) -> str:
     books = {name.rpartition("/")[2] for name in names} & {"workbook.xml", "workbook.bin"}
     if books and "[Content_Types].xml" in names:
         return "excel"
-    if "mimetype" in names:
-        stream.seek(0)
-        with zipfile.ZipFile(stream) as archive, archive.open("mimetype") as kind:
-            if kind.read(80).startswith(b"application/vnd.oasis.opendocument.spreadsheet"):
-                return "excel"
+    if "mimetype" in names and _first(stream, path, "mimetype").startswith(SPREADSHEET):
+        return "excel"
     return "zip"
+
+
+def _first(stream: IO[bytes], path: Path, name: str) -> bytes:
+    """The start of a file in an archive."""
+    stream.seek(0)
+    try:
+        with zipfile.ZipFile(stream) as archive, archive.open(name) as inner:
+            return inner.read(80)
+    except Exception as error:  # of a damaged archive the library raises nearly anything
+        raise _broken(path, "zip or Excel", error) from None
 
 
 def _has_sheets(stream: IO[bytes]) -> bool:
@@ -190,7 +201,8 @@ def _has_sheets(stream: IO[bytes]) -> bool:
     if len(head) < 512:
         return False
     size = 1 << min(struct.unpack_from("<H", head, 30)[0], 12)
-    stream.seek((struct.unpack_from("<I", head, 48)[0] + 1) * size)
+    place = (struct.unpack_from("<I", head, 48)[0] + 1) * size
+    stream.seek(min(place, stream.seek(0, 2)))  # a damaged one may point beyond any file's end
     directory = stream.read(8 * size)
     return any(name in directory for name in SHEETS)
 

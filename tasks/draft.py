@@ -346,7 +346,8 @@ def _contract(dataset: Dataset, found: Profile) -> Iterator[str]:
     yield "checks:\n  - schema: {name: columns as declared}\n"
     if found.records:
         yield "  - row_count: {name: holds rows, threshold: {must_be_greater_than: 0}}\n"
-    yield f"  - duplicate: {{name: key unique, columns: [{', '.join(map(_plain, dataset.key_columns))}]}}\n"
+    key = ", ".join(map(_plain, dataset.key_columns))
+    yield f"  - duplicate: {{name: key unique, columns: [{key}]}}\n"
     yield "columns:\n"
     required = {c.name for c in dataset.columns if c.required}
     for name, kind in ddl.silver_columns(dataset).items():

@@ -152,13 +152,17 @@ def arrival(dataset: Dataset, path: Path) -> Arrival:
             digest = digested.result()
         size = path.stat().st_size
     except BROKEN as error:
-        raise SourceUnavailable(f"{path}: cannot be read: {error}.") from error
+        raise SourceUnavailable(
+            f"{path}: cannot be read: {error}.", remedy="Fetch it again, whole."
+        ) from error
     if encoding == "utf-8" and sample.startswith(b"\xef\xbb\xbf"):
         encoding = "utf-8-sig"
     try:
         text = sample.decode(encoding, "replace")
     except LookupError:
-        raise SourceMalformed(path, f"{encoding!r} is no encoding.") from None
+        raise SourceMalformed(
+            path, f"{encoding!r} is no encoding.", remedy="Correct source.encoding in the spec."
+        ) from None
     if not is_text(text):
         raise SourceMalformed(
             path,

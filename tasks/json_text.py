@@ -78,7 +78,9 @@ def unpacked(path: Path) -> Iterator[bytes]:
                 yield chunk
                 chunk = stream.read(PIECE)
     except BROKEN as error:
-        raise SourceUnavailable(f"{path}: cannot be read: {error}.") from error
+        raise SourceUnavailable(
+            f"{path}: cannot be read: {error}.", remedy="Fetch it again, whole."
+        ) from error
 
 
 def pieces(path: Path) -> Iterator[str]:
@@ -110,7 +112,12 @@ def lines(path: Path, text: Iterator[str]) -> Iterator[tuple[int, str]]:
     number, rest = 1, ""
     for piece in text:
         if "\n" not in piece and len(rest) + len(piece) > LONGEST:
-            raise SourceMalformed(path, "is longer than 32 million characters.", line=number)
+            raise SourceMalformed(
+                path,
+                "is longer than 32 million characters.",
+                line=number,
+                remedy="Write each record on a line of its own.",
+            )
         *whole, rest = (rest + piece).split("\n")
         for line in whole:
             if stripped := line.strip(BLANKS):
@@ -197,6 +204,7 @@ class Text:
         """The error that says where the text is broken; `at` is a place in the buffer."""
         place = self._at if at is None else at
         line = self._line + self._buffer.count("\n", 0, place)
+        remedy = remedy or "Mend it there, or fetch it again, whole."
         return SourceMalformed(self._path, message, line=line, remedy=remedy)
 
     def _key(self) -> str:

@@ -42,11 +42,13 @@ def _parquet(path: Path) -> tuple[int, tuple[str, ...]]:
     """Rows and headers, from the footer."""
     import pyarrow.parquet as pq
 
+    from tasks.sources.parquet import no_parquet
+
     try:
         with pq.ParquetFile(path) as file:
             return file.metadata.num_rows, tuple(file.schema_arrow.names)
     except (pa.ArrowException, OSError) as error:
-        raise SourceMalformed(path, f"is no whole Parquet file: {error}.") from error
+        raise no_parquet(path, error) from error
 
 
 def _excel(path: Path) -> tuple[dict[str, Any], tuple[str, ...]]:

@@ -55,7 +55,9 @@ def _utf8(path: Path, first: bytes, chunks: Iterator[bytes]) -> Iterator[bytes]:
     try:
         decoder = codecs.getincrementaldecoder(encoding)("carrel_mark")
     except LookupError:
-        raise SourceMalformed(path, f"{encoding!r} is no encoding.") from None
+        raise SourceMalformed(
+            path, f"{encoding!r} is no encoding.", line=1, remedy="Mend the XML declaration."
+        ) from None
     yield decoder.decode(first).removeprefix("\ufeff").encode("utf-8", "replace")
     for chunk in chunks:
         yield decoder.decode(chunk).encode("utf-8", "replace")
@@ -223,8 +225,15 @@ class _Reading:
     def _characters(self, text: str) -> None:
         self._size += len(text)
         if self._size > LONGEST:
-            raise SourceMalformed(self._path, "has more than 64 MB between two records.")
+            raise SourceMalformed(
+                self._path,
+                "has more than 64 MB between two records.",
+                line=self._line,
+                remedy="Is it the right file?",
+            )
         self._text.append(text)
 
     def _entity(self, *_: object) -> None:
-        raise SourceMalformed(self._path, "declares entities, which no MARCXML does.")
+        raise SourceMalformed(
+            self._path, "declares entities, which no MARCXML does.", remedy="Write it without them."
+        )

@@ -82,6 +82,8 @@ def shape(file: Path) -> Shape:
         ONE_COLUMN if len(headers) == 1 else "",
     )
     found = arrival(provisional(source), file)
+    if not source.header and len(found.dialect.header) != len(headers):
+        raise _unlike_header(found, rows[place][0], len(headers))
     return Shape(found, source, tuple(headers), tuple(n for n in notes if n))
 
 
@@ -153,6 +155,18 @@ def _first_line(rows: list[Row], place: int, headers: list[str]) -> tuple[int, s
     if _unusable(headers):
         return rows[place + 1][0] if place + 1 < len(rows) else line + 1, POOR_HEADER
     return line, ""
+
+
+def _unlike_header(found: Arrival, line: int, width: int) -> SourceMalformed:
+    """Columns without names have no number where the first line below is not as wide."""
+    below = len(found.dialect.header)
+    return SourceMalformed(
+        found.path,
+        f"names no columns and has {width} cells, "
+        + (f"the line below {below}." if below else "and no line is below."),
+        line=line,
+        remedy="Give each column a name of its own, and as many cells to each line.",
+    )
 
 
 def _not_read(lines: list[int]) -> str:

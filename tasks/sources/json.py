@@ -174,7 +174,9 @@ def of_document(path: Path | str, place: Text, records: str | None) -> Iterator[
     found = False
     if records is None and place.peek() not in ("{", "["):
         place.value()
-        raise SourceMalformed(path, "is a single value and no record.")
+        raise SourceMalformed(
+            path, "is a single value and no record.", remedy="Is it the right file?"
+        )
     for record in _at(place, records or "", keys):
         found = True
         if record is not None:

@@ -136,7 +136,9 @@ def _check(path: Path, encoding: str | None) -> None:
     try:
         codecs.lookup(encoding or "utf-8")
     except LookupError:
-        raise SourceMalformed(path, f"{encoding!r} is no encoding.") from None
+        raise SourceMalformed(
+            path, f"{encoding!r} is no encoding.", remedy="Correct source.encoding in the spec."
+        ) from None
 
 
 def _raw(path: Path, first: bytes, chunks: Iterator[bytes]) -> Iterator[bytes]:
@@ -152,7 +154,9 @@ def _raw(path: Path, first: bytes, chunks: Iterator[bytes]) -> Iterator[bytes]:
             break
         rest += chunk
         if len(rest) > 64 << 20:
-            raise SourceMalformed(path, "holds no end of a record within 64 MB.")
+            raise SourceMalformed(
+                path, "holds no end of a record within 64 MB.", remedy="Is it the right file?"
+            )
     if rest.strip(PADDING):
         yield rest.lstrip(PADDING)
 

@@ -26,5 +26,13 @@ def read(dataset: Dataset, path: Path | None) -> Iterator[pa.Table]:
             yield file.schema_arrow.empty_table()
             for batch in file.iter_batches(ROWS):
                 yield pa.Table.from_batches([batch])
-    except pa.ArrowInvalid as error:
-        raise SourceMalformed(path, f"is no whole Parquet file: {error}.") from error
+    except (pa.ArrowException, OSError, ValueError, OverflowError) as error:
+        raise no_parquet(path, error) from error
+
+
+def no_parquet(path: Path, error: Exception) -> SourceMalformed:
+    """Say what is wrong with a file, in the library's words, on one line."""
+    reason = " ".join(str(error).split()).rstrip(".")
+    return SourceMalformed(
+        path, f"is no whole Parquet file: {reason}.", remedy="Fetch it again, or write it anew."
+    )

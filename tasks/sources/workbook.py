@@ -79,7 +79,9 @@ def opened(path: Path) -> Iterator[Workbook]:
         with path.open("rb") as stream:
             start = stream.read(4096)
     except OSError as error:
-        raise SourceUnavailable(f"{path}: cannot be read: {error}.") from error
+        raise SourceUnavailable(
+            f"{path}: cannot be read: {error}.", remedy="Fetch it again, whole."
+        ) from error
     if not start.startswith((ZIP, OLD, *VERY_OLD)):
         raise _no_workbook(path, start)
     if not start.startswith(ZIP) or not _not_too_large(path):

@@ -233,6 +233,8 @@ def test_encodings(tmp_path: Path, encoding: str) -> None:
         (b"{\n 'name': 1}", r"things\.csv, line 2: is broken JSON: Expecting property"),
         (b"- id: 1\n  name: a\n", "is YAML"),
         (b"---\nid: 1\n", "is YAML"),
+        (b"id,", "line 1: names no columns and has 2 cells, and no line is below"),
+        (b"id,a,\n1,2\n", "line 1: names no columns and has 3 cells, the line below 2"),
         (b"a,b,c\n1,2\n1,2,3,4\n", "line 1: holds no table: the header has 3 cells, 2 of 2 lines"),
         (b"One.\nTwo, three.\nFour, five, six.\nTen.\n", "line 1: .* 1 cell, 2 of 3 lines"),
         (b"a\tb\n" + b"\x01\x02\t3\n" * 40, "line 2: holds bytes that are no text"),
