@@ -191,7 +191,9 @@ def _first(stream: IO[bytes], path: Path, name: str) -> bytes:
         with zipfile.ZipFile(stream) as archive, archive.open(name) as inner:
             return inner.read(80)
     except Exception as error:  # of a damaged archive the library raises nearly anything
-        raise _broken(path, "zip or Excel", error) from None
+        raise SourceMalformed(
+            path, f"is a broken zip or Excel file: {error}.", remedy="Fetch it again."
+        ) from None
 
 
 def _has_sheets(stream: IO[bytes]) -> bool:
