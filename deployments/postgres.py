@@ -33,7 +33,7 @@ import psycopg
 from psycopg import sql
 
 from deployments.facts import note
-from deployments.ports import LOOPBACK, free_port
+from deployments.ports import LOOPBACK, free_port, is_free
 from tasks.programs import BINARIES, WHEEL
 from warehouse.errors import CarrelError, ConfigurationError
 from warehouse.settings import settings
@@ -109,24 +109,31 @@ class Server:
     def start(self) -> int:
         """Run it detached and return its port; a server that runs already stays as it is."""
         port = self.running_port()
-        if port is None:
+        while port is None:
             self.prepare()
-            port = free_port(self.first_port)
-            detached = [self._binary("pg_ctl"), "start", "-W", "-s", "-D", str(self.data)]
-            detached += ["-o", shlex.join(self._options(port))]
-            with (self.home / "postgres.log").open("ab") as log:
-                subprocess.run(
-                    detached,
-                    check=True,
-                    stdin=subprocess.DEVNULL,
-                    stdout=log,
-                    stderr=log,
-                    **self._as_account(),
-                )
+            free = free_port(self.first_port)
+            self._start(free)
+            port = self.running_port()
+            if port is None and is_free(free):  # else somebody was quicker
+                raise self._not_started(free)
         self.wait(port)
         note(pg_port=port)
         self.make_database()
         return port
+
+    def _start(self, port: int) -> None:
+        """Start it detached, and wait until it is up or has failed."""
+        detached = [self._binary("pg_ctl"), "start", "-w", "-s", "-D", str(self.data)]
+        detached += ["-t", str(START_SECONDS), "-o", shlex.join(self._options(port))]
+        with (self.home / "postgres.log").open("ab") as log:
+            subprocess.run(
+                detached,
+                check=False,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                **self._as_account(),
+            )
 
     def stop(self) -> None:
         """Stop it; quietly when it does not run."""
@@ -142,10 +149,14 @@ class Server:
 
     def running_port(self) -> int | None:
         """The port it listens on, or None when it does not run."""
-        if not (self.home / "postgres.data").exists() or _postmaster(self.data) is None:
-            return None
-        lines = (self.data / "postmaster.pid").read_text().splitlines()
+        lines = self._pid_file()
         return int(lines[3]) if len(lines) > 3 else None
+
+    def _pid_file(self) -> list[str]:
+        """What the running server tells of itself; nothing where it does not run."""
+        if not (self.home / "postgres.data").exists() or _postmaster(self.data) is None:
+            return []
+        return (self.data / "postmaster.pid").read_text().splitlines()
 
     def wait(self, port: int, seconds: float = START_SECONDS) -> None:
         """Wait until it accepts connections.
@@ -153,15 +164,18 @@ class Server:
         Raises:
             CarrelError: it did not, within the time; the log's place is named.
         """
-        ask = [self._binary("pg_isready"), "-q", "-h", LOOPBACK, "-p", str(port)]
         end = time.monotonic() + seconds
         while time.monotonic() < end:
-            if subprocess.run(ask, check=False, **self._as_account()).returncode == 0:
+            # Not pg_isready: another home's server may answer on that port.
+            told = self._pid_file()
+            if len(told) > 7 and told[3] == str(port) and told[7].strip() == "ready":
                 return
             time.sleep(0.05)
-        raise CarrelError(
-            f"PostgreSQL did not start on port {port}.", remedy=f"Read {self.home}/postgres.log."
-        )
+        raise self._not_started(port)
+
+    def _not_started(self, port: int) -> CarrelError:
+        remedy = f"Read {self.home}/postgres.log."
+        return CarrelError(f"PostgreSQL did not start on port {port}.", remedy=remedy)
 
     def make_database(self) -> None:
         """Make the owner's login and the database, unless they are there.

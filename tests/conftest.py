@@ -9,6 +9,7 @@ from __future__ import annotations
 import atexit
 import os
 import shutil
+import signal
 import tempfile
 from pathlib import Path
 
@@ -38,6 +39,8 @@ def _isolate() -> None:
 
 
 _isolate()
+# A shell that runs the tests in its background lets them, and what they start, ignore Ctrl-C.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 pytest_plugins = ["tests.fix_warehouse", "tests.fix_prefect", "tests.fix_shared"]
 

@@ -16,6 +16,7 @@ from deployments import postgres as module
 from deployments.ports import free_port
 from deployments.postgres import Server
 from warehouse.database import connect
+from warehouse.errors import CarrelError
 from warehouse.settings import settings
 
 
@@ -67,6 +68,22 @@ def test_a_taken_port_gives_the_next(alone: Server) -> None:
         squatter.bind(("127.0.0.1", settings().pg_port))
         squatter.listen()
         assert alone.start() == settings().pg_port + 1
+
+
+def test_a_port_that_another_server_takes_first_is_left_to_it(
+    alone: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    port = settings().pg_port
+    other = Server(tmp_path / "other home", port, durable=False)
+    assert other.start() == port
+    try:
+        offered = iter([port, port + 1])
+        monkeypatch.setattr(module, "free_port", lambda first: next(offered))
+        assert alone.start() == port + 1 == alone.running_port()
+        with pytest.raises(CarrelError, match=f"did not start on port {port}"):
+            alone.wait(port, 0.2)
+    finally:
+        other.stop()
 
 
 def test_a_password_is_needed(alone: Server) -> None:
