@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from deployments import exporting, keeping
+from deployments import exporting, held_back, keeping
 from deployments.scanning import scan
 from warehouse.errors import CarrelError, ConfigurationError, LoadFailed
 
@@ -270,6 +270,7 @@ def set_password(
 
 
 exporting.register(app)
+held_back.register(app)
 keeping.register(app)
 
 

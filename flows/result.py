@@ -24,6 +24,7 @@ class IngestResult:
     counts: dict[str, int]
     verdict: Verdict
     published: tuple[Published, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @classmethod
     def of(

@@ -24,6 +24,7 @@ from tasks import extract as extract_module
 from tasks import land as land_module
 from tasks import merge as merge_module
 from tasks import publish as publish_module
+from tasks import replay as replay_module
 from tasks import verify as verify_module
 from tasks.record import StepEnd, record
 from warehouse.errors import SourceMalformed, SourceUnavailable, category, said
@@ -130,6 +131,7 @@ extract = _step(
     retry_delay_seconds=[1, 5, 20],
     retry_condition_fn=_unreliable,
 )
+sent_again = _step(replay_module.sent_again, len, "sent again {dataset.name}")
 land = _step(land_module.land, int, "land {dataset.name}")
 clean = _step(clean_module.clean, lambda c: c.rows, "clean {dataset.name}")
 merge = _step(merge_module.merge, lambda m: m.rows_in, "merge {dataset.name}")

@@ -31,11 +31,13 @@ from tasks.duck import Duck
 from tasks.expressions import bad_rows, good_rows
 from tasks.extract import Arrival, places
 from tasks.firsts import Firsts
+from tasks.held import as_sent
 from tasks.ledger import Load, closing, drop_staging
 from tasks.prepare import Block, Preparing
 from tasks.present import Present, present
 from tasks.records import Finding, Numbers
 from tasks.settle import MOST_DAYS, Settling
+from tasks.standing import Standing
 from warehouse.database import connect
 from warehouse.errors import LoadFailed
 from warehouse.spec import Dataset
@@ -78,14 +80,20 @@ def clean(
 ) -> Cleaned:
     """Clean one file into staging, and find what differs from silver (or from `target`).
 
+    Records that are sent again are merged, whatever the dataset's mode.
+
     Raises:
         SourceMalformed, SourceUnavailable: the load is closed as failed.
         LoadFailed: the database refused a statement.
     """
+    standing = None
+    if arrival.again:
+        standing = Standing(dataset, load, arrival.again, anew=target is not None)
+        dataset = as_sent(dataset, arrival.dialect.delimiter)
     with closing(load), connect() as connection:
         _create_side(connection, load)
         place = target or sql.Identifier("silver", dataset.table)
-        cleaning = Cleaning(dataset, arrival, load, connection, place)
+        cleaning = Cleaning(dataset, arrival, load, connection, place, standing)
         try:
             _ingest(cleaning, dataset, load, place)
         except psycopg.Error as error:
@@ -128,6 +136,7 @@ def _ingest(cleaning: Cleaning, dataset: Dataset, load: Load, target: sql.Identi
         settling = Settling(cursor, dataset, load.staging, target)
         with ThreadPoolExecutor(1) as beside:
             _settle(settling, cleaning, dataset, load, beside.submit(cleaning.explain))
+    cleaning.check_all_sent()
 
 
 def _settle(
@@ -137,7 +146,9 @@ def _settle(
     fresh = settling.silver_is_empty()
     if fresh:
         settling.index()
-    kept, second = settling.decide(fresh, load.load_id, load.file_id, cleaning.present)
+    kept, second = settling.decide(
+        fresh, load.load_id, load.file_id, cleaning.standing or cleaning.present
+    )
     explained.result()
     counts = cleaning.counts
     counts.fresh = fresh
@@ -163,12 +174,14 @@ class Cleaning:
         load: Load,
         connection: psycopg.Connection[Any],
         target: sql.Identifier,
+        standing: Standing | None = None,
     ) -> None:
         """Prepare DuckDB; `connection` receives findings and undecided rows.
 
-        Rows that `target` holds as they are, are counted and not sent.
+        Rows that `target` holds as they are, are counted and not sent. `standing` decides of a
+        replay which rows are the first of their key.
         """
-        self.counts = Cleaned(load.staging)
+        self.counts, self.standing = Cleaned(load.staging), standing
         self._dataset, self._arrival, self._load = dataset, arrival, load
         self._connection, self._target = connection, target
         self.present = Present()
@@ -176,7 +189,7 @@ class Cleaning:
         self._wide = len(found.wide) or 1
         columns = {place: name for name, place in found.columns.items()}
         self._names = [columns.get(i, h) for i, h in enumerate(arrival.dialect.header)]
-        self._firsts = Firsts(arrival.bytes // 60)
+        self._firsts = standing.none_certainly if standing else Firsts(arrival.bytes // 60)
         _keep_memory()
         self._preparing = Preparing(dataset, arrival, found)
         self._duck = Duck()
@@ -203,14 +216,29 @@ class Cleaning:
         self._connection.commit()
 
     def _held(self) -> Present:
-        """What silver holds. A snapshot sends all it has, to tell what is gone."""
-        return Present() if self._dataset.mode == "snapshot" else present(self._target)
+        """What silver holds. A snapshot sends all it has, to tell what is gone; so does a replay."""
+        if self.standing or self._dataset.mode == "snapshot":
+            return Present()
+        return present(self._target)
 
     def explain(self) -> None:
         """Write what is left of the findings, once all rows are taken."""
         self._find()
         self._flush_findings()
         self._connection.commit()
+
+    def check_all_sent(self) -> None:
+        """Refuse a replay of which a record is lost or doubled.
+
+        Raises:
+            LoadFailed: other records were read than were sent.
+        """
+        again, without = self._arrival.again, self._arrival.without
+        if again is None:
+            return
+        sent, read = len(again) - (0 if without is None else len(without)), self.counts.records
+        if not sent <= read <= sent * self._wide:
+            raise LoadFailed(f"{self._load.path}: {sent} records sent, {read} rows read.")
 
     def _clean(self, block: Block) -> tuple[pa.Table, Numbers, Numbers]:
         """The good rows of a block, and where each stands in the file."""

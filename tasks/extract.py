@@ -8,8 +8,11 @@ import itertools
 import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
 
 from tasks.dialect import (
     BROKEN,
@@ -29,6 +32,31 @@ from warehouse.sources import FAULT, CsvSource, FileSource
 from warehouse.spec import Column, Dataset
 
 CHUNK = 1 << 20
+Lines = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class Again:
+    """Records that were held back in the load `source` and are sent again.
+
+    `starts` are the lines of the new text on which each starts, then the line past the last;
+    `lines` those on which they started in the source. `edited` says which are no longer as they
+    were; `replaces` which of them were held back as second rows of their key.
+    `origin` is the load in which they arrived first.
+    """
+
+    source: int
+    origin: int
+    starts: Lines
+    lines: Lines
+    edited: npt.NDArray[np.bool_]
+    replaces: npt.NDArray[np.bool_]
+
+    def __len__(self) -> int:
+        return len(self.lines)
+
+    def __str__(self) -> str:
+        return f"{len(self)} records held back in load {self.source}, {self.edited.sum()} edited"
 
 
 @dataclass(frozen=True)
@@ -36,7 +64,8 @@ class Arrival:
     """A file that arrived for a dataset: where it is, what it weighs, how it is written.
 
     `spooled` is the text that a reader made of it, where it is no text itself; `bronze` is set
-    where the lines are to be read from that load's bronze partition instead.
+    where the lines are to be read from that load's bronze partition instead. `again` is set where
+    the records were held back before; `without` are the first lines of records to leave out.
     """
 
     dataset: str
@@ -46,6 +75,8 @@ class Arrival:
     dialect: Dialect
     spooled: Path | None = None
     bronze: int | None = None
+    again: Again | None = None
+    without: Lines | None = field(default=None, compare=False)
 
 
 def extract(dataset: Dataset, path: Path | None = None) -> list[Arrival]:
@@ -143,6 +174,13 @@ def arrival(dataset: Dataset, path: Path) -> Arrival:
         SourceUnavailable: it cannot be read.
         SourceMalformed: it is no text, or a required column is missing.
     """
+    found = looked_at(dataset, path)
+    places(dataset, found)
+    return found
+
+
+def looked_at(dataset: Dataset, path: Path) -> Arrival:
+    """The same without asking for the spec's columns."""
     try:
         compression = compression_of(path)
         with opened(path, compression) as stream, ThreadPoolExecutor(1) as beside:
@@ -171,9 +209,7 @@ def arrival(dataset: Dataset, path: Path) -> Arrival:
             remedy="Save it as CSV in UTF-8.",
         )
     dialect = dialect_of(dataset, path, encoding, text)
-    found = Arrival(dataset.table, path, digest, size, replace(dialect, compression=compression))
-    places(dataset, found)
-    return found
+    return Arrival(dataset.table, path, digest, size, replace(dialect, compression=compression))
 
 
 def encoding_in(path: Path, compression: str | None, sample: bytes) -> str:

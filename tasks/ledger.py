@@ -11,7 +11,7 @@ from typing import Any, Literal
 import psycopg
 from psycopg import errors, sql
 
-from tasks.extract import Arrival, extra
+from tasks.extract import Again, Arrival, extra
 from warehouse.database import connect
 from warehouse.errors import Busy, LoadFailed, category, said
 from warehouse.settings import settings
@@ -22,7 +22,10 @@ LOCKS = 1_127_301  # first half of the advisory locks that guard datasets
 
 @dataclass(frozen=True)
 class Load:
-    """One load of one file. `bronze` is the load whose partition holds the file's lines."""
+    """One load of one file. `bronze` is the load whose partition holds the file's lines.
+
+    `again` is set where its records were held back before.
+    """
 
     load_id: int
     file_id: int
@@ -33,6 +36,7 @@ class Load:
     state: Literal["landing", "unchanged"]
     bronze: int
     landed: bool
+    again: Again | None = None
 
     @property
     def partition(self) -> str:
@@ -96,6 +100,7 @@ def begin(
         state: Literal["landing", "unchanged"] = "unchanged" if known else "landing"
         facts = {"dataset": dataset.table, "file_id": file_id, "state": state, "run_id": run_id}
         facts |= {"forced": force, "note": _note(dataset, arrival)}
+        facts["origin"] = arrival.again and arrival.again.origin
         row = connection.execute(OPEN, facts).fetchone()
         assert row
         load_id = int(row[0])
@@ -110,6 +115,7 @@ def begin(
         state,
         bronze or load_id,
         bronze is not None,
+        arrival.again,
     )
 
 
@@ -161,28 +167,34 @@ def _file_id(connection: psycopg.Connection[Any], arrival: Arrival) -> int:
 def _is_newest(
     connection: psycopg.Connection[Any], dataset: Dataset, arrival: Arrival, file_id: int
 ) -> bool:
-    """Whether this very content was the last loaded from its path (snapshot: from any path)."""
+    """Whether this very content was the last loaded from its path (snapshot: from any path).
+
+    A replay adds to what its file said, and is no other content.
+    """
     row = connection.execute(
         "select file_id from ops.loads l join ops.files f using (file_id)"
-        " where l.dataset = %s and l.state = 'done' and (f.path = %s or %s)"
+        " where l.dataset = %s and l.state = 'done'"
+        " and (f.path = %s or %s and l.origin is null)"
         " order by load_id desc limit 1",
-        [dataset.table, str(arrival.path), dataset.mode == "snapshot"],
+        [dataset.table, str(arrival.path), dataset.mode == "snapshot" and arrival.again is None],
     ).fetchone()
     return row is not None and row[0] == file_id
 
 
 OPEN = """
-insert into ops.loads (dataset, file_id, state, run_id, forced, note, done_at) values
-    (%(dataset)s, %(file_id)s, %(state)s, %(run_id)s, %(forced)s, %(note)s,
+insert into ops.loads (dataset, file_id, state, run_id, forced, note, origin, done_at) values
+    (%(dataset)s, %(file_id)s, %(state)s, %(run_id)s, %(forced)s, %(note)s, %(origin)s,
      case when %(state)s = 'unchanged' then clock_timestamp() end)
 returning load_id
 """
 
 
 def _note(dataset: Dataset, arrival: Arrival) -> str | None:
-    """What is left aside on purpose."""
+    """What is left aside on purpose, and of a replay what it is."""
     ignored = extra(dataset, arrival)
-    return f"columns not in the spec: {', '.join(ignored)}" if ignored else None
+    notes = [f"replay of {arrival.again}"] if arrival.again else []
+    notes += [f"columns not in the spec: {', '.join(ignored)}"] if ignored else []
+    return "; ".join(notes) or None
 
 
 def _landed(connection: psycopg.Connection[Any], dataset: Dataset, file_id: int) -> int | None:
@@ -198,7 +210,10 @@ def _landed(connection: psycopg.Connection[Any], dataset: Dataset, file_id: int)
 
 
 def left_in_bronze(dataset: Dataset) -> list[tuple[int, Path, str, int]]:
-    """What was landed but never merged because the run was killed: (load, path, sha256, bytes)."""
+    """What was landed but never merged because the run was killed: (load, path, sha256, bytes).
+
+    Not replays: their records are still in quarantine.
+    """
     with connect() as connection:
         rows = connection.execute(LEFT, {"dataset": dataset.table}).fetchall()
     return [(row[0], Path(row[1]), row[2], row[3]) for row in rows]
@@ -207,7 +222,7 @@ def left_in_bronze(dataset: Dataset) -> list[tuple[int, Path, str, int]]:
 LEFT = """
 select l.load_id, f.path, f.sha256, f.bytes
 from ops.loads l join ops.files f using (file_id)
-where l.dataset = %(dataset)s and l.landed_at is not null
+where l.dataset = %(dataset)s and l.landed_at is not null and l.origin is null
   and (l.state = 'landed' or l.error = 'interrupted')
   and to_regclass(format('bronze.%%I', l.dataset || '_l' || l.load_id)) is not null
   and not exists (

@@ -57,6 +57,7 @@ def merge(dataset: Dataset, load: Load, cleaned: Cleaned) -> Loaded:
             with connect() as connection:
                 check_lock(connection, dataset)
                 loaded = merge_into(connection, dataset, load, cleaned)
+                note_replay(connection, load)
                 quarantine(connection, load)
                 _close(connection, loaded)
                 drop_staging(connection, load.staging)
@@ -77,7 +78,7 @@ def merge_into(
     """Merge staging into silver, or into a table of the same columns in its stead."""
     place = target or sql.Identifier("silver", dataset.table)
     before = _count(connection, place)
-    if dataset.mode == "snapshot" and before and not cleaned.rows:
+    if dataset.mode == "snapshot" and before and not cleaned.rows and load.again is None:
         raise SourceMalformed(
             load.path,
             f"has no good row, which would empty silver.{dataset.table} of its {before} rows.",
@@ -147,19 +148,57 @@ def _apply(
     return inserted, updated, deleted
 
 
+FORGET_PATH = """
+delete from {table} where load_id in (
+    select l.load_id from ops.loads l join ops.loads o on o.load_id = coalesce(l.origin, l.load_id)
+    join ops.files f on f.file_id = o.file_id where f.dataset = %(dataset)s and f.path = %(path)s)
+"""
+FORGET_SENT = """
+delete from {table} q using ops.replays r
+where r.load_id = %(load)s and q.load_id = r.from_load and q.line_no = r.from_line
+"""
+NOTE = """
+insert into ops.replays
+select %(load)s, s.line, %(source)s, s.was, coalesce(p.first_load, %(source)s),
+    coalesce(p.first_line, s.was), s.edited, s.replaces
+from unnest(%(starts)s::bigint[], %(lines)s::bigint[], %(edited)s::bool[], %(replaces)s::bool[])
+    as s (line, was, edited, replaces)
+left join ops.replays p on p.load_id = %(source)s and p.line_no = s.was
+"""
+
+
+def note_replay(connection: psycopg.Connection[Any], load: Load) -> None:
+    """Note of each record that is sent again where it comes from."""
+    again = load.again
+    if again is None:
+        return
+    facts = {
+        "load": load.load_id,
+        "source": again.source,
+        "starts": again.starts[:-1].tolist(),
+        "lines": again.lines.tolist(),
+        "edited": again.edited.tolist(),
+        "replaces": again.replaces.tolist(),
+    }
+    try:
+        connection.execute(NOTE, facts)
+    except errors.UniqueViolation as error:
+        raise LoadFailed(f"{load.path}: some of its records were sent again before.") from error
+
+
 def quarantine(connection: psycopg.Connection[Any], load: Load) -> None:
-    """Put the load's findings in place of those of the path's earlier loads."""
+    """Put the load's findings in place of those of the path's earlier loads.
+
+    Those are gone of the records too that were sent again after such a load. A replay takes the
+    place of the records that it sends.
+    """
     names = {
         "table": sql.Identifier("quarantine", load.dataset),
         "findings": sql.Identifier("staging", f"{load.staging}_q"),
     }
-    connection.execute(
-        sql.SQL(
-            "delete from {table} where file_id in"
-            " (select file_id from ops.files where dataset = %s and path = %s)"
-        ).format(**names),
-        [load.dataset, str(load.path)],
-    )
+    facts = {"dataset": load.dataset, "path": str(load.path), "load": load.load_id}
+    forget = FORGET_SENT if load.again else FORGET_PATH
+    connection.execute(sql.SQL(forget).format(**names), facts)
     connection.execute(
         sql.SQL("insert into {table} select * from {findings} order by record_no").format(**names)
     )

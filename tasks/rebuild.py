@@ -5,14 +5,14 @@ Of loads whose lines retention let go of, silver's rows are taken over as they a
 
 from __future__ import annotations
 
-from pathlib import Path
+from dataclasses import replace
 from typing import Any
 
 import psycopg
 from psycopg import sql
 
 from tasks.clean import clean
-from tasks.held import from_bronze
+from tasks.held import Done, done, landed
 from tasks.ledger import Load, drop_staging, drop_table, only_run
 from tasks.merge import merge_into, quarantine
 from tasks.retention import forget
@@ -22,16 +22,6 @@ from warehouse.database import connect
 from warehouse.errors import LoadFailed
 from warehouse.spec import Dataset
 
-LOADS = """
-select l.load_id, l.file_id, f.path, f.sha256, f.bytes, (
-    select min(b.load_id) from ops.loads b
-    where b.file_id = l.file_id and b.landed_at is not null
-      and to_regclass(format('bronze.%%I', b.dataset || '_l' || b.load_id)) is not null),
-    exists (select from ops.removals r join ops.loads b using (load_id)
-            where r.what = 'bronze' and b.file_id = l.file_id)
-from ops.loads l join ops.files f using (file_id)
-where l.dataset = %(dataset)s and l.state = 'done' order by l.load_id
-"""
 CARRY_OVER = """
 delete from {target} where ({key}) in (select {key} from {silver} where _load_id = %s)
 """
@@ -52,9 +42,9 @@ def rebuild(dataset: Dataset) -> int:
         with connect() as connection:
             drop_table(connection, anew)
             connection.execute(sql.SQL("create table {} (like {})").format(target, silver))
-        for load, size, digest in loads:
+        for load, one in loads:
             if load.landed:
-                _again(dataset, load, size, digest, target)
+                _again(dataset, load, one, target)
             else:
                 _carry(dataset, load, target)
         with connect() as connection:
@@ -64,37 +54,34 @@ def rebuild(dataset: Dataset) -> int:
     return int(row[0]) if row else 0
 
 
-def _loads(dataset: Dataset) -> list[tuple[Load, int, str]]:
-    """The loads that made silver, with the size and checksum of their files.
-
-    One whose lines retention let go of is not `landed`.
-    """
-    with connect() as connection:
-        found = connection.execute(LOADS, {"dataset": dataset.table}).fetchall()
+def _loads(dataset: Dataset) -> list[tuple[Load, Done]]:
+    """The loads that made silver; one whose lines retention let go of is not `landed`."""
     loads = []
-    for load_id, file_id, path, digest, size, bronze, let_go in found:
-        if bronze is None and not let_go:
+    for one in done(dataset):
+        if one.bronze is None and not one.let_go:
             raise LoadFailed(
-                f"{dataset.table}: the lines of {path} (load {load_id}) are not in bronze.",
+                f"{dataset.table}: the lines of {one.path} (load {one.load_id}) are not in bronze.",
                 remedy="Ingest the files again instead.",
             )
         load = Load(
-            load_id,
-            file_id,
+            one.load_id,
+            one.file_id,
             dataset.table,
-            Path(path),
+            one.path,
             None,
             True,
             "landing",
-            bronze or load_id,
-            bronze is not None,
+            one.bronze or one.load_id,
+            one.bronze is not None,
         )
-        loads.append((load, size, digest))
+        loads.append((load, one))
     return loads
 
 
-def _again(dataset: Dataset, load: Load, size: int, digest: str, target: sql.Identifier) -> None:
-    arrival = from_bronze(dataset, load.bronze, load.path, digest, size)
+def _again(dataset: Dataset, load: Load, one: Done, target: sql.Identifier) -> None:
+    """Clean and merge one load as it was: a replay is merged, and leaves to later ones theirs."""
+    arrival = landed(dataset, one)
+    load = replace(load, again=arrival.again)
     cleaned = clean(dataset, arrival, load, target)
     with connect() as connection:
         merge_into(connection, dataset, load, cleaned, target)

@@ -84,15 +84,21 @@ class Spans:
         return Spans(text, ends - lengths, ends, self.lines[mask], self.quoted)
 
 
-def batches(arrival: Arrival, source: CsvSource, wanted: list[int]) -> Iterator[Batch]:
+def batches(
+    arrival: Arrival,
+    source: CsvSource,
+    wanted: list[int],
+    see: Callable[[Spans], None] | None = None,
+) -> Iterator[Batch]:
     """The file's data records, a batch a block.
 
     Args:
         arrival: the file.
         source: what is no data: comments, footer.
         wanted: header positions to read; other cells are skipped.
+        see: is shown where the records of each batch stand, before it is yielded.
     """
-    reader = Reader(arrival, source, wanted)
+    reader = Reader(arrival, source, wanted, see)
     rest = Block(b"", arrival.dialect.first_line)
     for block in blocks(arrival):
         text = _from_line(block, arrival.dialect.first_line)
@@ -117,9 +123,17 @@ def _from_line(block: Block, line: int) -> bytes:
 class Reader:
     """Reads the records of one file, block after block; `ended` once the footer was seen."""
 
-    def __init__(self, arrival: Arrival, source: CsvSource, wanted: list[int]) -> None:
+    def __init__(
+        self,
+        arrival: Arrival,
+        source: CsvSource,
+        wanted: list[int],
+        see: Callable[[Spans], None] | None = None,
+    ) -> None:
         """Read the wanted header positions."""
         self.ended = False
+        self._starts = arrival.again.starts if arrival.again else None
+        self._without, self._see = arrival.without, see
         self._number = 0
         self._dialect, self._source, self._wanted = arrival.dialect, source, wanted
         self._width = len(arrival.dialect.header)
@@ -128,9 +142,13 @@ class Reader:
         """The records that end in the block, and the unfinished rest."""
         if not final and (found := self._spans(block)):
             spans, rest = found
-            if len(rest.text) <= LONGEST_RECORD and (batch := self._batch(spans, _fast)):
+            known = len(rest.text) <= LONGEST_RECORD and self._as_known(block, spans, rest)
+            if known and (batch := self._batch(spans, _fast)):
                 return batch, rest
-        spans, rest = self._exact_spans(block, final)
+        if self._starts is None:
+            spans, rest = self._exact_spans(block, final)
+        else:
+            spans, rest = known_spans(block, self._starts)
         batch = self._batch(spans, _exact)
         assert batch
         return batch, rest
@@ -151,6 +169,15 @@ class Reader:
         starts = np.concatenate(([0], feeds + 1))
         rest = Block(text[starts[-1] :], int(lines[-1]))
         return Spans(text, starts[:-1], feeds + 1, lines[:-1], quoted), rest
+
+    def _as_known(self, block: Block, spans: Spans, rest: Block) -> bool:
+        """Whether the records start where they are known to, if that is known."""
+        starts = self._starts
+        if starts is None:
+            return True
+        low, high = np.searchsorted(starts, [block.first_line, rest.first_line])
+        whole = high < len(starts) and starts[high] == rest.first_line
+        return bool(whole) and np.array_equal(starts[low:high], spans.lines)
 
     def _exact_spans(self, block: Block, final: bool) -> tuple[Spans, Block]:
         """Records found one by one.
@@ -197,13 +224,16 @@ class Reader:
         spans, ended = _before_footer(spans, self._source.footer)
         if self._source.comment:
             spans = spans.keep(~_starting_with(spans, self._source.comment.encode()))
+        count = len(spans.starts)
+        numbers = np.arange(self._number + 1, self._number + count + 1, dtype=np.int64)
+        if self._without is not None:
+            stays = ~among(spans.lines, self._without)
+            spans, numbers = spans.keep(stays), numbers[stays]
         blank, broken = _blank(spans), _marked(spans)
         kept = spans.keep(~(blank | broken))
         cells = cells_of(kept, self._dialect, self._wanted, self._width)
         if cells is None:
             return None
-        count = len(spans.starts)
-        numbers = np.arange(self._number + 1, self._number + count + 1, dtype=np.int64)
         findings = [
             self._finding("encoding", spans, int(i), int(numbers[i]))
             for i in np.flatnonzero(broken & ~blank)
@@ -215,15 +245,52 @@ class Reader:
         self._number, self.ended = self._number + count, ended
         careful = _needs_care(spans, self._dialect.delimiter)
         found = cells.good
+        if self._see:
+            self._see(spans)
         return Batch(
-            cells.table, at[found], kept.lines[found], count, int(blank.sum()), careful, findings
+            cells.table,
+            at[found],
+            kept.lines[found],
+            len(numbers),
+            int(blank.sum()),
+            careful,
+            findings,
         )
 
     def _finding(self, rule: str, spans: Spans, i: int, number: int) -> Finding:
         raw = spans.text[spans.starts[i] : spans.ends[i]].decode().rstrip("\r\n")
-        shown = MARKED.sub(lambda m: f"\\x{ord(m[0]) - 0x10FF00:02x}", raw)
         position = _field_of(raw, rule, self._dialect, self._width)
-        return Finding(number, int(spans.lines[i]), rule, shown, position)
+        return Finding(number, int(spans.lines[i]), rule, broken_shown(raw), position)
+
+
+def broken_shown(text: str) -> str:
+    """The text with each byte that was no text as in `\\xe9`."""
+    return MARKED.sub(lambda m: f"\\x{ord(m[0]) - 0x10FF00:02x}", text)
+
+
+def among(values: npt.NDArray[Any], known: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
+    """Which values are among the known ones, which are sorted."""
+    if not len(known):
+        return np.zeros(len(values), np.bool_)
+    at = np.minimum(np.searchsorted(known, values), len(known) - 1)
+    return np.asarray(known[at] == values)
+
+
+def known_spans(block: Block, starts: Numbers) -> tuple[Spans, Block]:
+    """The whole records of a block that start on known lines, and the rest.
+
+    The last of `starts` is the line past the text.
+    """
+    begins = np.flatnonzero(np.frombuffer(block.text, np.uint8) == FEED) + 1
+    begins = np.concatenate(([0], begins))
+    end = block.first_line + len(begins) - 1
+    low, high = np.searchsorted(starts, [block.first_line, end])
+    whole = high < len(starts) and starts[high] == end
+    bounds = starts[low : high + 1] if whole else starts[low:high]
+    at = begins[bounds - block.first_line]
+    text = block.text[: at[-1]]
+    spans = Spans(text, at[:-1], at[1:], bounds[:-1], quoted=True)
+    return spans, Block(block.text[at[-1] :], int(bounds[-1]))
 
 
 def _regular(array: npt.NDArray[np.uint8], quotes: Numbers, delimiter: int) -> bool:

@@ -7,7 +7,7 @@ What goes, and what stays:
   the dataset has private columns: lines hold persons in clear, and for those the days are meant
   (or `personal`, where that is less). Silver keeps its rows; `rebuild` then takes over those whose
   lines are gone as they are. Lines that a killed run landed and nobody has merged stay until they
-  are.
+  are. A replay of held-back records goes with the content in which they first arrived.
 - **Kept files** (`files/<sha256>`) and quarantine findings go with the lines that they belong to.
 - **Answers** of APIs (`answers/<dataset>`), kept to ask less, go at the age of bronze.
 - **Persons** in rows older than `personal`, by the column `personal_by` (default: `event`). A
@@ -61,16 +61,19 @@ with parts as (
     from pg_inherits i join pg_class c on c.oid = i.inhrelid
     where i.inhparent = to_regclass(%(parent)s)
 ), known as (
-    select p.load_id, p.bytes, b.lines, b.file_id, f.path, f.sha256,
-        (select max(l.landed_at) from ops.loads l where l.file_id = b.file_id) as landed_at,
+    select p.load_id, p.bytes, b.lines, b.file_id, f.path, own.sha256,
+        (select max(l.landed_at) from ops.loads l where l.file_id = o.file_id) as landed_at,
         (select max(l.load_id) from ops.loads l
-         where l.file_id = b.file_id and l.state = 'done') as done
-    from parts p join ops.loads b using (load_id) join ops.files f using (file_id)
+         where l.file_id = o.file_id and l.state = 'done') as done,
+        exists (select from ops.loads l where l.file_id = b.file_id and l.state = 'done') as merged
+    from parts p join ops.loads b using (load_id) join ops.files own using (file_id)
+    join ops.loads o on o.load_id = coalesce(b.origin, b.load_id)
+    join ops.files f on f.file_id = o.file_id
 )
 select load_id, bytes, lines, file_id, sha256,
     landed_at < now() - least(%(age)s::interval, %(personal)s::interval) as old,
-    done is not null as merged,
-    row_number() over (
+    merged,
+    dense_rank() over (
         partition by case when %(snapshot)s then '' else path end order by done desc nulls last
     ) as position
 from known order by load_id

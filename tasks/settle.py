@@ -17,6 +17,7 @@ import psycopg
 from psycopg import sql
 
 from tasks.present import Present
+from tasks.standing import Standing
 from warehouse import ddl
 from warehouse.spec import Dataset
 
@@ -47,7 +48,7 @@ ADD_HELD = "insert into there select {join}, 1 from held where _hash = any(%s)"
 DECIDE = """
 create temp table decided on commit drop as
 select m.*, coalesce(_found, 0)
-    + row_number() over (partition by {key} order by m._record_no) as _occurrence
+    + row_number() over (partition by {key} order by {earlier}m._record_no) as _occurrence
 from {side} m left join there t using ({join})
 """
 KEEP_FIRST = """
@@ -107,17 +108,32 @@ class Settling:
             self._run(re.sub(r"INDEX \S+ ON (ONLY )?\S+ USING", place, definition, count=1))
 
     def decide(
-        self, indexed: bool, load_id: int, file_id: int, present: Present
+        self, indexed: bool, load_id: int, file_id: int, known: Present | Standing
     ) -> tuple[int, int]:
         """Decide exactly about the rows set aside; return how many stay and how many do not.
 
-        `present` knows the rows that were not sent, since silver holds them.
+        `known` knows the rows that were not sent, since silver holds them; or, of a replay, the
+        keys that its source has brought in.
         """
         ((aside,),) = self._ask("select count(*) from {side}")
         if not aside:
             return 0, 0
         self._names |= {"load": sql.Literal(load_id), "file": sql.Literal(file_id)}
         self._run("analyze {side}")
+        if isinstance(known, Standing):
+            self._names["earlier"] = known.earlier
+            known.find(self._cursor, self._names)
+        else:
+            self._find_first(indexed, known)
+        self._run(DECIDE)
+        content = self._dataset.key == "content"
+        ((kept,),) = self._ask(KEEP_ALL if content else KEEP_FIRST)
+        if kept < aside and self._dataset.duplicates == "quarantine":
+            self._run(REJECT)
+        return kept, aside - kept
+
+    def _find_first(self, indexed: bool, present: Present) -> None:
+        """Find the keys that an earlier row of the file has."""
         for switch in (NO_HASH, NO_MERGE) if indexed else ():
             self._run(switch)
         self._run(FIRST_THERE)
@@ -126,12 +142,6 @@ class Settling:
             self._run(switch)
         held = np.array(self._ask("select _hash from held"), np.int64).ravel()
         self._run(ADD_HELD, [present.met(held).tolist()])
-        self._run(DECIDE)
-        content = self._dataset.key == "content"
-        ((kept,),) = self._ask(KEEP_ALL if content else KEEP_FIRST)
-        if kept < aside and self._dataset.duplicates == "quarantine":
-            self._run(REJECT)
-        return kept, aside - kept
 
     def find_changes(self) -> list[dt.date] | None:
         """Keep what differs from the target; return the days it touches, None when too many."""
@@ -188,6 +198,7 @@ def names(dataset: Dataset, staging: str, target: sql.Identifier) -> dict[str, s
             for c in every
             if c not in key
         ),
+        "earlier": sql.SQL(""),
         "event": event or sql.SQL("null"),
         "old": sql.SQL("t.{}").format(event) if event else sql.SQL("null::date"),
         "most": sql.Literal(MOST_DAYS + 1),
