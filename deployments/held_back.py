@@ -42,7 +42,7 @@ def listed(
     for broken, records in totals:
         typer.echo(f"{broken}: {records} records")
     if not totals:
-        typer.echo("Nothing is held back.", err=True)
+        typer.echo("Nothing is held back.")
     if len(found) == limit:
         typer.echo(f"Only the first {limit} findings are shown: --limit.", err=True)
 

@@ -23,12 +23,12 @@ def imports(path: Path) -> Iterator[str]:
 
 
 def test_each_step_is_a_task() -> None:
-    assert set(STEPS) == {"extract", "land", "clean", "merge", "verify", "publish"}
+    assert set(STEPS) == {"extract", "land", "clean", "merge", "verify", "publish", "sent_again"}
 
 
 def test_flows_share_their_tasks() -> None:
     users = [path.name for path in FLOWS if "publish" in imports(path)]
-    assert users == ["ingest.py", "refresh.py", "watch.py"]
+    assert users == ["ingest.py", "refresh.py", "replay.py", "watch.py"]
 
 
 def test_only_reading_is_tried_again() -> None:

@@ -17,7 +17,9 @@ from tasks.merge import Loaded
 from tasks.quarantine import Chosen, export, found, held, totals
 from tasks.rebuild import rebuild
 from tasks.replay import sent_again
+from tasks.retention import retain
 from tests.tasks.conftest import Make, ask, counts, findings, rows
+from tests.tasks.test_retention import age
 from warehouse.database import connect
 from warehouse.errors import ConfigurationError, LoadFailed, SourceMalformed, SourceUnavailable
 from warehouse.pseudonyms import pseudonym
@@ -32,7 +34,7 @@ NASTY = (
     b'2;"two\nlines ""q"" ; =1+1";x\r\n'
     b"3;caf\xe9 \\xe9;3\r\n"  # 5: bytes that are no text
     b"4;short\r\n"
-    b"5;long;5;more;\"m;m\"\r\n"
+    b'5;long;5;more;"m;m"\r\n'
     b'6;"open;6\r\n'  # 8
     b"1;second of its key;1\r\n"
     b"x;=SUM(A1);'+7\r\n"
@@ -101,10 +103,13 @@ def everything(dataset: Dataset) -> Any:
 
 def adds_up() -> None:
     """Nothing is in two loads, and no load lost a record."""
-    assert ask(
-        "select load_id from ops.loads where state = 'done' and rows_in <> rows_inserted"
-        " + rows_updated + rows_unchanged + rows_quarantined + rows_ignored"
-    ) == []
+    assert (
+        ask(
+            "select load_id from ops.loads where state = 'done' and rows_in <> rows_inserted"
+            " + rows_updated + rows_unchanged + rows_quarantined + rows_ignored"
+        )
+        == []
+    )
     assert ask("select 1 from ops.loads where state in ('landing', 'landed')") == []
     assert ask("select tablename from pg_tables where schemaname = 'staging'") == []
 
@@ -128,8 +133,6 @@ def test_records_that_nobody_edits_stay_as_they_are(things: Dataset, tmp_path: P
     assert rebuild(things) == 1
     assert everything(things) == before
     adds_up()
-
-
 
 
 def by_line(**changes: dict[str, str]) -> Callable[[dict[str, str]], None]:
@@ -276,7 +279,7 @@ def test_a_snapshot_gains_rows_and_loses_none(make: Make, tmp_path: Path) -> Non
     (arrival,) = _sending(shelf).arrivals  # not those of the snapshot before
     assert arrival.again
     assert arrival.again.source == 2
-    with pytest.raises(SourceMalformed, match="line 2.*load 1.*newer snapshot"):
+    with pytest.raises(SourceMalformed, match=r"line 2.*load 1.*newer snapshot"):
         replay(shelf, with_file)
     sent = tmp_path / "sent.csv"
     export(shelf, sent, Chosen(load=2))
@@ -417,7 +420,7 @@ def test_a_cell_that_no_quotes_can_hold(make: Make, tmp_path: Path) -> None:
     things = make(columns={"a": "bigint", "b": "text"}, key=["a"], source={"quote": None})
     bring(things, tmp_path / "a.csv", "a,b\nx,1\n")
     sent = edit(exported(things, tmp_path), lambda r: r.update(b="1,2"))
-    with pytest.raises(SourceMalformed, match="column 'b': load 1, line 2: .*no quotes"):
+    with pytest.raises(SourceMalformed, match=r"column 'b': load 1, line 2: .*no quotes"):
         replay(things, sent)
 
 
@@ -428,11 +431,11 @@ def test_files_of_several_headers_in_one_export(things: Dataset, tmp_path: Path)
     assert path.read_text("utf-8-sig").splitlines() == [
         "_load,_line,_file,_faults,id,name,n,note,note,_more",
         '1,2,a.csv:2,type n «x»,1,a,x,"","",""',
-        "2,2,b.csv:2,type n «x»,2,b,x,first,second,\"\"",
+        '2,2,b.csv:2,type n «x»,2,b,x,first,second,""',
     ]
     text = path.read_text("utf-8-sig")
     path.write_text(text.replace('x,"",""', 'x,"",lost'))
-    with pytest.raises(SourceMalformed, match="line 2, column 'note': load 1, line 2: .*no such"):
+    with pytest.raises(SourceMalformed, match=r"line 2, column 'note': load 1, line 2: .*no such"):
         replay(things, path)
     path.write_text(text.replace("a,x", "a,1").replace("b,x", "b,2"))
     assert replay(things, path) == [(1, 1, 0, 0, 0, 0, 0)] * 2
@@ -462,3 +465,128 @@ def test_a_new_file_of_the_path_takes_the_place_of_its_records(
     done = everything(things)
     assert rebuild(things) == 1
     assert everything(things) == done
+
+
+def test_the_ledger_tells_that_it_is_a_replay(things: Dataset, tmp_path: Path) -> None:
+    bring(things, tmp_path / "a.csv", "id,name,n,extra\n1,a,1,e\n2,b,x,e\n3,c,x,e\n")
+    sent = edit(exported(things, tmp_path), by_line(l3={"n": "2"}))
+    replay(things, sent)
+    ((path, note, origin, read),) = ask(
+        "select f.path, l.note, l.origin, l.rows_in from ops.loads l join ops.files f"
+        " using (file_id) where origin is not null"
+    )
+    assert path.startswith("quarantine:test_things/1/")
+    assert note == (
+        "replay of 2 records held back in load 1, 1 edited; columns not in the spec: extra"
+    )
+    assert (origin, read) == (1, 2)
+    assert ask(
+        "select line_no, from_load, from_line, first_load, first_line, edited from ops.replays"
+        " order by 1"
+    ) == [(2, 1, 3, 1, 3, True), (3, 1, 4, 1, 4, False)]
+    assert ask("select rows_quarantined from ops.loads where load_id = 1") == [(2,)]  # history
+    replay(things)
+    assert ask("select first_load, first_line from ops.replays where from_load = 2") == [(1, 4)]
+    assert ask("select origin from ops.loads order by 1") == [(1,), (1,), (None,)]
+
+
+def test_rows_that_are_no_held_back_records_are_named(things: Dataset, tmp_path: Path) -> None:
+    bring(things, tmp_path / "a.csv", "id,name,n\n1,a,1\n2,b,x\n3,c,x\n")
+    fresh = exported(things, tmp_path).read_text("utf-8-sig")
+    path = tmp_path / "sent.csv"
+    before = everything(things), ask("select count(*) from ops.loads")
+    for was, now, said in (
+        ("1,3,", "1,2,", r"sent\.csv, line 2: load 1, line 2: is not held back"),
+        ("1,4,", "9,4,", r"line 3: load 9, line 4: is not held back"),
+        ("1,4,", "1,3,", r"line 3: load 1, line 3: stands on line 2 too"),
+        ("1,3,", "1,3 x,", r"line 2, column '_line': '3 x' is no number"),
+        ("_faults", "faults", r"no export of quarantine"),
+        ("id,name", "id,nam", r"column 'name': the column is gone"),
+        (',x,""\n', "\n", r"line 2: cannot be read as a row"),
+        (fresh.partition("\n")[2], "", r"holds no row"),
+    ):
+        path.write_text(fresh.replace(was, now), "utf-8", newline="")
+        assert fresh.replace(was, now) != fresh, was
+        with pytest.raises(SourceMalformed, match=said):
+            replay(things, path)
+    path.write_bytes(b"PK\x03\x04...")
+    with pytest.raises(SourceMalformed, match="Save it as CSV"):
+        replay(things, path)
+    with pytest.raises(SourceUnavailable, match="cannot be read"):
+        replay(things, tmp_path / "absent.csv")
+    with pytest.raises(ConfigurationError, match="by itself"):
+        replay(things, path, rule="type")
+    assert (everything(things), ask("select count(*) from ops.loads")) == before
+
+
+def test_a_record_is_sent_again_once(things: Dataset, tmp_path: Path) -> None:
+    bring(things, tmp_path / "a.csv", "id,name,n\n2,b,x\n3,c,x\n")
+    one = exported(things, tmp_path).rename(tmp_path / "one.csv")
+    other = exported(things, tmp_path)
+    assert replay(things, edit(one, by_line(l2={"n": "1"}))) == [(2, 1, 0, 0, 0, 1, 0)]
+    with pytest.raises(SourceMalformed, match="line 2: load 1, line 2: was sent again already"):
+        replay(things, edit(other, by_line(l2={"n": "5"})))
+    assert rows(things) == [(2, "b", 1)]
+
+
+def test_a_spreadsheet_may_sort_drop_and_pad(things: Dataset, tmp_path: Path) -> None:
+    bring(things, tmp_path / "a.csv", "id,name,n\n2,b,x\n3,c,x\n4,é,x\n")
+    path = exported(things, tmp_path)
+    head, *records = path.read_text("utf-8-sig").replace(",x,", ",5,").splitlines()
+    text = "\n".join([f"{head},comment", ",,,,,,,,", f"{records[2]},mine", f"{records[0]},", ""])
+    path.write_bytes(text.replace(",", ";").encode("cp1252"))
+    assert replay(things, path) == [(2, 2, 0, 0, 0, 0, 0)]
+    assert rows(things) == [(2, "b", 5), (4, "é", 5)]
+    assert [f.file_line for f in found(things)] == [3]
+
+
+def test_a_spec_that_reads_other_records_is_told(things: Dataset, tmp_path: Path) -> None:
+    bring(things, tmp_path / "a.csv", 'id,name,n\n1,"a\nb",x\n2,c,1\n')
+    source = things.source.model_copy(update={"quote": None})
+    other = things.model_copy(update={"source": source})
+    with pytest.raises(LoadFailed, match=r"3 instead of 2.*--force"):
+        replay(other)
+    with pytest.raises(LoadFailed, match="3 instead of 2"):
+        export(other, tmp_path / "held.csv")
+    assert not (tmp_path / "held.csv").exists()
+
+
+def test_what_is_listed(things: Dataset, tmp_path: Path) -> None:
+    bring(things, tmp_path / "a.csv", "id,name,n\nx,b,x\n3,c,x\n4\n")
+    assert totals(things) == [("type", 2), ("ragged", 1)]
+    assert totals(things, Chosen("ragged")) == [("ragged", 1)]
+    assert totals(things, Chosen(load=7)) == []
+    assert [(f.line, f.rule, f.column, f.value) for f in found(things, limit=2)] == [
+        (2, "type", "id", "x"),
+        (2, "type", "n", "x"),
+    ]
+    assert list(held(things, Chosen("ragged"))[1]) == [4]
+    assert held(things, Chosen("no_such_rule")) == {}
+
+
+def test_retention_lets_go_of_replays_with_their_file(things: Dataset, tmp_path: Path) -> None:
+    bring(things, tmp_path / "a.csv", "id,name,n\n1,a,1\n2,b,x\n3,c,x\n")
+    replay(things, edit(exported(things, tmp_path), by_line(l3={"n": "2"})))
+    age(things, 1, 40)
+    assert retain(things) == []  # the last content of its path, and what belongs to it
+    done = everything(things)
+    bring(things, tmp_path / "a.csv", "id,name,n\n1,a,1\n9,q,1\n")
+    assert [due.name for due in retain(things)] == ["test_things_l1", "test_things_l2"]
+    done = everything(things)
+    assert rebuild(things) == 3
+    assert everything(things) == done == ([(1, "a", 1), (2, "b", 2), (9, "q", 1)], [])
+
+
+def test_records_whose_lines_are_gone_stay(things: Dataset, tmp_path: Path) -> None:
+    bring(things, tmp_path / "a.csv", "id,name,n\n2,b,x\n")
+    sent = exported(things, tmp_path)
+    with connect() as connection:
+        connection.execute("drop table bronze.test_things_l1")
+    assert _sending(things).notes == [
+        "1 records of load 1 stay: its lines are no longer in bronze."
+    ]
+    with pytest.raises(SourceMalformed, match=r"line 2: load 1, line 2: .*no longer in bronze"):
+        replay(things, sent)
+    made = export(things, tmp_path / "none.csv")
+    assert (made.records, made.without_lines) == (0, 1)
+    assert len(found(things)) == 1
