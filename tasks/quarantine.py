@@ -251,6 +251,7 @@ def _rows(
     at = [columns.index(c) for c in source.columns]
     facts = chosen._replace(load=source.load.load_id)._asdict()
     with connect() as connection, connection.cursor("faults") as faults:
+        faults.itersize = 10_000
         faults.execute(_composed(dataset, FAULTS), facts)
         for spans in source.records(lines):
             for at_line, record in zip(spans.lines.tolist(), texts(spans), strict=True):
