@@ -10,7 +10,7 @@ from __future__ import annotations
 import ctypes
 import datetime as dt
 import platform
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache, partial
@@ -30,7 +30,7 @@ from tasks.bulk import copy_in
 from tasks.duck import Duck
 from tasks.expressions import bad_rows, good_rows
 from tasks.extract import Arrival, places
-from tasks.firsts import Firsts
+from tasks.firsts import Firsts, Hashes, Mask
 from tasks.held import as_sent
 from tasks.ledger import Load, closing, drop_staging
 from tasks.prepare import Block, Preparing
@@ -93,7 +93,9 @@ def clean(
     with closing(load), connect() as connection:
         _create_side(connection, load)
         place = target or sql.Identifier("silver", dataset.table)
-        cleaning = Cleaning(dataset, arrival, load, connection, place, standing)
+        cleaning = Cleaning(dataset, arrival, load, connection, place)
+        if standing:
+            cleaning.judge_by(standing)
         try:
             _ingest(cleaning, dataset, load, place)
         except psycopg.Error as error:
@@ -174,14 +176,13 @@ class Cleaning:
         load: Load,
         connection: psycopg.Connection[Any],
         target: sql.Identifier,
-        standing: Standing | None = None,
     ) -> None:
         """Prepare DuckDB; `connection` receives findings and undecided rows.
 
-        Rows that `target` holds as they are, are counted and not sent. `standing` decides of a
-        replay which rows are the first of their key.
+        Rows that `target` holds as they are, are counted and not sent.
         """
-        self.counts, self.standing = Cleaned(load.staging), standing
+        self.counts = Cleaned(load.staging)
+        self.standing: Standing | None = None
         self._dataset, self._arrival, self._load = dataset, arrival, load
         self._connection, self._target = connection, target
         self.present = Present()
@@ -189,7 +190,7 @@ class Cleaning:
         self._wide = len(found.wide) or 1
         columns = {place: name for name, place in found.columns.items()}
         self._names = [columns.get(i, h) for i, h in enumerate(arrival.dialect.header)]
-        self._firsts = standing.none_certainly if standing else Firsts(arrival.bytes // 60)
+        self._firsts: Callable[[Hashes], Mask] = Firsts(arrival.bytes // 60)
         _keep_memory()
         self._preparing = Preparing(dataset, arrival, found)
         self._duck = Duck()
@@ -216,7 +217,7 @@ class Cleaning:
         self._connection.commit()
 
     def _held(self) -> Present:
-        """What silver holds. A snapshot sends all it has, to tell what is gone; so does a replay."""
+        """What silver holds. A snapshot sends all it has, to tell what is gone; a replay too."""
         if self.standing or self._dataset.mode == "snapshot":
             return Present()
         return present(self._target)
@@ -226,6 +227,10 @@ class Cleaning:
         self._find()
         self._flush_findings()
         self._connection.commit()
+
+    def judge_by(self, standing: Standing) -> None:
+        """Of a replay, leave it to `standing` which rows are the first of their key."""
+        self.standing, self._firsts = standing, standing.none_certainly
 
     def check_all_sent(self) -> None:
         """Refuse a replay of which a record is lost or doubled.
