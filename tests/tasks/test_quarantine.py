@@ -590,3 +590,15 @@ def test_records_whose_lines_are_gone_stay(things: Dataset, tmp_path: Path) -> N
     made = export(things, tmp_path / "none.csv")
     assert (made.records, made.without_lines) == (0, 1)
     assert len(found(things)) == 1
+
+
+def test_stray_quotes_join_no_records(things: Dataset, tmp_path: Path) -> None:
+    """Between the two stands a good record in the file, but not in the replay."""
+    bring(things, tmp_path / "a.csv", 'id,name,n\n6,x,"open\n5,"g",5\n7"\n')
+    before = everything(things)
+    assert len(before[1]) == 2
+    for _ in range(2):
+        assert replay(things) == [(2, 0, 0, 0, 0, 2, 0)]
+        assert everything(things) == before
+    assert rebuild(things) == 1
+    assert everything(things) == before
