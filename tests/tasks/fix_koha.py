@@ -60,7 +60,7 @@ FIRST = ["Zsófia", "Bartholomew", "Anneliese", "Ngozi", "Xiulan", "Ragnhild"]
 LAST = ["Quillfeather", "Østergaard", "Vandersloot", "Mbekweni", "Przybylska", "Tanizaki"]
 TITLES = ["Kéz a kézben", "Die Spatzenfänger /", "日本の庭", "The Clock \U0001f600 Maker",
           "Comma, \"quote\"\nand line", ""]  # fmt: skip
-PRIVATE = ["-Priv", "@example.org", "CARD2900", "login-", "Elm Street", "-555", "Note on", *FIRST]
+PRIVATE = ["-Priv", "@example.org", "CARD2900", "login-", "Elm Street", "-phone", "Note on", *FIRST]
 DAY = dt.timedelta(days=1)
 Rows = dict[str, list[tuple[Any, ...]]]
 
@@ -164,7 +164,7 @@ class Making:
         joined = None if n % 40 == 0 else self.now.date() - n * 3 * DAY
         category = CATEGORIES[min(n % 11, 4)][0] if n % 11 < 5 else "PT"
         return (
-            n, card, last, first, email, f"0{n}-555", f"login-{n}", "!", f"{n} Elm Street",
+            n, card, last, first, email, f"0{n}-phone", f"login-{n}", "!", f"{n} Elm Street",
             None if n % 13 == 0 else f"CB{n % 9} 2QT", born, "" if n % 30 == 0 else pick(BRANCHES),
             category, joined, self.now.date() + 200 * DAY, n % 3, f"Note on {last}",
         )  # fmt: skip
