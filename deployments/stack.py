@@ -22,6 +22,7 @@ from deployments.postgres import server
 from deployments.programs import Program, programs
 from deployments.sign_ins import SignIn
 from deployments.supervision import is_up
+from tasks.connect import connected
 from warehouse.database import connect
 from warehouse.errors import CarrelError, LoadFailed, QualityFailed
 from warehouse.migrate import migrate
@@ -154,6 +155,8 @@ def _database(steps: Steps) -> None:
 
 
 def _sample(steps: Steps) -> None:
+    if connected():
+        return
     with steps.step("sample library"):
         from deployments.sample import make_sample
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import datetime as dt
 import ipaddress
+import logging
 import socket
 import tempfile
 import time
@@ -30,6 +31,7 @@ T = TypeVar("T")
 REDIRECTS = 5
 PATIENCE = 20  # an answer may take so many times its source's timeout in all
 LONGEST_WAIT_S = 60
+logging.getLogger("httpcore").setLevel(logging.INFO)  # it would show cookies that answers set
 
 
 def asked(host: str, ask: Callable[[], T]) -> T:
@@ -169,9 +171,12 @@ class Client:
     Args:
         home: the source's URL; secrets are sent to its scheme, host and port only.
         timeout_s: seconds that connecting, or any one piece of an answer, may take.
+        headers: sent with each request.
     """
 
-    def __init__(self, home: str, timeout_s: float = 30) -> None:
+    def __init__(
+        self, home: str, timeout_s: float = 30, headers: Mapping[str, str] | None = None
+    ) -> None:
         self.home = web_url(home)
         self.timeout_s = timeout_s
         self.secrets: dict[str, str] = {}
@@ -179,7 +184,7 @@ class Client:
             transport=Checked(),
             timeout=timeout_s,
             trust_env=False,
-            headers={"User-Agent": "carrel"},
+            headers={"User-Agent": "carrel"} | dict(headers or {}),
         )
 
     def __enter__(self) -> Client:
@@ -196,12 +201,20 @@ class Client:
         """
         if not all(v.isascii() and v.isprintable() for v in headers.values()):
             raise ConfigurationError("The secret holds characters that no header may hold.")
+        self.check_encrypted()
+        self.secrets = {k.replace("_", "-"): v for k, v in headers.items()}
+
+    def check_encrypted(self) -> None:
+        """Refuse to send a secret unencrypted, unless the host is named as one's own.
+
+        Raises:
+            ConfigurationError: it would be.
+        """
         if self.home.scheme != "https" and not named(self.home.host):
             raise ConfigurationError(
                 f"{shown(self.home)}: a secret is not sent unencrypted.",
                 remedy="Use https, or name the host in CARREL_HTTP_HOSTS if its network is yours.",
             )
-        self.secrets = {k.replace("_", "-"): v for k, v in headers.items()}
 
     def get(self, url: str, params: Mapping[str, Any] | None = None, headers: Any = None) -> Answer:
         """Ask for a URL, following redirects.
@@ -217,6 +230,23 @@ class Client:
     def post(self, url: str, form: Mapping[str, str]) -> Answer:
         """Send a form; raises what `get` raises."""
         return self._asked(httpx.Request("POST", web_url(url), data=dict(form)))
+
+    def post_json(self, url: str, content: Mapping[str, str]) -> Answer:
+        """Send a JSON object, to the source's own host alone; raises what `get` raises.
+
+        Raises:
+            ConfigurationError: the URL is elsewhere, or the content would travel unencrypted.
+        """
+        target = web_url(url)
+        if origin(target) != origin(self.home):
+            raise ConfigurationError(
+                f"{shown(target)}: a password is sent to {self.home.host} only."
+            )
+        self.check_encrypted()
+        try:
+            return self._asked(httpx.Request("POST", target, json=dict(content)))
+        finally:
+            self._http.cookies.clear()  # a token goes where `trust` says, and nowhere else
 
     def _asked(self, request: httpx.Request) -> Answer:
         netloc = request.url.netloc.decode("ascii")

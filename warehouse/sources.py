@@ -25,6 +25,9 @@ FAULT = "_fault"  # column of what a reader found: why a record cannot be read
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,47}$")]
 Secret = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_]{0,63}$")]
 
+Header = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9-]{0,63}$")]
+Line = Annotated[str, StringConstraints(pattern=r"^[\x20-\x7e]*$")]
+
 MARC_PLACE = r"(LDR|[0-9A-Zx]{3})(?:\$([0-9a-z]+))?(?:\[(\d{1,4}):(\d{1,4})\])?"
 MarcPlaces = Annotated[str, StringConstraints(pattern=rf"^{MARC_PLACE}(\s*,\s*{MARC_PLACE})*$")]
 
@@ -154,10 +157,16 @@ class HttpSource(Source):
     page_size: int = Field(100, ge=1)
     first_page: int = 1
     next: str | None = Field(None, description="Path of the next cursor in an answer")
-    auth: Literal["none", "bearer", "basic", "key", "oauth"] = "none"
+    headers: dict[Header, Line] = Field({}, description="Sent with each request; no secrets")
+    auth: Literal["none", "bearer", "basic", "key", "oauth", "login"] = "none"
     secret: Secret | None = Field(None, description="Name of the secret that `auth` needs")
-    key_header: str = "X-Api-Key"
-    token_url: str | None = None
+    key_header: str = Field(
+        "X-Api-Key", description="Header that the secret (key) or the token (login) is sent in"
+    )
+    token_url: str | None = Field(None, description="Where oauth and login get a token")
+    token: str = Field(
+        "token", description="Of login: the cookie, header or field of the answer with the token"
+    )
     max_pages: int = Field(10_000, ge=1)
     timeout_s: float = Field(30, gt=0)
 
@@ -181,16 +190,31 @@ class OaiSource(Source):
         return self
 
 
-BUILT_IN: tuple[type[Source], ...] = (
-    CsvSource,
-    ExcelSource,
-    JsonSource,
-    ParquetSource,
-    MarcSource,
-    DatabaseSource,
-    HttpSource,
-    OaiSource,
-)
+READ = (ExcelSource, JsonSource, ParquetSource, MarcSource, DatabaseSource, HttpSource, OaiSource)
+
+
+class Input(Strict):
+    """One of the sources that are joined."""
+
+    source: Annotated[reduce(or_, READ), Field(discriminator="kind")]  # type: ignore[valid-type]
+    columns: tuple[str, ...] = Field(
+        min_length=1,
+        description="Headers that the query uses: null where the source lacks one; others are not"
+        " kept",
+    )
+    optional: bool = Field(False, description="No rows where there is no such file or page (404)")
+
+
+class JoinedSource(Source):
+    """Several sources, joined by a query in DuckDB SQL; every column of an input is text."""
+
+    kind: Literal["joined"]
+    inputs: dict[Name, Input] = Field(min_length=1, description="Tables that the query reads")
+    query: str = Field(description="One select statement; `$name` is a parameter")
+    params: dict[str, str | int | float] = Field({}, description="Values bound to the query")
+
+
+BUILT_IN: tuple[type[Source], ...] = (CsvSource, *READ, JoinedSource)
 GROUP = "carrel.sources"
 
 

@@ -2,6 +2,8 @@
 
 `datasets()` discovers every `<domain>/<name>.yml` below `warehouse/datasets` and below the project
 folder's `datasets`. DDL, cleaning SQL, merge, row policies and catalogue all derive from a spec.
+A file `sources/<domain>/<name>.yml` of the project folder says that a dataset's rows come from
+elsewhere here (`Elsewhere`); `carrel connect` writes such files.
 """
 
 from __future__ import annotations
@@ -142,12 +144,23 @@ class Rule(Strict):
     meaning: str | None = None
 
 
+class Elsewhere(Strict):
+    """Where a dataset's rows come from in this organisation, in place of what its spec says."""
+
+    source: AnySource
+    mode: Literal["merge", "snapshot"] | None = Field(None, description="Default: the spec's")
+    needs: dict[str, tuple[str, ...]] = Field(
+        {}, description="Tables and columns of the database that the query reads"
+    )
+
+
 class Dataset(Strict):
     """What a dataset is. `domain` and `name` come from the file's place."""
 
     domain: Name
     name: Name
     path: Path = Field(exclude=True)
+    source_path: Path | None = Field(None, exclude=True)
     title: Line
     description: str = ""
     grain: Line
@@ -214,6 +227,11 @@ class Dataset(Strict):
             return self.source
         return CsvSource(path="", delimiter=",", encoding="utf-8", unpivot=self.source.unpivot)
 
+    @property
+    def sourced_at(self) -> Path:
+        """The file that says where the rows come from."""
+        return self.source_path or self.path
+
     @cached_property
     def stored(self) -> tuple[Column | Derived, ...]:
         """The columns of silver, in order: declared ones that are kept, then derived ones."""
@@ -231,15 +249,32 @@ def read_spec(path: Path) -> Dataset:
     Raises:
         SpecError: naming the file and every key that is wrong.
     """
-    try:
-        data = yaml.safe_load(path.read_text("utf-8"))
-    except yaml.YAMLError as error:
-        raise SpecError(path, f"is not YAML: {error}") from error
-    if not isinstance(data, dict):
-        raise SpecError(path, "holds no mapping")
+    data = _mapping(path)
     data |= {"domain": path.parent.name, "name": path.stem, "path": path}
     try:
         return Dataset.model_validate(data)
+    except ValidationError as error:
+        raise SpecError(path, _explain(error)) from error
+
+
+def _mapping(path: Path) -> dict[str, Any]:
+    try:
+        data = yaml.safe_load(path.read_text("utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise SpecError(path, f"is not YAML: {error}") from error
+    if not isinstance(data, dict):
+        raise SpecError(path, "holds no mapping")
+    return data
+
+
+def read_elsewhere(path: Path) -> Elsewhere:
+    """Read and validate a file that says where a dataset's rows come from.
+
+    Raises:
+        SpecError: naming the file and every key that is wrong.
+    """
+    try:
+        return Elsewhere.model_validate(_mapping(path))
     except ValidationError as error:
         raise SpecError(path, _explain(error)) from error
 
@@ -267,10 +302,28 @@ def discover(*folders: Path) -> dict[str, Dataset]:
 
 
 def datasets() -> dict[str, Dataset]:
-    """The shipped datasets, then those of the project folder."""
+    """The shipped datasets, then those of the project folder, with the sources it gives them.
+
+    Raises:
+        SpecError: a spec or a source is wrong, or a source is of no dataset.
+    """
     from warehouse.settings import settings
 
-    return discover(Path(__file__).parent / "datasets", settings().project / "datasets")
+    project = settings().project
+    found = discover(Path(__file__).parent / "datasets", project / "datasets")
+    for path in sorted((project / "sources").glob("*/*.yml")):
+        table = f"{path.parent.name}_{path.stem}"
+        if table not in found:
+            raise SpecError(path, f"there is no dataset {table} that could have this source")
+        found[table] = _moved(found[table], path)
+    return found
+
+
+def _moved(dataset: Dataset, path: Path) -> Dataset:
+    """The dataset with the source and mode that a project's file gives it."""
+    own = read_elsewhere(path)
+    changes = {"source": own.source, "mode": own.mode or dataset.mode, "source_path": path}
+    return dataset.model_copy(update=changes)
 
 
 def dataset(name: str) -> Dataset:
@@ -290,7 +343,7 @@ def dataset(name: str) -> Dataset:
 def json_schema() -> dict[str, Any]:
     """The JSON schema of a spec, for editors; the file's place gives domain and name."""
     schema = Dataset.model_json_schema(by_alias=True)
-    for hidden in ("domain", "name", "path"):
+    for hidden in ("domain", "name", "path", "source_path"):
         schema["properties"].pop(hidden, None)
         if hidden in schema["required"]:
             schema["required"].remove(hidden)

@@ -90,10 +90,10 @@ def read(dataset: Dataset, path: Path | None) -> Iterator[pa.Table]:
     """
     source = dataset.source
     assert isinstance(source, DatabaseSource)
-    engine, host = _engine(dataset, secret(source.url))
+    engine, host = _engine(dataset.table, secret(source.url))
     try:
         query, values = _query(dataset, source, engine.dialect.name)
-        connection = asked(host, lambda: _connected(engine, dataset, host))
+        connection = asked(host, lambda: _connected(engine, dataset.table, host))
         with connection, guarded(host):
             try:
                 yield from _tables(dataset, connection, query, values)
@@ -103,10 +103,37 @@ def read(dataset: Dataset, path: Path | None) -> Iterator[pa.Table]:
         engine.dispose()
 
 
+def columns(name: str, secret_name: str) -> dict[str, set[str]]:
+    """The tables (PostgreSQL: `schema.table`) and their columns that the secret's user may read.
+
+    Args:
+        name: what messages call the database.
+        secret_name: the secret that holds its URL: PostgreSQL, MySQL or MariaDB.
+
+    Raises:
+        ConfigurationError: the secret is not set or no URL.
+        SourceUnavailable: the database cannot be reached or refuses.
+    """
+    engine, host = _engine(name, secret(secret_name))
+    listed = "table_name" if engine.dialect.name == "mysql" else "table_schema || '.' || table_name"
+    where = "where table_schema = database()" if engine.dialect.name == "mysql" else ""
+    query = f"select {listed}, column_name from information_schema.columns {where}"  # noqa: S608
+    found: dict[str, set[str]] = {}
+    try:
+        with asked(host, lambda: _connected(engine, name, host)) as connection:
+            for table, column in connection.execute(text(query)):
+                found.setdefault(table, set()).add(column)
+    except SQLAlchemyError as error:
+        raise SourceUnavailable(f"{name}: {host} refuses: {_plain(engine, error)}.") from None
+    finally:
+        engine.dispose()
+    return found
+
+
 # The connection ---------------------------------------------------------------------------------
 
 
-def _engine(dataset: Dataset, secret_url: str) -> tuple[Engine, str]:
+def _engine(name: str, secret_url: str) -> tuple[Engine, str]:
     """An engine whose sessions can only read, and the name of its host for the breaker."""
     try:
         url = make_url(secret_url)
@@ -115,7 +142,7 @@ def _engine(dataset: Dataset, secret_url: str) -> tuple[Engine, str]:
         url, backend = None, ""
     if url is None or backend not in (*DRIVERS, "sqlite"):
         raise ConfigurationError(
-            f"{dataset.table}: the secret is no URL of a database that can be read.",
+            f"{name}: the secret is no URL of a database that can be read.",
             remedy="Write it as postgresql://, mysql://, mariadb:// or sqlite:///file.",
         )
     if backend == "sqlite":
@@ -178,7 +205,7 @@ def _postgres_session(connection: Any, _: Any) -> None:
         connection.adapters.register_loader(name, lenient(loader))
 
 
-def _connected(engine: Engine, dataset: Dataset, host: str) -> Connection:
+def _connected(engine: Engine, name: str, host: str) -> Connection:
     """A connection; only this is tried again, what comes later has been partly read."""
     try:
         connection = engine.connect()
@@ -186,9 +213,9 @@ def _connected(engine: Engine, dataset: Dataset, host: str) -> Connection:
         said = _plain(engine, error)
         if REFUSED.search(said):
             raise SourceUnavailable(
-                f"{dataset.table}: {host} refuses: {said}.", remedy="Check the secret's URL."
+                f"{name}: {host} refuses: {said}.", remedy="Check the secret's URL."
             ) from None
-        raise Unreachable(f"{dataset.table}: {host} cannot be reached: {said}.") from None
+        raise Unreachable(f"{name}: {host} cannot be reached: {said}.") from None
     return connection.execution_options(stream_results=True, yield_per=ROWS)
 
 
@@ -204,7 +231,8 @@ def _explained(dataset: Dataset, host: str, error: Any) -> SourceUnavailable:
     if getattr(error, "connection_invalidated", False):
         return Unreachable(f"{dataset.table}: {host} broke off: {said}.")
     return SourceUnavailable(
-        f"{dataset.table}: {host} refuses the query: {said}.", remedy=f"Correct {dataset.path}."
+        f"{dataset.table}: {host} refuses the query: {said}.",
+        remedy=f"Correct {dataset.sourced_at}.",
     )
 
 
@@ -233,18 +261,18 @@ def _query(
 ) -> tuple[TextClause, dict[str, Any]]:
     """The statement and its values, each with its type, which PostgreSQL needs of a null."""
     if fault := one_select(source.query, dialect):
-        raise SpecError(dataset.path, f"query {fault}.", remedy="Write one select statement.")
+        raise SpecError(dataset.sourced_at, f"query {fault}.", remedy="Write one select statement.")
     statement = text(source.query.strip().removesuffix(";"))
     wanted = set(statement.compile().params)
     values: dict[str, Any] = dict(source.params)
     if source.cursor:
         values["cursor"] = _since(dataset, source)
     elif "cursor" in wanted:
-        raise SpecError(dataset.path, "query has `:cursor`, but `cursor` names no column.")
+        raise SpecError(dataset.sourced_at, "query has `:cursor`, but `cursor` names no column.")
     if missing := wanted - set(values):
-        raise SpecError(dataset.path, f"params lacks {', '.join(sorted(missing))}.")
+        raise SpecError(dataset.sourced_at, f"params lacks {', '.join(sorted(missing))}.")
     if unused := set(values) - wanted:
-        raise SpecError(dataset.path, f"query does not use :{', :'.join(sorted(unused))}.")
+        raise SpecError(dataset.sourced_at, f"query does not use :{', :'.join(sorted(unused))}.")
     if source.cursor and dialect == "postgresql":
         kind = Cast(CASTS[cursor_type(dataset, source.cursor)])
         statement = statement.bindparams(bindparam("cursor", type_=kind))
@@ -280,7 +308,9 @@ def _since(dataset: Dataset, source: DatabaseSource) -> Any:
     kind = cursor_type(dataset, source.cursor)
     found = OVERLAP.fullmatch(source.overlap)
     if not found:
-        raise SpecError(dataset.path, f"overlap {source.overlap!r} is no span such as `2 days`.")
+        raise SpecError(
+            dataset.sourced_at, f"overlap {source.overlap!r} is no span such as `2 days`."
+        )
     number, unit = float(found[1]), found[2]
     value = greatest(dataset, source.cursor)
     if value is None or not number:
@@ -311,7 +341,9 @@ def _tables(
         mysql = connection.dialect.name == "mysql"
         if twice := {n for n in names if names.count(n) > 1}:
             raise SpecError(
-                dataset.path, f"query finds {', '.join(sorted(twice))} twice.", remedy="Use `as`."
+                dataset.sourced_at,
+                f"query finds {', '.join(sorted(twice))} twice.",
+                remedy="Use `as`.",
             )
         bits = {i for i, d in enumerate(result.cursor.description) if d[1] == BIT} if mysql else ()
         yield pa.table({name: pa.array([], pa.string()) for name in names})

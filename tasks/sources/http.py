@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import base64
 import codecs
+import contextlib
 import csv
 import hashlib
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
+from urllib.parse import unquote, urlsplit
 
+import httpx
 import pyarrow as pa
 
 from tasks.answers import Answers
@@ -31,6 +34,7 @@ from warehouse.spec import Dataset
 
 CHUNK = 1 << 20
 DELIMITERS = ",;\t|"
+RENEWED = ("oauth", "login")  # ways of signing in that give a token for some time
 csv.field_size_limit(1 << 27)
 
 
@@ -46,7 +50,7 @@ def read(dataset: Dataset, path: Path | None) -> Iterator[pa.Table]:
     source = dataset.source
     assert isinstance(source, HttpSource)
     with Gathered() as gathered:
-        with Client(source.url, source.timeout_s) as client:
+        with Client(source.url, source.timeout_s, source.headers) as client:
             sign_in(client, source)
             answers = Answers(dataset.table, client)
             _Pages(source, answers, gathered).read()
@@ -75,6 +79,8 @@ def sign_in(client: Client, source: HttpSource) -> None:
         client.trust(**{source.key_header: value})
     elif source.auth == "basic":
         client.trust(Authorization=_basic(source.secret, value))
+    elif source.auth == "login":
+        client.trust(**{source.key_header: _logged_in(client, source, value)})
     else:
         client.trust(Authorization=f"Bearer {_token(source, value)}")
 
@@ -100,6 +106,50 @@ def _token(source: HttpSource, value: str) -> str:
     if not isinstance(token, str) or not token:
         raise SourceMalformed(shown(client.home), "answers no access_token.")
     return token
+
+
+def _logged_in(client: Client, source: HttpSource, value: str) -> str:
+    """The token that signing in by name and password gives: a cookie, a header or a field."""
+    if not source.token_url or not source.secret:
+        raise ConfigurationError("auth: login needs `token_url`.")
+    name, password = name_and_password(source.secret, value)
+    answer = client.post_json(source.token_url, {"username": name, "password": password})
+    with answer.body:
+        found = answer.headers.get(source.token) or _cookie(answer.headers, source.token)
+        if not found:
+            with contextlib.suppress(ValueError, AttributeError):
+                found = json.load(answer.body).get(source.token)
+    if not isinstance(found, str) or not found:
+        raise SourceMalformed(shown(web_url(source.token_url)), f"answers no {source.token!r}.")
+    return found
+
+
+def name_and_password(secret_name: str, value: str) -> tuple[str, str]:
+    """Name and password of a secret written `name:password`, or as a URL that holds both.
+
+    Raises:
+        ConfigurationError: it is neither.
+    """
+    if "://" in value:
+        parts = urlsplit(value)
+        if parts.username and parts.password:
+            return unquote(parts.username), unquote(parts.password)
+    elif ":" in value:
+        name, _, password = value.partition(":")
+        return name, password
+    raise ConfigurationError(
+        f"The secret {secret_name!r} must be written `name:password`,"
+        " or `https://name:password@host/…`."
+    )
+
+
+def _cookie(headers: Mapping[str, str], name: str) -> str | None:
+    """The value of a cookie that an answer sets."""
+    for line in headers.get_list("set-cookie") if isinstance(headers, httpx.Headers) else []:
+        found, _, value = line.partition(";")[0].partition("=")
+        if found.strip() == name:
+            return value.strip().strip('"')
+    return None
 
 
 # Pages ------------------------------------------------------------------------------------------
@@ -151,7 +201,10 @@ class _Pages:
         except Refused as error:
             if error.status == 404 and page and self.source.paging == "page":
                 return None
-            raise
+            if error.status != 401 or not page or self.source.auth not in RENEWED:
+                raise
+        sign_in(self.answers.client, self.source)  # the token has run out meanwhile
+        return self.answers.get(url, params)
 
     def _next(
         self, page: int, count: int, following: str | None

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -219,12 +220,17 @@ def test_no_records_are_no_error(source: Source, web: Web) -> None:
 
 def signed(asked: Asked) -> Reply:
     token = base64.b64encode(f"me:{SECRET}".encode()).decode()
+    if asked.path == "/token" and asked.body.startswith("{"):
+        good = json.loads(asked.body) == {"username": "me", "password": SECRET}
+        cookie = {"Set-Cookie": "access=t0k3n-of-an-hour; Max-Age=600; HttpOnly; SameSite=None"}
+        return (201, OK | cookie, b"{}") if good else (422, {}, b"")
     if asked.path == "/token":
         assert asked.body == "grant_type=client_credentials"
         good = asked.headers["authorization"] == f"Basic {token}"
         return js({"access_token": "t0k3n-of-an-hour"}) if good else (401, {}, b"")
     fits = {f"Bearer {SECRET}", f"Basic {token}", "Bearer t0k3n-of-an-hour"}
-    good = asked.headers.get("authorization") in fits or asked.headers.get("x-key") == SECRET
+    keys = {SECRET, "t0k3n-of-an-hour"}
+    good = asked.headers.get("authorization") in fits or asked.headers.get("x-key") in keys
     return js(RECORDS) if good else (401, {}, SECRET.encode())
 
 
@@ -233,6 +239,10 @@ WAYS = {
     "basic": ({}, f"me:{SECRET}"),
     "key": ({"key_header": "X-Key"}, SECRET),
     "oauth": ({"token_url": "TOKEN"}, f"me:{SECRET}"),
+    "login": (
+        {"token_url": "TOKEN", "token": "access", "key_header": "X-Key"},
+        f"https://me:{quote(SECRET, safe='')}@host/tenant",
+    ),
 }
 
 
@@ -242,10 +252,64 @@ def test_every_way_of_signing_in(
 ) -> None:
     changes, value = WAYS[auth]
     if "token_url" in changes:
-        changes = {"token_url": f"{web.url}/token"}
+        changes = changes | {"token_url": f"{web.url}/token"}
     monkeypatch.setenv("CARREL_SECRET_THE_API", value)
     web.pages |= {"/things": signed, "/token": signed}
     assert len(ids(source(auth=auth, secret="the_api", **changes))) == 7  # pragma: allowlist secret
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        (201, OK | {"X-Token": "t0k3n"}, b"{}"),
+        (201, OK, b'{"x-token": "t0k3n", "more": [1]}'),
+        (201, OK | {"Set-Cookie": "other=1; x-token=2"}, b'["x-token"]'),
+    ],
+)
+def test_a_token_is_found_in_header_or_body(
+    reply: Reply, source: Source, web: Web, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CARREL_SECRET_THE_API", "me:pw")
+    web.pages |= {"/in": lambda _: reply, "/things": lambda _: js(RECORDS)}
+    named = {"auth": "login", "secret": "the_api", "token": "x-token"}  # pragma: allowlist secret
+    dataset = source(**named, token_url=f"{web.url}/in", headers={"X-Tenant": "diku"})
+    if b"[" in reply[2][:1]:
+        with pytest.raises(SourceMalformed, match="answers no 'x-token'"):
+            read_all(dataset)
+        return
+    assert len(ids(dataset)) == 7
+    (asked,) = web.of("/things")
+    assert (asked.headers["x-api-key"], asked.headers["x-tenant"]) == ("t0k3n", "diku")
+
+
+@pytest.mark.parametrize("lasts", [2, 0])
+def test_a_token_that_runs_out_is_renewed(
+    lasts: int, source: Source, web: Web, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CARREL_SECRET_THE_API", "me:pw")
+    given: dict[str, int] = {}
+
+    def login(_: Asked) -> Reply:
+        given[f"t{len(given)}"] = lasts
+        return js({"token": f"t{len(given) - 1}"})
+
+    def page(asked: Asked) -> Reply:
+        token = asked.headers["x-api-key"]
+        given[token] -= 1
+        if given[token] < 0:
+            return 401, {}, b""
+        at = int(asked.params["page"])
+        return js([{"id": n} for n in range(at * 2, at * 2 + 2)] if at < 6 else [])
+
+    web.pages |= {"/in": login, "/things": page}
+    named = {"auth": "login", "secret": "the_api"}  # pragma: allowlist secret
+    dataset = source(**named, token_url=f"{web.url}/in", paging="page", first_page=0)
+    if lasts:
+        assert len(ids(dataset)) == 12
+        assert len(given) == 4
+    else:
+        with pytest.raises(SourceUnavailable, match="401"):
+            ids(dataset)
 
 
 @pytest.fixture
@@ -271,7 +335,7 @@ def test_secrets_stay_out_of_errors_logs_and_files(
 ) -> None:
     changes, value = WAYS[auth]
     if "token_url" in changes:
-        changes = {"token_url": f"{web.url}/token"}
+        changes = changes | {"token_url": f"{web.url}/token"}
     os.environ["CARREL_SECRET_THE_API"] = value
     web.pages["/token"] = signed
     web.pages["/things"] = lambda a: (status, {}, f'["{a.headers}'.encode())
@@ -300,6 +364,9 @@ API, NONE = {"secret": "api"}, {"secret": "none"}  # pragma: allowlist secret
         (({"auth": "bearer"}, "x"), "needs `secret`"),
         (({"auth": "basic"} | API, "nocolon"), "name:password"),
         (({"auth": "oauth"} | API, "a:b"), "token_url"),
+        (({"auth": "login"} | API, "a:b"), "token_url"),
+        (({"auth": "login", "token_url": "http://127.0.0.1/in"} | API, "nocolon"), "name:password"),
+        (({"auth": "login", "token_url": "http://other.example/in"} | API, "a:b"), "is sent to"),
         (({"auth": "bearer"} | API, "a\nb"), "no header may hold"),
         (({"auth": "bearer"} | NONE, "x"), "CARREL_SECRET_NONE"),
         (({"paging": "cursor"}, "x"), "needs `next`"),

@@ -1,5 +1,6 @@
 """Dataset specs: a bad key is named, and the schema serves editors."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import jsonschema
@@ -84,3 +85,46 @@ def test_a_title_of_two_lines_cannot_leave_its_comment(tmp_path: Path) -> None:
     text = GOOD.replace("title: Visits", 'title: "Visits\\ndrop schema silver"')
     with pytest.raises(SpecError, match="title"):
         read_spec(write(tmp_path, text))
+
+
+OWN = "source: {kind: json, path: 'own/*.json'}\nmode: snapshot\n"
+
+
+def own(setting: Callable[..., None], folder: Path, text: str, name: str = "branches") -> Path:
+    setting(project=folder)
+    path = folder / "sources" / "library" / f"{name}.yml"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    return path
+
+
+def test_a_project_gives_a_dataset_a_source_of_its_own(
+    setting: Callable[..., None], tmp_path: Path
+) -> None:
+    before = dataset("library_branches")
+    path = own(setting, tmp_path, OWN)
+    moved = dataset("library_branches")
+    assert (moved.source.kind, moved.mode) == ("json", "snapshot")
+    assert (moved.path, moved.sourced_at) == (before.path, path)
+    assert moved.columns == before.columns
+    assert dataset("library_items").source.kind == "csv"
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "named"),
+    [
+        (OWN, "nothing", "no dataset library_nothing"),
+        (OWN + "key: [x]", "branches", "key"),
+        ("source: {kind: json}", "branches", "source.json.path"),
+        ("- x", "branches", "holds no mapping"),
+        ("source: [", "branches", "is not YAML"),
+    ],
+)
+def test_a_wrong_source_is_named(
+    text: str, name: str, named: str, setting: Callable[..., None], tmp_path: Path
+) -> None:
+    path = own(setting, tmp_path, text, name)
+    with pytest.raises(SpecError) as error:
+        datasets()
+    assert named in str(error.value)
+    assert str(path) in str(error.value)
