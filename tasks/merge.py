@@ -58,7 +58,7 @@ def merge(dataset: Dataset, load: Load, cleaned: Cleaned) -> Loaded:
                 check_lock(connection, dataset)
                 loaded = merge_into(connection, dataset, load, cleaned)
                 note_replay(connection, load)
-                quarantine(connection, load)
+                quarantine(connection, dataset, load)
                 _close(connection, loaded)
                 drop_staging(connection, load.staging)
         except errors.CheckViolation as error:
@@ -153,6 +153,12 @@ delete from {table} where load_id in (
     select l.load_id from ops.loads l join ops.loads o on o.load_id = coalesce(l.origin, l.load_id)
     join ops.files f on f.file_id = o.file_id where f.dataset = %(dataset)s and f.path = %(path)s)
 """
+# Of a source that tells only what is new: findings of lines that it tells again.
+FORGET_REPEATED = """
+delete from {table} q using {bronze} was, {findings} n, {bronze} now
+where was.load_id = q.load_id and was.line_no = q.line_no
+  and now.load_id = %(bronze)s and now.line_no = n.line_no and was.line = now.line
+"""
 FORGET_SENT = """
 delete from {table} q using ops.replays r
 where r.load_id = %(load)s and q.load_id = r.from_load and q.line_no = r.from_line
@@ -186,18 +192,24 @@ def note_replay(connection: psycopg.Connection[Any], load: Load) -> None:
         raise LoadFailed(f"{load.path}: some of its records were sent again before.") from error
 
 
-def quarantine(connection: psycopg.Connection[Any], load: Load) -> None:
+def quarantine(connection: psycopg.Connection[Any], dataset: Dataset, load: Load) -> None:
     """Put the load's findings in place of those of the path's earlier loads.
 
     Those are gone of the records too that were sent again after such a load. A replay takes the
-    place of the records that it sends.
+    place of the records that it sends. A source that is read from a cursor on tells only what is
+    new: findings of what it told before stay.
     """
     names = {
         "table": sql.Identifier("quarantine", load.dataset),
+        "bronze": sql.Identifier("bronze", load.dataset),
         "findings": sql.Identifier("staging", f"{load.staging}_q"),
     }
     facts = {"dataset": load.dataset, "path": str(load.path), "load": load.load_id}
-    forget = FORGET_SENT if load.again else FORGET_PATH
+    facts["bronze"] = load.bronze
+    if load.again:
+        forget = FORGET_SENT
+    else:
+        forget = FORGET_REPEATED if getattr(dataset.source, "cursor", None) else FORGET_PATH
     connection.execute(sql.SQL(forget).format(**names), facts)
     connection.execute(
         sql.SQL("insert into {table} select * from {findings} order by record_no").format(**names)

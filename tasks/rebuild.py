@@ -107,5 +107,5 @@ def _take_over(
     swap_in(connection, dataset, anew)
     connection.execute(sql.SQL("truncate {}").format(sql.Identifier("quarantine", dataset.table)))
     for load in loads:
-        quarantine(connection, load)
+        quarantine(connection, dataset, load)
         drop_staging(connection, load.staging)

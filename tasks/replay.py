@@ -24,7 +24,7 @@ from tasks.extract import Again, Arrival, Lines
 from tasks.held import done
 from tasks.quarantine import ALL, Chosen, Source, held, sources
 from tasks.records import FEED, Spans, among
-from tasks.spool import clear
+from tasks.spool import clear, private
 from warehouse.database import connect
 from warehouse.errors import ConfigurationError
 from warehouse.settings import settings
@@ -212,10 +212,9 @@ def _heights(spans: Spans) -> Lines:
 
 def _text(dataset: Dataset, source: Source, lines: Lines, editing: Editing | None) -> Arrival:
     """Write the records of one load to a text file."""
-    folder = settings().home / "spool"
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = private(settings().home / "spool")
     draft = folder / f"{dataset.table}.{os.getpid()}"
-    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+    with draft.open("wb") as file:
         writing = _Writing(file, source)
         for spans in source.records(lines):
             writing.take(spans, editing)

@@ -31,8 +31,7 @@ def spooled(dataset: Dataset, path: Path | None = None) -> Arrival:
         SourceUnavailable: it cannot be read.
         SourceMalformed: it is not of the kind that the spec says, or a column is missing.
     """
-    folder = settings().home / "spool"
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = private(settings().home / "spool")
     draft = folder / f"{dataset.table}.{os.getpid()}"
     write(draft, reader(dataset.source.kind)(dataset, path))
     digest = sha256(path or draft)
@@ -61,10 +60,16 @@ def clear(dataset: Dataset, older_than: float | None = None) -> None:
             left.unlink(missing_ok=True)
 
 
+def private(folder: Path) -> Path:
+    """The folder, there and open to its owner alone: what lies in it may tell of persons."""
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    folder.chmod(0o700)
+    return folder
+
+
 def keep(path: Path, digest: str) -> None:
     """Keep a copy of the file under its checksum."""
-    kept = settings().kept_files / digest
-    kept.parent.mkdir(parents=True, exist_ok=True)
+    kept = private(settings().kept_files) / digest
     if not kept.exists():
         draft = kept.with_suffix(f".{os.getpid()}")
         shutil.copyfile(path, draft)

@@ -20,9 +20,10 @@ import pytest
 from sqlalchemy import make_url
 
 from tasks.load import load
+from tasks.rebuild import rebuild
 from tasks.sources.database import CASTS, ROWS, one_select, read
 from tests.fix_warehouse import NUMBERS, copied
-from tests.tasks.conftest import Make, ask, counts, rows
+from tests.tasks.conftest import Make, ask, counts, findings, rows
 from tests.tasks.fix_mariadb import mariadb
 from warehouse.errors import (
     CircuitBreakerOpen,
@@ -141,6 +142,24 @@ def test_only_what_changed_is_read(other: tuple[str, Run], source: Source) -> No
     assert sorted(r["id"] for r in table(dataset)) == [1, 2, 3, 4]
     assert [counts(r)[:3] for r in load(dataset)] == [(4, 1, 1)]
     assert [r[:2] for r in rows(dataset)] == [(1, "z"), (2, "b"), (3, "c"), (4, "late")]
+
+
+def test_what_was_held_back_earlier_stays(sqlite: tuple[str, Run], source: Source) -> None:
+    url, run = sqlite
+    run(TABLE.format("datetime"))
+    run(
+        "insert into things values (?, ?, ?)", ("x", "a", at(1)), (2, "b", at(1)), ("y", "c", at(2))
+    )
+    dataset = source(url, **CURSOR)
+    assert counts(load(dataset)[0]) == (3, 1, 0, 0, 0, 2, 0)
+    run("insert into things values (?, ?, ?)", (4, "d", at(3)), ("z", "e", at(1, 1)))
+    assert counts(load(dataset)[0]) == (5, 1, 0, 0, 1, 3, 0)  # what comes again is held once
+    run("insert into things values (?, ?, ?)", (5, "f", at(4)))
+    assert counts(load(dataset)[0]) == (2, 1, 0, 0, 1, 0, 0)  # the others are not told again
+    held = [("x",), ("y",), ("z",)]
+    assert sorted(f[-1:] for f in findings(dataset)) == held
+    rebuild(dataset)
+    assert sorted(f[-1:] for f in findings(dataset)) == held
 
 
 @pytest.mark.parametrize(
@@ -408,6 +427,7 @@ import os, sys
 from pathlib import Path
 from tasks import merge, spool
 from tasks.load import load
+from tasks.rebuild import rebuild
 from warehouse.spec import read_spec
 place, name, call = {"spool": (spool, "plain", 3), "merge": (merge, "merge_into", 1)}[sys.argv[2]]
 real, calls = getattr(place, name), []
