@@ -139,7 +139,7 @@ def name_and_password(secret_name: str, value: str) -> tuple[str, str]:
         return name, password
     raise ConfigurationError(
         f"The secret {secret_name!r} must be written `name:password`,"
-        " or `https://name:password@host/…`."
+        " or `https://name:<password>@host/…`."
     )
 
 

@@ -59,7 +59,8 @@ class Folio:
     @property
     def url(self) -> str:
         """What a library fills in."""
-        return f"http://carrel%20reader:p%40ss%3Aw%2Frd@{self.web.host}/{TENANT}"
+        sign_in = "carrel%20reader:p%40ss%3Aw%2Frd"
+        return f"http://{sign_in}@{self.web.host}/{TENANT}"
 
     def _login(self, asked: Asked) -> Reply:
         if asked.headers.get("x-okapi-tenant") != TENANT or asked.method != "POST":
