@@ -16,6 +16,7 @@ COMMANDS = {
     "gold": [],
     "sources": [],
     "run": [],
+    "verify": [],
     "page": ["--streamlit"],
 }
 
