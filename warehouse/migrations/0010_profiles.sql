@@ -57,7 +57,7 @@ create table quality.models (
     model jsonb not null
 );
 comment on table quality.models is
-    'How metrics of a dataset move together; fitted anew once a week (quality/joint.py)';
+    'How metrics of a dataset move together; fitted anew every four weeks (quality/joint.py)';
 
 create view quality.latest_profiles with (security_invoker) as
 select p.* from ops.catalogue c
