@@ -12,8 +12,8 @@ slump), eight holidays, metrics with noise wider than chance, and about ten faul
     creep            seconds double to triple within thirty days
 
 A fault is found when an alarm that names a metric which it touches falls within it. Other alarms
-are false, those on following days as one; the three weeks after a slow fault has suddenly ended, and
-the day after a short one, count neither way.
+are false, those on following days as one; the three weeks after a slow fault has suddenly ended,
+and the day after a short one, count neither way.
 """
 
 from __future__ import annotations
@@ -257,9 +257,9 @@ def _z(history: History, since: int, step: int, absent: float, limit: float) -> 
         for column in range(values.shape[1]):
             past = values[day % step : day : step, column]
             past = past[~np.isnan(past)]
-            if len(past) >= 5 and past.std(ddof=1) > 0:
-                if abs(values[day, column] - past.mean()) > limit * past.std(ddof=1):
-                    alarms.add((day, METRICS[column]))
+            far = abs(values[day, column] - past.mean()) if len(past) >= 5 else 0
+            if far > 0 and far > limit * past.std(ddof=1):
+                alarms.add((day, METRICS[column]))
     return alarms
 
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from deployments import connecting, exporting, held_back, keeping
+from deployments import connecting, exporting, held_back, keeping, profiling
 from deployments.scanning import scan
 from warehouse.errors import CarrelError, ConfigurationError, LoadFailed
 
@@ -273,6 +273,7 @@ connecting.register(app)
 exporting.register(app)
 held_back.register(app)
 keeping.register(app)
+profiling.register(app)
 
 
 def main() -> None:

@@ -145,7 +145,8 @@ def _for_rows(metrics: list[str], even: Array) -> Array:
     if "volume" in metrics and "duration_s" in metrics:
         columns = [metrics.index("volume"), metrics.index("duration_s")]
         above = even[:, columns] - _trailing_median(even[:, columns], TREND_DAYS, LEAST_DAYS // 3)
-        known = np.clip(np.where(np.isnan(above).any(axis=1)[:, None], 0, above), -CLIP, CLIP)
+        lost = np.any(np.isnan(above), axis=1, keepdims=True)
+        known = np.clip(np.where(lost, 0, above), -CLIP, CLIP)
         products = np.cumsum(known[:, :1] * known, axis=0)  # rows by rows, rows by seconds
         earlier = np.concatenate([np.zeros((SPREAD_DAYS, 2)), products])[: len(products)]
         sums = np.concatenate([np.zeros((1, 2)), (products - earlier)[:-1]])
@@ -176,7 +177,7 @@ def _trailing_median(values: Array, days: int, least: int) -> Array:
 
     padded = np.concatenate([np.full((days, values.shape[1]), np.nan), values])
     windows = np.lib.stride_tricks.sliding_window_view(padded, days, axis=0)[: len(values)]
-    enough = (~np.isnan(windows)).sum(axis=-1) >= least
+    enough = np.sum(~np.isnan(windows), axis=-1) >= least
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # of windows without a value
         return np.where(enough, np.nanmedian(windows, axis=-1), np.nan)
@@ -213,7 +214,7 @@ def shifted(flat: Array, spread: Array, since: int) -> tuple[Array, Array]:
     """How far the last ten days lie from the usual, and that in spreads of its own past.
 
     The usual is the median of the ten weeks that ended a fortnight before. What the past ten-day
-    medians did, seasons included, is the measure: a shift that is as large as others before is none.
+    medians did, seasons included, is the measure: a shift as large as others before is none.
 
     Args:
         flat: even values less their weekday's effect.

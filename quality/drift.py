@@ -49,7 +49,9 @@ def by_chance(bins: int, then: float, now: float) -> float:
     return quantile * (1 / max(then, 1) + 1 / max(now, 1))
 
 
-def drift(then: Mapping[str, Any], now: Mapping[str, Any], counted: Sequence[int]) -> dict[str, Any]:
+def drift(
+    then: Mapping[str, Any], now: Mapping[str, Any], counted: Sequence[int]
+) -> dict[str, Any]:
     """What has changed between two measures of a column.
 
     Args:

@@ -14,8 +14,8 @@ from __future__ import annotations
 
 import math
 import warnings
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import numpy as np
@@ -39,12 +39,14 @@ class Model:
     cutoff: float
 
     def distances(self, metrics: list[str], scores: Array) -> Array:
-        """Distance of each day in cutoffs: above 1 is unusual. A metric that is missing is usual."""
+        """Distance of each day, above 1 unusual; a metric that is missing counts as usual."""
         import numpy as np
 
         chosen = [metrics.index(m) for m in self.metrics]
         off = _filled(scores[:, chosen]) - np.asarray(self.location)
-        return np.einsum("di,ij,dj->d", off, np.asarray(self.precision), off) / self.cutoff
+        return np.asarray(
+            np.einsum("di,ij,dj->d", off, np.asarray(self.precision), off) / self.cutoff
+        )
 
 
 def fit(metrics: list[str], scores: Array) -> Model | None:
@@ -64,19 +66,8 @@ def fit(metrics: list[str], scores: Array) -> Model | None:
     model = Model(
         [metrics[i] for i in whole], fitted.location_.tolist(), np.linalg.inv(ridge).tolist(), 1.0
     )
-    past = float(np.quantile(model.distances(metrics, days if len(whole) == len(metrics) else
-                                             _spread_out(days, whole, len(metrics))), PAST))
-    return Model(
-        model.metrics, model.location, model.precision, max(_rare(len(whole)), MARGIN * past)
-    )
-
-
-def _spread_out(days: Array, columns: list[int], width: int) -> Array:
-    import numpy as np
-
-    out = np.full((len(days), width), np.nan)
-    out[:, columns] = days
-    return out
+    past = float(np.quantile(model.distances(model.metrics, days), PAST))
+    return replace(model, cutoff=max(_rare(len(whole)), MARGIN * past))
 
 
 def _varies(scores: Array) -> bool:
@@ -98,8 +89,3 @@ def _rare(metrics: int) -> float:
     """The quantile of chi-squared that one day in ten thousand exceeds (Wilson and Hilferty)."""
     part = 2 / (9 * metrics)
     return metrics * float((1 - part + RARE_Z * math.sqrt(part)) ** 3)
-
-
-def as_json(model: Model) -> dict[str, Any]:
-    """The model as it is kept."""
-    return vars(model)

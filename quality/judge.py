@@ -21,7 +21,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from quality import baseline
-from quality.joint import Model, fit
+from quality.joint import LEAST_DAYS, Model, fit
 
 if TYPE_CHECKING:
     import numpy as np
@@ -76,7 +76,10 @@ class History:
 
 
 class Finding(NamedTuple):
-    """A day's metric that was unusual; low to high is where nine of ten such days lie."""
+    """A day's metric that was unusual; low to high is where nine of ten such days lie.
+
+    `score` is in spreads; `detail` says of a joint finding which metrics are farthest out.
+    """
 
     kind: Kind
     metric: str
@@ -85,6 +88,7 @@ class Finding(NamedTuple):
     low: float | None
     high: float | None
     score: float
+    detail: str = ""
 
     @property
     def severity(self) -> Literal["warning", "critical"]:
@@ -103,8 +107,6 @@ def judge(
         model: a fitted one, for all of these days; default: fitted here, anew every four weeks.
         joint: whether metrics are judged together, too.
     """
-    import numpy as np
-
     first = 0 if joint and model is None else max(since - 1, 0)
     found = baseline.expected(
         history.metrics, _judged(history), history.sizes, history.weekdays, first
@@ -115,6 +117,14 @@ def judge(
         told = {f.day for f in findings}
         findings += [f for f in _joint(history, found, since, model) if f.day not in told]
     return sorted(findings, key=lambda f: (f.day, -abs(f.score)))
+
+
+def learn(history: History, before: int) -> Model | None:
+    """Learn from the days before number `before` how metrics go together; None of too few."""
+    if before < LEAST_DAYS:
+        return None  # without importing scikit-learn
+    found = baseline.expected(history.metrics, _judged(history), history.sizes, history.weekdays)
+    return fit(history.metrics, found.score[:before])
 
 
 def _judged(history: History) -> Array:
@@ -143,8 +153,8 @@ def _jumps(history: History, found: baseline.Expected, since: int) -> list[Findi
 
     scores = found.score
     findings = []
-    for day, column in np.argwhere(np.abs(scores[since:]) >= JUMP):
-        day += since
+    for late, column in np.argwhere(np.abs(scores[since:]) >= JUMP).tolist():
+        day = since + late
         metric, score = history.metrics[column], float(scores[day, column])
         middle, even = float(found.middle[day, column]), float(found.even[day, column])
         if _matters(metric, middle, even):
@@ -160,9 +170,9 @@ def _drifts(history: History, found: baseline.Expected, since: int) -> list[Find
 
     first = max(since - 1, 0)
     shift, scores = baseline.shifted(found.flat, found.spread, first)
-    away = np.argwhere(np.abs(scores[first:]) >= DRIFT) + [first, 0]
     findings, known = [], set()
-    for day, column in away.tolist():
+    for late, column in np.argwhere(np.abs(scores[first:]) >= DRIFT).tolist():
+        day = first + late
         metric, now = history.metrics[column], float(found.recent[day, column])
         usual = now - float(shift[day, column])
         if not _matters(metric, usual, now, drift=True):
@@ -231,9 +241,27 @@ def _joint(
                 week = slice(start, start + REFIT_DAYS)
                 distances[week] = fitted.distances(history.metrics, scores[week])
     return [
-        Finding("joint", "together", history.days[d], None, None, None, float(JUMP * distances[d]))
-        for d in np.flatnonzero(distances > 1)
+        Finding(
+            kind="joint",
+            metric="together",
+            day=history.days[day],
+            value=None,
+            low=None,
+            high=None,
+            score=float(JUMP * distances[day]),
+            detail=_farthest(history.metrics, scores[day]),
+        )
+        for day in np.flatnonzero(distances > 1)
     ]
+
+
+def _farthest(metrics: list[str], scores: Array) -> str:
+    """The three metrics farthest out, as `volume low, duration_s high`."""
+    import numpy as np
+
+    far = np.nan_to_num(scores)
+    order = np.argsort(-np.abs(far))[:3]
+    return ", ".join(f"{metrics[i]} {'high' if far[i] > 0 else 'low'}" for i in order if far[i])
 
 
 def history_of(

@@ -76,9 +76,7 @@ def loads_of(dataset: Dataset, run_id: str) -> Loads:
     return Loads(*row)
 
 
-def gather(
-    dataset: Dataset, run_id: str, loads: Loads, newest: dt.datetime | None
-) -> list[Metric]:
+def gather(dataset: Dataset, run_id: str, loads: Loads, newest: dt.datetime | None) -> list[Metric]:
     """Measure a run that brought files, and keep what was measured in quality.metrics.
 
     Args:
@@ -95,9 +93,7 @@ def gather(
         Metric("arrival_h", first.hour + first.minute / 60 + first.second / 3600),
     ]
     if loads.rows_in:
-        found.append(
-            Metric("quarantined", loads.quarantined / loads.rows_in, int(loads.rows_in))
-        )
+        found.append(Metric("quarantined", loads.quarantined / loads.rows_in, int(loads.rows_in)))
     if newest is not None:
         found.append(Metric("freshness_h", _hours(newest, last)))
     with connect() as connection:
@@ -113,20 +109,18 @@ def _hours(newest: dt.datetime | dt.date, now: dt.datetime) -> float:
     return round((now.replace(tzinfo=None) - newest).total_seconds() / 3600, 2)
 
 
-def _of_rows(
-    connection: psycopg.Connection[Any], dataset: Dataset, loads: Loads
-) -> list[Metric]:
+def _of_rows(connection: psycopg.Connection[Any], dataset: Dataset, loads: Loads) -> list[Metric]:
     """Nulls and means of the rows that the run brought or changed."""
     if not loads.changed:
         return []
-    asked = {"rows": sql.SQL("count(*)")}
+    asked: dict[str, sql.Composable] = {"rows": sql.SQL("count(*)")}
     for column in dataset.stored:
         name = sql.Identifier(column.name)
         if not (column.name in dataset.key_columns or getattr(column, "required", False)):
             asked[f"nulls.{column.name}"] = sql.SQL("count({})").format(name)
-        if column.type in NUMBERS and column.name not in dataset.key_columns:
-            if not is_private(column):
-                asked[f"mean.{column.name}"] = sql.SQL("avg({})").format(name)
+        measure = column.type in NUMBERS and column.name not in dataset.key_columns
+        if measure and not is_private(column):
+            asked[f"mean.{column.name}"] = sql.SQL("avg({})").format(name)
     query = sql.SQL("select {} from {} where _load_id = any(%s)").format(
         sql.SQL(", ").join(asked.values()), sql.Identifier("silver", dataset.table)
     )

@@ -139,7 +139,7 @@ def _scan(connection: psycopg.Connection[Any], dataset: Dataset) -> dict[str, An
     table = sql.Identifier("silver", dataset.table)
     query = sql.SQL(NOT_NULL).format(table=sql.Literal(table.as_string(None)))
     never_null = {name for (name,) in connection.execute(query)}
-    asked = {"rows": sql.SQL("count(*)")}
+    asked: dict[str, sql.Composable] = {"rows": sql.SQL("count(*)")}
     for column in dataset.stored:
         functions = [] if column.name in never_null else ["count"]
         if _has_extremes(dataset, column):

@@ -2,8 +2,8 @@
 
 Up to `ENOUGH` rows are the whole table. Of more, every so many-th page is read and every fourth row
 of it taken (PostgreSQL's `tablesample system`, with a fixed seed), so that neighbours, which are
-often alike, weigh less. A share then lies within 0.7 points of its true value, and the
-quantile `q` between the true `q - 0.007` and `q + 0.007` (19 times of 20, were rows in random order).
+often alike, weigh less. A share then lies within 0.7 points of its true value, and the quantile `q`
+between the true `q - 0.007` and `q + 0.007` (19 times of 20, were rows in random order).
 
 Persons stay behind: of a personal column only a hash of each value is read, to count.
 """
@@ -164,9 +164,7 @@ def _copied(connection: psycopg.Connection[Any], dataset: Dataset, total: int) -
 
 def _held(column: Column | Derived) -> sql.Composable:
     pattern = HASHED if is_private(column) else HELD[column.type]
-    return sql.SQL(pattern).format(
-        column=sql.Identifier(column.name), longest=sql.Literal(LONGEST)
-    )
+    return sql.SQL(pattern).format(column=sql.Identifier(column.name), longest=sql.Literal(LONGEST))
 
 
 def _person(dataset: Dataset) -> sql.Composable:
