@@ -6,7 +6,8 @@
     missing   nothing came on a weekday on which three of four times something comes
     joint     several metrics, each usual alone, unusual together (quality/joint.py)
 
-A change must matter, too, not only be rare: rows and seconds by a third, shares by two points of a
+A change must matter, too, not only be rare: rows by a third (a drift: by 60 %) and by more than
+chance would have it in counting few of them, seconds by a half, shares by two points of a
 hundred, means by a twentieth, hours by one. Only more is bad of seconds, late hours and
 quarantine. Days that are known to be closed are neither judged nor learned from; weekdays on which
 nothing ever comes are learned.
@@ -15,6 +16,7 @@ nothing ever comes are learned.
 from __future__ import annotations
 
 import datetime as dt
+import math
 from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cached_property
@@ -107,6 +109,8 @@ def judge(
         model: a fitted one, for all of these days; default: fitted here, anew every four weeks.
         joint: whether metrics are judged together, too.
     """
+    if len(history.days) <= baseline.LEAST_DAYS:
+        return []
     first = 0 if joint and model is None else max(since - 1, 0)
     found = baseline.expected(
         history.metrics, _judged(history), history.sizes, history.weekdays, first
@@ -199,7 +203,8 @@ def _matters(metric: str, middle: float, even: float, *, drift: bool = False) ->
     if metric == "duration_s":
         return value >= 1.5 * usual and value - usual >= 1
     if metric == "volume":
-        return abs(even - middle) >= (0.47 if drift else 0.29)  # by 60 %; by a third
+        counted = 2 * abs(math.sqrt(value + 0.375) - math.sqrt(usual + 0.375))  # Anscombe's root
+        return counted >= JUMP and abs(even - middle) >= (0.47 if drift else 0.29)
     if baseline.scale_of(metric) == "share":
         return abs(value - usual) >= 0.02
     if metric in LATE:

@@ -144,11 +144,26 @@ def _scan(connection: psycopg.Connection[Any], dataset: Dataset) -> dict[str, An
         functions = [] if column.name in never_null else ["count"]
         if _has_extremes(dataset, column):
             functions += ["min", "max"]
+        form = (
+            "{}({{}})::text" if column.type in DAYS else "{}({{}})"
+        )  # a driver's days end in 9999
         name = sql.Identifier(column.name)
-        asked |= {f"{f} {column.name}": sql.SQL(f"{f}({{}})").format(name) for f in functions}
+        asked |= {f"{f} {column.name}": sql.SQL(form.format(f)).format(name) for f in functions}
     listed = sql.SQL(", ").join(asked.values())
     (row,) = connection.execute(sql.SQL("select {} from {}").format(listed, table)).fetchall()
-    return dict(zip(asked, row, strict=True))
+    return {name: _read(value) for name, value in zip(asked, row, strict=True)}
+
+
+def _read(value: Any) -> Any:
+    """What PostgreSQL told: a count that came as text is a number, a day a day."""
+    if not isinstance(value, str):
+        return value
+    if value.isdigit():
+        return int(value)
+    try:
+        return dt.datetime.fromisoformat(value) if " " in value else dt.date.fromisoformat(value)
+    except ValueError:
+        return None  # infinity, or a year that is none of ours
 
 
 def _has_extremes(dataset: Dataset, column: Column | Derived) -> bool:

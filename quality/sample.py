@@ -34,8 +34,10 @@ HELD = {
     "numeric": "case when abs({column}) < 1e300 then {column}::double precision end",  # no NaN
     "double": "case when abs({column}) < 1e300 then {column} end",
     "boolean": "{column}::text",
-    "date": "case when isfinite({column}) then {column} - date '1970-01-01' end",
-    "timestamp": "case when isfinite({column}) then {column}::date - date '1970-01-01' end",
+    "date": "case when {column} between '0001-01-01' and '9999-12-31'"
+    " then {column} - date '1970-01-01' end",
+    "timestamp": "case when {column} between '0001-01-01' and '9999-12-31'"
+    " then {column}::date - date '1970-01-01' end",
 }
 HASHED = "hashtextextended({column}::text, 0)"
 PERSON = "hashtextextended(nullif({column}, {nobody}), 0)"
