@@ -54,6 +54,7 @@ LAST = """
 select column_name, measures from quality.profiles p
 where dataset = %(dataset)s
     and at = (select max(at) from quality.profiles where dataset = %(dataset)s)
+order by position
 """
 SAVE = """
 insert into quality.profiles (dataset, at, position, column_name, run_id, measures)
@@ -144,22 +145,20 @@ def _scan(connection: psycopg.Connection[Any], dataset: Dataset) -> dict[str, An
         functions = [] if column.name in never_null else ["count"]
         if _has_extremes(dataset, column):
             functions += ["min", "max"]
-        form = (
-            "{}({{}})::text" if column.type in DAYS else "{}({{}})"
-        )  # a driver's days end in 9999
         name = sql.Identifier(column.name)
-        asked |= {f"{f} {column.name}": sql.SQL(form.format(f)).format(name) for f in functions}
+        for function in functions:
+            # As text, since the driver knows no day after the year 9999.
+            cast = "::text" if function != "count" and column.type in DAYS else ""
+            asked[f"{function} {column.name}"] = sql.SQL(f"{function}({{}}){cast}").format(name)
     listed = sql.SQL(", ").join(asked.values())
     (row,) = connection.execute(sql.SQL("select {} from {}").format(listed, table)).fetchall()
     return {name: _read(value) for name, value in zip(asked, row, strict=True)}
 
 
 def _read(value: Any) -> Any:
-    """What PostgreSQL told: a count that came as text is a number, a day a day."""
+    """What PostgreSQL told, a day or time that came as text as such."""
     if not isinstance(value, str):
         return value
-    if value.isdigit():
-        return int(value)
     try:
         return dt.datetime.fromisoformat(value) if " " in value else dt.date.fromisoformat(value)
     except ValueError:
