@@ -16,6 +16,8 @@ COMMANDS = {
     "gold": [],
     "run": [],
     "page": ["--streamlit"],
+    "quality": [],
+    "anomalies": [],
 }
 
 

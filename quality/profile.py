@@ -1,7 +1,7 @@
 """Profile: what each column of a dataset holds, kept over time, safe to show.
 
 One scan of silver counts rows and nulls and finds the extremes of numbers and days; all else is
-computed of a sample (quality/sample.py), which is the whole table up to 20,000 rows:
+computed of a sample (quality/sample.py), which is the whole of a table up to 15,000 rows:
 
     exact        rows, nulls, min and max, distinct of a column that is the key by itself
     of a sample  distinct, mean, quantiles, frequent values, patterns, bins
@@ -21,14 +21,14 @@ from __future__ import annotations
 import datetime as dt
 import json
 import math
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import psycopg
 from psycopg import sql
 
 from quality.drift import drift
-from quality.sample import DAYS, NUMBERS, Groups, Sample, about_persons, sample
+from quality.sample import DAYS, NUMBERS, Groups, Sample, sample
 from warehouse.database import connect
 from warehouse.ddl import is_private
 from warehouse.spec import Column, Dataset, Derived
@@ -79,6 +79,14 @@ class Profile:
         return [f"{name}: {line}" for name, d in told for line in d.get("words", ())]
 
 
+class Seen(NamedTuple):
+    """What was read: the sample, its values by column, and what the scan of all rows told."""
+
+    taken: Sample
+    groups: dict[str, Groups]
+    scanned: dict[str, Any]
+
+
 def profile(dataset: Dataset, *, run_id: str | None = None, keep: bool = True) -> Profile:
     """Measure every column of a dataset's silver table, compare with the last profile, keep it.
 
@@ -112,13 +120,15 @@ def _save(connection: psycopg.Connection[Any], made: Profile, run_id: str | None
 def _measured(
     connection: psycopg.Connection[Any], dataset: Dataset, last: dict[str, Measures]
 ) -> Profile:
-    scanned = _scan(connection, dataset)
+    taken = sample(connection, dataset)
+    groups = {c.name: taken.groups(c.name) for c in dataset.stored}
+    scanned = _scan(connection, dataset, taken, groups)
     total = scanned["rows"]
+    seen = Seen(replace(taken, total=total), groups, scanned)
     columns = {}
-    taken = sample(connection, dataset, total)
     for column in dataset.stored:
         facts = _counts(column, scanned) | {"sample": taken.rows}
-        facts |= _column(dataset, column, taken, scanned, last.get(column.name))
+        facts |= _column(dataset, column, seen, last.get(column.name))
         columns[column.name] = facts
     return Profile(
         dataset.table,
@@ -132,10 +142,13 @@ def _measured(
 # The scan of every row -------------------------------------------------------------------------
 
 
-def _scan(connection: psycopg.Connection[Any], dataset: Dataset) -> dict[str, Any]:
+def _scan(
+    connection: psycopg.Connection[Any], dataset: Dataset, taken: Sample, groups: dict[str, Groups]
+) -> dict[str, Any]:
     """Rows, how many have each column, and the extremes: `{"rows": 3, "count x": 3, "min x": 1}`.
 
-    A column that cannot be null is not counted.
+    Only what is needed is asked: no count of a column that cannot be null, no extreme that will
+    not be shown; but always the newest event.
     """
     table = sql.Identifier("silver", dataset.table)
     query = sql.SQL(NOT_NULL).format(table=sql.Literal(table.as_string(None)))
@@ -143,8 +156,9 @@ def _scan(connection: psycopg.Connection[Any], dataset: Dataset) -> dict[str, An
     asked: dict[str, sql.Composable] = {"rows": sql.SQL("count(*)")}
     for column in dataset.stored:
         functions = [] if column.name in never_null else ["count"]
-        if _has_extremes(dataset, column):
-            functions += ["min", "max"]
+        functions += _extremes_shown(column, taken, groups[column.name])
+        if column.name == dataset.event and "max" not in functions:
+            functions.append("max")
         name = sql.Identifier(column.name)
         for function in functions:
             # As text, since the driver knows no day after the year 9999.
@@ -165,24 +179,28 @@ def _read(value: Any) -> Any:
         return None  # infinity, or a year that is none of ours
 
 
-def _has_extremes(dataset: Dataset, column: Column | Derived) -> bool:
-    """Whether min and max may be shown; the number of a row that is about a person may not."""
-    ordered = column.type in (*NUMBERS, *DAYS) and not is_private(column)
-    return ordered and not (about_persons(dataset) and dataset.key_columns == (column.name,))
+def _extremes_shown(column: Column | Derived, taken: Sample, groups: Groups) -> list[str]:
+    """Which of min and max may be shown.
+
+    Where rows are about persons, five must hold it in the sample. An extreme of the table that is
+    not the sample's own is held by nobody there, so the sample's own tells.
+    """
+    if column.type not in (*NUMBERS, *DAYS) or is_private(column):
+        return []
+    if not taken.persons:
+        return ["min", "max"]
+    ends = {"min": groups.holders[:1], "max": groups.holders[-1:]}
+    return [name for name, held in ends.items() if (held >= LEAST).any()]
 
 
 # A column of the sample ------------------------------------------------------------------------
 
 
 def _column(
-    dataset: Dataset,
-    column: Column | Derived,
-    taken: Sample,
-    scanned: dict[str, Any],
-    last: Measures | None,
+    dataset: Dataset, column: Column | Derived, seen: Seen, last: Measures | None
 ) -> Measures:
     """What the sample says of a column."""
-    groups = taken.groups(column.name)
+    taken, groups, scanned = seen.taken, seen.groups[column.name], seen.scanned
     facts = _distinct(dataset, column.name, taken, groups)
     if is_private(column):
         return facts | {"personal": True}
