@@ -18,6 +18,8 @@ COMMANDS = {
     "run": [],
     "verify": [],
     "page": ["--streamlit"],
+    "quality": [],
+    "anomalies": [],
 }
 
 

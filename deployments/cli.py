@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from deployments import connecting, exporting, held_back, judging, keeping
+from deployments import connecting, exporting, held_back, judging, keeping, profiling
 from deployments.scanning import scan
 from warehouse.errors import CarrelError, ConfigurationError, LoadFailed
 
@@ -274,6 +274,7 @@ exporting.register(app)
 held_back.register(app)
 keeping.register(app)
 judging.register(app)
+profiling.register(app)
 
 
 def main() -> None:

@@ -1,13 +1,13 @@
 """Ingest: from a dataset's files to published gold.
 
 extract -> land beside clean -> merge     for each file
--> verify -> publish                      once, for the dataset as it then stands
+-> verify -> observe -> publish           once, for the dataset as it then stands
 """
 
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import replace
+import logging
 from pathlib import Path
 from typing import Annotated
 
@@ -17,7 +17,7 @@ from pydantic import AfterValidator, Field
 from flows.report import conclude, conclude_group
 from flows.result import GroupResult, IngestResult
 from flows.run import Attempts, chosen, in_order, run
-from flows.steps import clean, extract, land, merge, publish, verify
+from flows.steps import clean, extract, land, merge, observe, publish, verify
 from quality.contract import contract
 from tasks.extract import Arrival
 from tasks.ledger import begin, closing, only_run
@@ -27,6 +27,7 @@ from warehouse.errors import SpecError, category, said
 from warehouse.spec import Dataset
 from warehouse.spec import dataset as spec
 
+log = logging.getLogger(__name__)
 Label = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 DatasetName = Annotated[Label, AfterValidator(lambda name: spec(name).table)]
 
@@ -88,6 +89,7 @@ def bring_in(
         arrivals = extract(dataset, path and Path(path))
         loads = [load(dataset, arrival, run_id, force) for arrival in arrivals]
         verdict = verify(dataset, loads[-1].load_id, run_id)
+        look_on(dataset, run_id)
     return IngestResult.of(dataset.table, run_id, loads, verdict)
 
 
@@ -101,9 +103,24 @@ def _require_contract(dataset: Dataset) -> None:
     try:
         contract(dataset)
     except SpecError as error:
-        end = StepEnd("contract", dataset.table, "failed", started_at)
-        record(replace(end, message=said(error), category=category(error)))
+        told = StepEnd(
+            "contract",
+            dataset.table,
+            "failed",
+            started_at,
+            message=said(error),
+            category=category(error),
+        )
+        record(told)
         raise
+
+
+def look_on(dataset: Dataset, run_id: str) -> None:
+    """Profile, measure and compare the run; whatever goes wrong there, the run goes on."""
+    try:
+        observe(dataset, run_id)
+    except Exception as error:
+        log.warning("%s was not observed: %s", dataset.table, said(error))
 
 
 def load(dataset: Dataset, arrival: Arrival, run_id: str, force: bool) -> Loaded:

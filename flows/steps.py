@@ -23,6 +23,7 @@ from tasks import clean as clean_module
 from tasks import extract as extract_module
 from tasks import land as land_module
 from tasks import merge as merge_module
+from tasks import observe as observe_module
 from tasks import publish as publish_module
 from tasks import replay as replay_module
 from tasks import verify as verify_module
@@ -136,4 +137,5 @@ land = _step(land_module.land, int, "land {dataset.name}")
 clean = _step(clean_module.clean, lambda c: c.rows, "clean {dataset.name}")
 merge = _step(merge_module.merge, lambda m: m.rows_in, "merge {dataset.name}")
 verify = _step(verify_module.verify, lambda v: len(v.checks), "verify {dataset.name}")
+observe = _step(observe_module.observe, lambda o: o.columns, "observe {dataset.name}")
 publish = _step(publish_module.publish, lambda ps: sum(p.rows or 0 for p in ps), "publish gold")

@@ -33,10 +33,10 @@ from psycopg import sql
 from tasks.ledger import left_in_bronze, only_run
 from warehouse import ddl
 from warehouse.database import connect
+from warehouse.pseudonyms import NOBODY
 from warehouse.settings import settings
 from warehouse.spec import Dataset, Open, datasets
 
-NOBODY = "0" * 32  # what stands for a person that was forgotten; no HMAC is ever that
 SPOOL_SECONDS = 86_400
 What = Literal["bronze", "personal", "quarantine", "file"]
 

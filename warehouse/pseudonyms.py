@@ -7,6 +7,8 @@ import hmac
 
 from warehouse.settings import settings
 
+NOBODY = "0" * 32  # what stands for a person that was forgotten; no HMAC is ever that
+
 
 def pseudonym(value: str) -> str:
     """The pseudonym of a cleaned identifier: the first 32 hex digits of its HMAC-SHA256."""

@@ -64,6 +64,11 @@ class Settings(BaseSettings):
     )
     demo: bool = Field(False, description="Well-known demo sign-ins; refused beyond loopback")
     timezone: str = Field("Europe/London", description="Time zone of schedules and of day bounds")
+    closed_days: str = Field(
+        "",
+        description="Days on which nothing is expected, comma separated: `2026-04-03`, or `12-25`"
+        " for every year. Weekdays that are always closed are found without it",
+    )
     log_level: str = Field("INFO", description="Lowest level of log line written")
     load_memory_mb: int = Field(512, description="Memory DuckDB may use in a load, in MB")
     lock_wait_s: float = Field(600, description="Seconds a run waits for another of its dataset")

@@ -45,6 +45,7 @@ def test_every_step_is_recorded(desk: Desk) -> None:
         ("extract", "desk_loans", "done"),
         ("land", "desk_loans", "done"),
         ("merge", "desk_loans", "done"),
+        ("observe", "desk_loans", "done"),
         ("publish", None, "done"),
         ("verify", "desk_loans", "done"),
     ]

@@ -23,7 +23,16 @@ def imports(path: Path) -> Iterator[str]:
 
 
 def test_each_step_is_a_task() -> None:
-    assert set(STEPS) == {"extract", "land", "clean", "merge", "verify", "publish", "sent_again"}
+    assert set(STEPS) == {
+        "extract",
+        "land",
+        "clean",
+        "merge",
+        "verify",
+        "observe",
+        "publish",
+        "sent_again",
+    }
 
 
 def test_flows_share_their_tasks() -> None:
