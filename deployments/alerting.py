@@ -154,10 +154,12 @@ def deliver() -> None:
     from tasks import outbox
 
     raise_alerts(now=dt.datetime.now(dt.UTC))
-    sent = outbox.deliver().require_success().sent
-    typer.echo(
-        f"{sent} messages sent by {' and '.join(outbox.channels()) or 'no way: none is set'}."
-    )
+    if not outbox.channels():
+        raise ConfigurationError(
+            "Nobody is to be told of alerts.",
+            remedy="Set CARREL_ALERT_MAIL_TO or CARREL_ALERT_WEBHOOK; see docs/alerts.md.",
+        )
+    typer.echo(f"{outbox.deliver().require_success().sent} messages sent.")
 
 
 def moment(text: str, *, now: dt.datetime | None = None) -> dt.datetime:

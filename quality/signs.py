@@ -27,6 +27,7 @@ KINDS: tuple[Kind, ...] = ("late", "anomaly", "step", "contract")  # the last gi
 # What these measure is a count or a share; an aggregate may be a person's own value.
 COUNTING = {"schema", "row_count", "missing", "invalid", "duplicate", "freshness", "failed_rows"}
 CONSEQUENCES = ("gold", "dataset")
+ASIDE = {"observe"}  # steps without which figures are published all the same
 FORGOTTEN = dt.timedelta(days=2)  # what is older makes no alert any more
 SETTLED = dt.timedelta(minutes=2)  # a step of another run may still be tried again before that
 
@@ -109,17 +110,13 @@ select f.step_id from ops.steps f where f.step_id = any(:ids) and exists (
 )
 """)
 _ANOMALIES = text("""
-select key, said ->> 'dataset' as dataset, said ->> 'metric' as metric,
-    said ->> 'run_id' as run_id, said ->> 'severity' as severity,
-    coalesce((said ->> 'at')::timestamptz, clock_timestamp()) as at
-from (
-    select to_jsonb(a) as said, coalesce(to_jsonb(a) ->> 'anomaly_id', md5(a::text)) as key
-    from quality.anomalies a
-) a
-where coalesce((said ->> 'at')::timestamptz, clock_timestamp())
-        > clock_timestamp() - cast(:forgotten as interval)
-  and not exists (select from quality.alert_sources where source = 'anomaly' and id = a.key)
-order by at
+select anomaly_id || ' ' || coalesce(run_id, '') as key, dataset, metric, run_id, severity,
+    found_at as at
+from quality.anomalies a
+where found_at > clock_timestamp() - cast(:forgotten as interval) and not exists (
+    select from quality.alert_sources s
+    where s.source = 'anomaly' and s.id = anomaly_id || ' ' || coalesce(a.run_id, '')
+) order by found_at
 """)
 
 
@@ -247,7 +244,8 @@ def _failed(connection: Connection, steps: Sequence[Row[Any]]) -> list[Row[Any]]
 
 def _broken(verdicts: Sequence[Row[Any]], failed: Sequence[Row[Any]]) -> Broken:
     broken: Broken = defaultdict(set)
-    for one in (*(v for v in verdicts if v.outcome != "passed"), *failed):
+    loading = (s for s in failed if s.step not in ASIDE)
+    for one in (*(v for v in verdicts if v.outcome != "passed"), *loading):
         if one.dataset:
             broken[one.run_id].add(one.dataset)
     return broken
@@ -257,12 +255,13 @@ def _of_steps(
     failed: Sequence[Row[Any]], steps: Sequence[Row[Any]], broken: Broken
 ) -> Iterator[Sign]:
     for step in failed:
+        aside = step.step in ASIDE
         waiting = _waiting(step.dataset, step.run_id, steps, broken) if step.dataset else []
-        named = {step.dataset, *waiting} - {None}
+        held = [] if aside else _held_back({step.dataset, *waiting} - {None}, waiting)
         part = Part(
             "step",
             " ".join(filter(None, (step.dataset, step.step))),
-            "critical",
+            "warning" if aside else "critical",
             step.category,
             step.dataset,
         )
@@ -273,7 +272,7 @@ def _of_steps(
             title=_title(step),
             at=step.at,
             run_id=step.run_id,
-            parts=(part, *_held_back(named, waiting)),
+            parts=(part, *held),
             category=step.category,
         )
 

@@ -23,7 +23,7 @@ def recipients() -> list[str]:
 
 def domain() -> str:
     """The domain that mails come from."""
-    return parseaddr(settings().mail_from)[1].rpartition("@")[2] or "localhost"
+    return parseaddr(settings().mail_from)[1].rpartition("@")[2] or "carrel"
 
 
 def message(subject: str, body: str, message_id: str, made_at: dt.datetime) -> EmailMessage:

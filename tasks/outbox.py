@@ -180,7 +180,7 @@ def _alerts(connection: Connection, due: list[Row[Any]]) -> list[dict[str, Any]]
             "category": n.category,
             "opened_at": n.opened_at.isoformat(timespec="seconds"),
             "times": n.times,
-            "link": f"{_app()}/alerts?alert={n.alert_id}",
+            "link": f"{settings().app_address}/alerts?alert={n.alert_id}",
             "parts": [],
         }
         once.setdefault(n.alert_id, one)
@@ -188,11 +188,6 @@ def _alerts(connection: Connection, due: list[Row[Any]]) -> list[dict[str, Any]]
         names = ("what", "name", "severity", "detail")
         once[part.alert_id]["parts"].append({k: getattr(part, k) for k in names})
     return list(once.values())
-
-
-def _app() -> str:
-    local = f"http://127.0.0.1:{settings().stack.get('app_port', settings().app_port)}"
-    return (settings().app_url or local).rstrip("/")
 
 
 def _subject(alerts: list[dict[str, Any]], worst: str) -> str:
@@ -215,7 +210,7 @@ def _text(alerts: list[dict[str, Any]]) -> str:
             lines += [f"  - and {more} more"] if more > 0 else []
         lines += [f"  {one['link']}", ""]
     if len(alerts) > MOST_ALERTS:
-        lines += [f"And {len(alerts) - MOST_ALERTS} more: {_app()}/alerts", ""]
+        lines += [f"And {len(alerts) - MOST_ALERTS} more: {settings().app_address}/alerts", ""]
     return "\n".join([*lines, "Silence one with `carrel alerts snooze NUMBER 8h`, or on its page."])
 
 

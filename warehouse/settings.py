@@ -182,6 +182,12 @@ class Settings(BaseSettings):
         port = self.stack.get("prefect_port")
         return self.prefect_api_url or (f"http://127.0.0.1:{port}/api" if port else None)
 
+    @property
+    def app_address(self) -> str:
+        """Where links to the app begin: your own address, or that of the app on this machine."""
+        local = f"http://127.0.0.1:{self.stack.get('app_port') or self.app_port}"
+        return (self.app_url or local).rstrip("/")
+
     def url(self, login: str = "owner") -> URL:
         """The database URL of a login: `owner`, `app`, or a viewer role.
 

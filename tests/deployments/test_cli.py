@@ -21,7 +21,7 @@ from warehouse.database import connect
 runner = CliRunner()
 COMMANDS = (
     "up", "down", "status", "doctor", "sample", "migrate", "datasets", "ingest", "add", "scan",
-    "export", "backup", "restore", "retain", "stages", "users", "quarantine",
+    "export", "backup", "restore", "retain", "stages", "users", "quarantine", "alerts",
 )  # fmt: skip
 
 

@@ -150,6 +150,13 @@ def test_one_server_that_fails_every_dataset_is_one_alert(database: str) -> None
     assert (breach.checks, breach.dataset) == (3, None)
 
 
+def test_a_profile_that_fails_holds_nothing_back(desk: Desk) -> None:
+    step("observe", "desk_titles", "failed", "r1", "load")
+    step("verify", "desk_titles", "done", "r1")
+    (breach,) = raise_alerts(run_id="r1")
+    assert (breach.severity, breach.held) == ("warning", 0)
+
+
 def test_a_failure_of_publishing_passes_when_it_is_done_twice(database: str) -> None:
     step("publish", None, "failed", "r1", "load")
     raise_alerts(run_id="r1")
@@ -165,7 +172,8 @@ def test_anomalies_join_the_alert_of_their_dataset(database: str) -> None:
         owner.execute("drop table if exists quality.anomalies cascade")
         owner.execute(
             "create table quality.anomalies (anomaly_id int, dataset text, metric text,"
-            " run_id text, at timestamptz default clock_timestamp())"
+            " run_id text, severity text default 'warning',"
+            " found_at timestamptz default clock_timestamp())"
         )
         owner.execute("insert into quality.anomalies values (1, 'shop_a', 'rows', 'r1')")
         owner.execute("insert into quality.anomalies values (2, 'shop_b', 'rows', 'r1')")

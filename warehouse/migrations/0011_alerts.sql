@@ -89,6 +89,8 @@ create table quality.alert_sources (
     considered_at timestamptz not null default clock_timestamp(),
     primary key (source, id)
 );
+create index on quality.verdicts (judged_at);
+create index on ops.steps (ended_at);
 comment on table quality.alert_sources is
     'What was looked at already, so that nothing is counted twice and nothing is missed';
 
