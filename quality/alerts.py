@@ -63,8 +63,7 @@ def raise_alerts(
 
 _LAST_NOTICE = text("select coalesce(max(notice_id), 0) from quality.notices")
 _FORGET = text(
-    "delete from quality.alert_sources"
-    " where considered_at < clock_timestamp() - cast(:age as interval)"
+    "delete from quality.alert_sources where considered_at < now() - cast(:age as interval)"
 )
 _BREACHES = text("""
 select a.alert_id, n.episode, n.occasion, n.severity, a.kind, a.dataset, a.title,

@@ -85,7 +85,7 @@ _CONSIDER = text(
 )
 _VERDICTS = text("""
 select verdict_id, dataset, outcome, run_id, judged_at as at from quality.verdicts v
-where judged_at > clock_timestamp() - cast(:forgotten as interval) and not exists (
+where judged_at > now() - cast(:forgotten as interval) and not exists (
     select from quality.alert_sources where source = 'verdict' and id = v.verdict_id::text
 ) order by verdict_id
 """)
@@ -96,9 +96,9 @@ from quality.results r where verdict_id = any(:ids) and outcome <> 'passed'
 """)
 _STEPS = text("""
 select step_id, run_id, dataset, step, state, category, ended_at as at from ops.steps s
-where ended_at > clock_timestamp() - cast(:forgotten as interval)
+where ended_at > now() - cast(:forgotten as interval)
   and (state in ('failed', 'held') or (state = 'done' and (dataset is null or step = 'verify')))
-  and (run_id = :run_id or ended_at < clock_timestamp() - cast(:settled as interval))
+  and (run_id = :run_id or ended_at < now() - cast(:settled as interval))
   and not exists (
     select from quality.alert_sources where source = 'step' and id = s.step_id::text
 ) order by step_id
@@ -113,7 +113,7 @@ _ANOMALIES = text("""
 select anomaly_id || ' ' || coalesce(run_id, '') as key, dataset, metric, run_id, severity,
     found_at as at
 from quality.anomalies a
-where found_at > clock_timestamp() - cast(:forgotten as interval) and not exists (
+where found_at > now() - cast(:forgotten as interval) and not exists (
     select from quality.alert_sources s
     where s.source = 'anomaly' and s.id = anomaly_id || ' ' || coalesce(a.run_id, '')
 ) order by found_at
