@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from deployments import connecting, exporting, held_back, judging, keeping, profiling
+from deployments import alerting, connecting, exporting, held_back, judging, keeping, profiling
 from deployments.scanning import scan
 from warehouse.errors import CarrelError, ConfigurationError, LoadFailed
 
@@ -269,6 +269,7 @@ def set_password(
         typer.echo(made)
 
 
+alerting.register(app)
 connecting.register(app)
 exporting.register(app)
 held_back.register(app)

@@ -10,6 +10,7 @@ from uuid import uuid4
 
 from prefect.context import FlowRunContext
 
+from flows.breach import look
 from flows.result import GroupResult, IngestResult
 from tasks.publish import Published
 from tasks.record import hold, loaded, refusals
@@ -20,12 +21,19 @@ from warehouse.spec import Dataset, datasets
 
 @contextmanager
 def run() -> Iterator[str]:
-    """The run's id (Prefect's own where there is one), stamped on every log line inside."""
+    """The run's id (Prefect's own where there is one), stamped on every log line inside.
+
+    When it is over, however it ended, alerts are looked for in what it left behind.
+    """
     context = FlowRunContext.get()
     under_way = context.flow_run if context else None
     run_id = str(under_way.id) if under_way else str(uuid4())
-    with log.during(run_id), refusals():
-        yield run_id
+    with log.during(run_id):
+        try:
+            with refusals():
+                yield run_id
+        finally:
+            look(run_id)
 
 
 def chosen(group: str | None, besides: Collection[str]) -> dict[str, Dataset]:

@@ -250,14 +250,19 @@ class Client:
         finally:
             self._http.cookies.clear()  # a token goes where `trust` says, and nowhere else
 
-    def _asked(self, request: httpx.Request) -> Answer:
-        netloc = request.url.netloc.decode("ascii")
-        return asked(netloc, lambda: self._once(request))
+    def deliver(self, body: bytes, headers: Mapping[str, str]) -> Answer:
+        """Post a body to the home; what answers with a redirect has not taken it."""
+        request = httpx.Request("POST", self.home, content=body, headers=dict(headers))
+        return self._asked(request, redirects=0)
 
-    def _once(self, request: httpx.Request) -> Answer:
+    def _asked(self, request: httpx.Request, redirects: int = REDIRECTS) -> Answer:
+        netloc = request.url.netloc.decode("ascii")
+        return asked(netloc, lambda: self._once(request, redirects))
+
+    def _once(self, request: httpx.Request, redirects: int) -> Answer:
         place = shown(request.url)
         try:
-            for _ in range(REDIRECTS + 1):
+            for _ in range(redirects + 1):
                 sent = self._http.build_request(
                     request.method,
                     request.url,
@@ -276,7 +281,7 @@ class Client:
         except httpx.TransportError as error:
             why = str(error) or type(error).__name__
             raise Unreachable(f"{place}: {self.without_secrets(why)}.") from None
-        raise SourceUnavailable(f"{place}: redirects more than {REDIRECTS} times.")
+        raise SourceUnavailable(f"{place}: redirects more than {redirects} times.")
 
     def _headers(self, request: httpx.Request) -> dict[str, str]:
         plain = {k: v for k, v in request.headers.items() if k not in ("host", "content-length")}

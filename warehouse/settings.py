@@ -12,7 +12,7 @@ import os
 import secrets
 from functools import cache, cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -74,8 +74,9 @@ class Settings(BaseSettings):
     lock_wait_s: float = Field(600, description="Seconds a run waits for another of its dataset")
     http_hosts: str = Field(
         "",
-        description="Hosts that http and oai_pmh sources may ask, comma separated, `*.` for what is"
-        " below one; default: any public one. A private address must be named here by its host",
+        description="Hosts that http and oai_pmh sources and the webhook may ask, comma separated,"
+        " `*.` for what is below one; default: any public one. A private address must be named here"
+        " by its host",
     )
     http_max_mb: float = Field(256, gt=0, description="Most that one answer may hold, in MB")
     remote_attempts: int = Field(4, ge=1, description="Times that a remote source is asked in all")
@@ -102,6 +103,42 @@ class Settings(BaseSettings):
         "",
         description="Weights of datasets in the score of their pipeline and of the whole, as"
         " `library_fines=0.5`; default: 1 each",
+    )
+    alert_mail_to: str = Field(
+        "", description="Addresses that alerts are mailed to, comma separated; default: no mail"
+    )
+    alert_webhook: str = Field("", description="URL that alerts are posted to; default: none")
+    alert_least: Literal["info", "warning", "critical"] = Field(
+        "warning", description="Least severity that is mailed and posted"
+    )
+    alert_digest_min: float = Field(
+        10, ge=0, description="Minutes that alerts are gathered for one mail; critical ones are not"
+    )
+    alert_quiet: str = Field(
+        "",
+        pattern=r"^$|^([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d$",
+        description="Hours without mail, as `22:00-07:00`; default: none",
+    )
+    alert_timezone: str | None = Field(
+        None, description="Time zone of the hours without mail; default: that of the schedules"
+    )
+    alert_quiet_critical: bool = Field(
+        True, description="Critical alerts are mailed in the hours without mail, too"
+    )
+    app_url: str | None = Field(
+        None, description="Address that links in mails begin with; default: the local app's"
+    )
+    mail_from: str = Field("carrel@localhost", description="Address that mails come from")
+    smtp_host: str = Field("localhost", description="Mail server")
+    smtp_port: int = Field(587, description="Its port")
+    smtp_security: Literal["starttls", "tls", "none"] = Field(
+        "starttls", description="How mail is sealed on its way; with `none` no password is sent"
+    )
+    smtp_user: str | None = Field(
+        None, description="Name to sign in with; the password is the secret `smtp_password`"
+    )
+    smtp_ca: Path | None = Field(
+        None, description="File of authorities to trust the mail server by; default: the system's"
     )
     session_idle_min: int = Field(60, description="Minutes without a request that end a session")
     session_hours: int = Field(12, description="Hours after which a session ends in any case")
@@ -163,6 +200,12 @@ class Settings(BaseSettings):
         """Where Prefect's API answers: your own, or the one that `carrel up` started."""
         port = self.stack.get("prefect_port")
         return self.prefect_api_url or (f"http://127.0.0.1:{port}/api" if port else None)
+
+    @property
+    def app_address(self) -> str:
+        """Where links to the app begin: your own address, or that of the app on this machine."""
+        local = f"http://127.0.0.1:{self.stack.get('app_port') or self.app_port}"
+        return (self.app_url or local).rstrip("/")
 
     def url(self, login: str = "owner") -> URL:
         """The database URL of a login: `owner`, `app`, or a viewer role.

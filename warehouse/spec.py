@@ -199,6 +199,9 @@ class Dataset(Strict):
     event: Name | None = Field(
         None, description="Date or timestamp column by which gold is refreshed a day at a time"
     )
+    due: Span | None = Field(
+        None, description="Longest time between two looks for files; default: learnt from the past"
+    )
     licence: str | None = None
     access: Access
     retention: Retention = Retention()

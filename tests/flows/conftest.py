@@ -2,5 +2,6 @@
 
 from tests.flows.fix_desk import desk
 from tests.flows.fix_orchestra import orchestra
+from tests.tasks.fix_smtp import post
 
-__all__ = ["desk", "orchestra"]
+__all__ = ["desk", "orchestra", "post"]

@@ -10,13 +10,14 @@ import pytest
 import yaml
 from psycopg import sql
 
+from tests.tasks.fix_smtp import post
 from tests.tasks.fix_web import web
 from tests.warehouse.fix_shop import shop
 from warehouse import ddl
 from warehouse.database import connect
 from warehouse.spec import Dataset, read_spec
 
-__all__ = ["shop", "web"]
+__all__ = ["post", "shop", "web"]
 Make = Callable[..., Dataset]
 BASE = {
     "title": "Things",

@@ -1,0 +1,124 @@
+"""A real mail server in a process of its own, with a certificate that nobody else trusts."""
+
+from __future__ import annotations
+
+import datetime as dt
+import email
+import email.policy
+import ipaddress
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from email.message import EmailMessage
+from pathlib import Path
+
+import pytest
+
+PROGRAM = Path(__file__).parent / "smtp_server.py"
+USER, PASSWORD = "carrel", "pass word of mail"
+
+
+@dataclass
+class Post:
+    """The mail server: what landed, and how it behaves (see `smtp_server`)."""
+
+    folder: Path
+    port: int
+
+    def mails(self) -> list[EmailMessage]:
+        found = []
+        for path in sorted((self.folder / "mail").iterdir()):
+            mail = email.message_from_bytes(path.read_bytes(), policy=email.policy.default)
+            assert isinstance(mail, EmailMessage)
+            found.append(mail)
+        return found
+
+    @property
+    def to(self) -> list[str]:
+        return (self.folder / "to").read_text().split()
+
+    @contextmanager
+    def that(self, behaviour: str) -> Iterator[None]:
+        """It behaves so as long as the block lasts."""
+        (self.folder / behaviour).touch()
+        try:
+            yield
+        finally:
+            (self.folder / behaviour).unlink()
+
+
+def certificate(folder: Path) -> None:
+    """A key and a certificate for 127.0.0.1 and localhost, signed by itself."""
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "mail.example.org")])
+    names = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
+    now = dt.datetime.now(dt.UTC)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - dt.timedelta(days=1))
+        .not_valid_after(now + dt.timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName(names), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    (folder / "server.pem").write_bytes(made.public_bytes(serialization.Encoding.PEM))
+    (folder / "server.key").write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+    )
+
+
+@contextmanager
+def serving(folder: Path, mode: str) -> Iterator[Post]:
+    (folder / "mail").mkdir(parents=True)
+    certificate(folder)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = int(probe.getsockname()[1])
+    arguments = [sys.executable, str(PROGRAM), str(folder), str(port), mode, USER, PASSWORD]
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen(arguments, stdout=log, stderr=log)
+    try:
+        for _ in range(600):
+            assert process.poll() is None, (folder / "log").read_text()
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", port)) == 0:
+                    break
+            time.sleep(0.05)
+        yield Post(folder, port)
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+@pytest.fixture
+def post(
+    tmp_path: Path, setting: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Post]:
+    """A server with STARTTLS and sign-in; the settings point at it, critical alerts go at once."""
+    with serving(tmp_path / "post", "starttls") as found:
+        monkeypatch.setenv("CARREL_SECRET_SMTP_PASSWORD", PASSWORD)
+        setting(
+            smtp_host="127.0.0.1",
+            smtp_port=found.port,
+            smtp_user=USER,
+            smtp_ca=found.folder / "server.pem",
+            mail_from="Carrel <desk@library.example>",
+            alert_mail_to="ann@library.example, lin@library.example",
+            alert_digest_min=0,
+        )
+        yield found
