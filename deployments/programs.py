@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import shutil
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -63,7 +64,24 @@ def _postgres(port: int) -> Program:
 
 def _prefect_server(port: int) -> Program:
     command = (sys.executable, "-m", "prefect", "server", "start", "--host", LOOPBACK)
-    return Program("prefect-server", (*command, "--port", str(port)), port)
+    pages = settings().home.resolve() / "prefect" / "pages"
+    _without_second_page(pages)
+    variables = {"PREFECT_SERVER_UI_STATIC_DIRECTORY": str(pages)}
+    return Program("prefect-server", (*command, "--port", str(port)), port, variables=variables)
+
+
+def _without_second_page(pages: Path) -> None:
+    """Leave Prefect's second page no place: it asks a stranger, also when typed by hand.
+
+    Prefect copies each of its pages below this folder and serves those that it could copy; a link
+    to nowhere stands in the second one's place, so its address leads to the first.
+    """
+    pages.mkdir(parents=True, exist_ok=True)
+    place = pages / "v2"
+    if not place.is_symlink():
+        if place.is_dir():
+            shutil.rmtree(place)
+        place.symlink_to("nowhere")
 
 
 def _prefect_worker() -> Program:

@@ -63,6 +63,11 @@ class Settings(BaseSettings):
         None, description="Chromium that the page tests use; default: the one in PATH"
     )
     demo: bool = Field(False, description="Well-known demo sign-ins; refused beyond loopback")
+    currency: str = Field(
+        "",
+        pattern="^([A-Z]{3})?$",
+        description="ISO code of amounts, such as EUR; default: none said",
+    )
     timezone: str = Field("Europe/London", description="Time zone of schedules and of day bounds")
     log_level: str = Field("INFO", description="Lowest level of log line written")
     load_memory_mb: int = Field(512, description="Memory DuckDB may use in a load, in MB")

@@ -188,6 +188,7 @@
     const box = place("message");
     const { kind, text } = model.message || {};
     box.hidden = !text;
+    document.body.classList.toggle("hollow", kind === "empty");
     box.className = `banner ${kind || ""}`;
     box.textContent = text || "";
   }
@@ -358,11 +359,20 @@
   function toggleTable(button) {
     const cell = button.closest("[data-cell]");
     const target = $(".data", cell), chart = $(".chart", cell);
-    target.style.maxHeight = `${Math.max(chart.offsetHeight, 260)}px`;
+    const room = Math.max(chart.offsetHeight, 260);
     target.hidden = !target.hidden;
     chart.hidden = !target.hidden;
     button.setAttribute("aria-pressed", String(!target.hidden));
-    if (!target.hidden) cell.table.draw();
+    if (target.hidden) return;
+    cell.table.draw();
+    target.style.maxHeight = `${wholeRows(target, room)}px`;
+  }
+
+  /** The height of as many whole rows as there is room for: no row is cut. */
+  function wholeRows(target, room) {
+    const top = target.getBoundingClientRect().top + target.scrollTop;
+    const ends = $$("tbody tr", target).map((row) => row.getBoundingClientRect().bottom - top);
+    return Math.ceil(ends.findLast((end) => end <= room) ?? room);
   }
 
   /* --- Brush --------------------------------------------------------------------------------- */
