@@ -45,7 +45,8 @@ def programs() -> list[Program]:
     found = [] if mine.database_url else [_postgres(mine.stack["pg_port"])]
     if not mine.prefect_api_url:
         found.append(_prefect_server(mine.stack["prefect_port"]))
-    return [*found, _prefect_worker(), _app(mine.stack["app_port"])]
+    requests = Program("requests", (sys.executable, "-m", "deployments.requests"))
+    return [*found, _prefect_worker(), requests, _app(mine.stack["app_port"])]
 
 
 def _postgres(port: int) -> Program:

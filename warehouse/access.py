@@ -41,9 +41,14 @@ class Viewer:
 
 
 @contextmanager
-def acting_as(viewer: Viewer) -> Iterator[Connection]:
-    """A read-only transaction that sees exactly the viewer's rows."""
+def acting_as(viewer: Viewer, *, writes: bool = False) -> Iterator[Connection]:
+    """A transaction that sees exactly the viewer's rows; read-only unless it `writes`.
+
+    What may be written is decided by grants and policies: an admin's requests and acts on alerts.
+    """
     with engine(viewer.role).begin() as connection:
+        if writes:
+            connection.execute(text("set transaction read write"))
         connection.execute(
             text("select set_config('carrel.claim', :claim, true)"), {"claim": claim(viewer)}
         )

@@ -322,4 +322,4 @@ def test_figures_that_are_held_back_say_so(journey: Callable[..., Journey], here
         went.check()
     finally:
         with connect() as connection:
-            connection.execute("delete from quality.verdicts where outcome = 'failed'")
+            connection.execute("delete from quality.verdicts where checks = 34 and passed = 30")

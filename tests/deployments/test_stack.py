@@ -148,7 +148,7 @@ def test_everything_listens_on_loopback(stack: Stack, first) -> None:
 def test_status_and_doctor_pass(stack: Stack, first) -> None:
     status = stack.run("status")
     assert status.returncode == 0, status.stdout
-    assert len(status.stdout.splitlines()) == 4
+    assert len(status.stdout.splitlines()) == 5
     doctor = stack.run("doctor")
     assert "FAIL" not in [
         line.split()[0] for line in doctor.stdout.splitlines() if "browser" not in line
