@@ -16,6 +16,7 @@ COMMANDS = {
     "gold": [],
     "run": [],
     "page": ["--streamlit"],
+    "quality_pages": [],
 }
 
 

@@ -332,7 +332,8 @@
       this.page = 0;
       this.sort = null;
       this.term = "";
-      this.size = Number(cell.dataset.rows) || PAGE_ROWS;
+      this.size = Math.min(Number(cell.dataset.rows) || PAGE_ROWS, innerWidth > 640 ? 100 : PAGE_ROWS);
+      if (innerWidth <= 640 && this.sent?.columns.length > 8) this.size = 5;
       this.ranked = paged && cell.dataset.cell === "titles";
       this.name = cell.dataset.cell;
       target.dataset.name = this.name;
@@ -581,7 +582,7 @@
   /** Fewer ticks where there is little room. */
   function startSmall() {
     if (innerWidth > 640) return;
-    for (const name of ["daily_chart", "daily_strip"]) {
+    for (const name of ["daily_chart", "daily_strip", "score_chart", "runs_chart", "trend_chart"]) {
       const chart = source(name);
       if (chart) chart.below[0].ticker.setv({ desired_num_ticks: 3 }, { sync: false });
     }

@@ -39,8 +39,8 @@ LOADS = (
 RULE_COLUMNS = (
     Column("rule", "Rule", "link"),
     Column("column_name", "Column"),
-    Column("newest", "In the newest load", "integer"),
-    Column("records", "In the last 30 loads", "integer"),
+    Column("newest", "Newest load", "integer"),
+    Column("records", "Last 30 loads", "integer"),
     Column("last_at", "Last seen", "moment"),
 )
 SAMPLE_COLUMNS = (

@@ -167,8 +167,8 @@ def cards(now: Standing, planned: Mapping[str, dt.datetime] | None) -> list[dict
                RUNS),
         figure("failed", "Failed to run", f"{failed:,}", f"{held:,} more held back",
                quality.OUTCOMES, look="bad" if failed else ""),
-        figure("rows_in", "Rows in, newest loads", f"{_sum(now, 'rows_in'):,}",
-               f"{_sum(now, 'rows_quarantined'):,} held back",
+        figure("rows_in", "Rows in", f"{_sum(now, 'rows_in'):,}",
+               f"of the newest loads, {_sum(now, 'rows_quarantined'):,} held back",
                "Records of the newest load of each dataset. Each of them is loaded, unchanged,"
                " ignored or held back: the sums must add up, or the run fails."),
         figure("slowest", "Slowest pipeline", seconds(took) if took else "–",

@@ -296,8 +296,8 @@ RULE_COLUMNS = (
     Column("dataset", "Dataset", "link"),
     Column("rule", "Rule"),
     Column("column_name", "Column"),
-    Column("newest", "In the newest load", "integer"),
-    Column("records", "In the last 5 loads", "integer"),
+    Column("newest", "Newest load", "integer"),
+    Column("records", "Last 5 loads", "integer"),
     Column("last_at", "Last seen", "moment"),
 )
 

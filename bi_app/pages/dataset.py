@@ -66,14 +66,14 @@ class OneDataset:
             Cell("trend", "Over time", "", [self.chart.figure], "trend", TREND_COLUMNS),
             Cell("checks", "Checks", quality.FAILING, kind="table", rows=12, download="checks"),
             Cell("rules", "Records held back", kind="table", search=False, download="rules",
-                 span=5 if self.viewer.role == "admin" else 12),
+                 span=6 if self.viewer.role == "admin" else 12),
             Cell("loads", "Loads", dataset.LOADS, kind="table", search=False, download="loads"),
             Cell("lineage", "Where it comes from, and what reads it", kind="drawn"),
             Cell("columns", "Columns", kind="table", rows=25, download="columns"),
         ]  # fmt: skip
         if self.viewer.role == "admin":
             sample = Cell("samples", "Samples from quarantine", dataset.SAMPLES, kind="table",
-                          search=False, span=7)  # fmt: skip
+                          search=False, span=6)  # fmt: skip
             found.insert(3, sample)
         if "profile" in self.controls.tables:
             found.append(Cell("profile", "Profile", profile.ABOUT, kind="table", rows=25))

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from decimal import Decimal
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 import panel as pn
 import param
@@ -47,6 +47,8 @@ class Controls(JSComponent):  # type: ignore[misc]
     detail = param.Dict({}, doc="What is neither figure nor table: lineage, acts that are offered")
     act = param.Dict({}, doc="What the person does: act, subject, and what the act needs")
     answered = param.Integer(0, doc="Counts the answers, so that the browser knows when to draw")
+
+    shown: ClassVar[Any] = None  # the choice that was answered last: showing it is no new choice
 
     _debounce = 1  # ms; Panel waits 50, for sliders
     _esm = "export const render = ({model}) => window.carrel.start(model)"
@@ -177,15 +179,15 @@ def reacting(
     `work`, where there is some that takes long, is done in a thread; `show` gets its result, unless
     another choice came meanwhile. What `show` makes of the choice is not a choice again.
     """
-    latest, told = 0, None
+    latest = 0
 
     def answer(event: Any) -> None:
         with answering(controls, signed_in):
             show(event.new)
 
     async def answer_later(event: Any) -> None:
-        nonlocal latest, told
-        if event.new == told:
+        nonlocal latest
+        if event.new == controls.shown:
             return
         latest = mine = latest + 1
         working = asyncio.to_thread(work, event.new)  # type: ignore[arg-type]
@@ -196,7 +198,7 @@ def reacting(
             if isinstance(found[0], BaseException):
                 raise found[0]
             show(found[0])
-            told = controls.query
+            controls.shown = controls.query
 
     controls.param.watch(answer_later if work else answer, "query")
 
@@ -229,6 +231,7 @@ def acting(
                 raise found[0]
             told, shown = found[0]
             show(shown)
+            controls.shown = controls.query
             controls.message = told
 
     controls.param.watch(answer_later, "act")

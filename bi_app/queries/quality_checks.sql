@@ -1,7 +1,7 @@
 -- Every check of a dataset's newest verdict, failing ones first, with its values of late.
 with past as (
     select verdict_id, judged_at from quality.verdicts
-    where dataset = %(dataset)s order by verdict_id desc limit 366
+    where dataset = %(dataset)s order by verdict_id desc limit 180
 ),
 latest as (select max(verdict_id) as verdict_id from past),
 history as (

@@ -19,6 +19,11 @@ create trigger asked after insert on app.requests
 -- Quarantine stays closed. Staff get counts by rule; an admin gets values too, but never one of a
 -- private column, nor any of a record whose shape is at fault, where columns may have slipped.
 
+-- The few failures among many steps, by dataset and by time.
+create index on ops.steps (dataset, step_id desc) where state = 'failed';
+create index on ops.steps (ended_at) where state = 'failed';
+create index on quality.verdicts (judged_at) where outcome <> 'passed';
+
 create function quality.known_dataset(dataset text) returns boolean
 language sql stable set search_path = pg_catalog as $$
     select exists (select from ops.catalogue c where c.layer = 'silver' and c.name = dataset)
