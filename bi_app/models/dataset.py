@@ -27,11 +27,11 @@ LOAD_COLUMNS = (
     Column("rows_inserted", "Inserted", "integer"),
     Column("rows_updated", "Updated", "integer"),
     Column("rows_unchanged", "Unchanged", "integer"),
-    Column("rows_quarantined", "Held", "integer"),
+    Column("rows_quarantined", "Held back", "integer"),
     Column("contract", "Contract", "badge"),
 )
 STATES = {"done": "good", "unchanged": "", "failed": "bad", "landing": "warn", "landed": "warn"}
-VERDICTS = {"passed": "good|held", "failed": "bad|not held", "error": "bad|not measured"}
+VERDICTS = {"passed": "good|passed", "failed": "bad|failed", "error": "bad|not measured"}
 LOADS = (
     "One line a file that was brought in: rows in = inserted + updated + unchanged + held back +"
     " ignored. `unchanged` in the state: the file was known by its checksum and left alone."

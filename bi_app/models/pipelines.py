@@ -33,7 +33,7 @@ COLUMNS = (
     Column("slowest", "Slowest step"),
     Column("rows_in", "Rows in", "integer"),
     Column("rows_loaded", "Loaded", "integer"),
-    Column("rows_quarantined", "Held", "integer"),
+    Column("rows_quarantined", "Held back", "integer"),
     Column("rows_unchanged", "Unchanged", "integer"),
     Column("next", "Next run", "moment"),
 )

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from decimal import Decimal
 from functools import partial
-from typing import Any, ClassVar
+from typing import Any
 
 import panel as pn
 import param
@@ -48,7 +48,7 @@ class Controls(JSComponent):  # type: ignore[misc]
     act = param.Dict({}, doc="What the person does: act, subject, and what the act needs")
     answered = param.Integer(0, doc="Counts the answers, so that the browser knows when to draw")
 
-    shown: ClassVar[Any] = None  # the choice that was answered last: showing it is no new choice
+    shown: Any = None  # the choice that was answered last: showing it is no new choice
 
     _debounce = 1  # ms; Panel waits 50, for sliders
     _esm = "export const render = ({model}) => window.carrel.start(model)"
