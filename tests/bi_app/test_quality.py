@@ -120,6 +120,23 @@ def test_samples_show_no_private_value_and_only_to_admins(here: str) -> None:
     assert len(dataset.samples(ADMIN, "no_such; drop table x", None)) == 0
 
 
+def test_what_was_sent_again_is_no_longer_held_back(here: str) -> None:
+    number = owner("select max(load_id) from ops.loads where dataset = %s", HELD)[0]
+    with connect() as connection:
+        connection.execute(
+            "insert into ops.replays select %(n)s, 1, %(n)s, 2, %(n)s, 2, false, false",
+            {"n": number},
+        )
+    try:
+        found = dataset.rules(LIBRARIAN, HELD).data
+        counts = dict(zip(found["column_name"], found["newest"], strict=True))
+        assert counts["member_key"] == 23
+        assert "lent1" not in dataset.samples(ADMIN, HELD, None).data["value"]
+    finally:
+        with connect() as connection:
+            connection.execute("delete from ops.replays")
+
+
 def test_an_admin_asks_for_a_run_once(here: str) -> None:
     known = {BAD}
     try:

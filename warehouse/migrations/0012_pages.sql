@@ -51,12 +51,14 @@ begin
             count(distinct q.record_no) filter (where q.load_id = (select load_id from newest)),
             min(r.started_at), max(r.started_at)
         from quarantine.%I q join recent r using (load_id)
+        where not exists (select from ops.replays p
+            where (p.from_load, p.from_line) = (q.load_id, q.line_no))
         group by q.rule, q.column_name
         order by 4 desc, 1, 2
     $query$, dataset, dataset) using loads;
 end $$;
 comment on function quality.quarantine_rules is
-    'Records held back by rule and column in the newest loads, for staff';
+    'Records held back by rule and column in the newest loads and not sent again, for staff';
 
 create function quality.quarantine_samples(dataset text, for_rule text, most integer default 20)
 returns table (
@@ -85,6 +87,8 @@ begin
             join ops.loads l on l.load_id = q.load_id
             left join ops.files f on f.file_id = q.file_id
             where ($1 is null or q.rule = $1)
+                and not exists (select from ops.replays p
+                    where (p.from_load, p.from_line) = (q.load_id, q.line_no))
             order by q.load_id desc, q.record_no
             limit least($2, 200)
         )
