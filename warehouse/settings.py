@@ -68,10 +68,10 @@ class Settings(BaseSettings):
         pattern="^([A-Z]{3})?$",
         description="ISO code of amounts, such as EUR; default: none said",
     )
-    timezone: str = Field("Europe/London", description="Time zone of schedules and of day bounds")
     stale_h: float = Field(
         48, gt=0, description="Hours without news after which figures on a page are greyed"
     )
+    timezone: str = Field("Europe/London", description="Time zone of schedules and of day bounds")
     log_level: str = Field("INFO", description="Lowest level of log line written")
     load_memory_mb: int = Field(512, description="Memory DuckDB may use in a load, in MB")
     lock_wait_s: float = Field(600, description="Seconds a run waits for another of its dataset")
