@@ -17,7 +17,8 @@ from warehouse.settings import settings
 from warehouse.spec import datasets
 
 log = logging.getLogger(__name__)
-KEPT_SECONDS, GROUP_SECONDS, PATIENCE = 20.0, 60.0, 1.5
+KEPT_SECONDS, GROUP_SECONDS, PATIENCE = 20.0, 60.0, 10.0
+WAIT_SECONDS = 0.5  # that a page waits; what comes later is there for the next
 AWAY = "Prefect does not answer, so the next runs are not known, and a run that you ask for waits."
 
 
@@ -27,6 +28,7 @@ class _Kept:
 
     found: Any = None
     at: float = field(default=-1e9)
+    asking: threading.Thread | None = None
     lock: threading.Lock = field(default_factory=threading.Lock)
 
 
@@ -34,18 +36,31 @@ _schedule, _groups = _Kept(), _Kept()
 
 
 def next_runs() -> dict[str, dt.datetime] | None:
-    """The next scheduled run of each dataset; at most 20 seconds old; None: Prefect is away."""
+    """The next scheduled run of each dataset, as Prefect said last; None: it did not answer.
+
+    Asked in a thread when that is older than 20 seconds, so that no page waits long for Prefect.
+    """
     with _schedule.lock:
         if time.monotonic() - _schedule.at > KEPT_SECONDS:
-            _schedule.found = _by_dataset()
             _schedule.at = time.monotonic()
-        found: dict[str, dt.datetime] | None = _schedule.found
-        return found
+            _schedule.asking = threading.Thread(target=_ask, name="ask-prefect", daemon=True)
+            _schedule.asking.start()
+    if _schedule.asking is not None:
+        _schedule.asking.join(WAIT_SECONDS)
+    found: dict[str, dt.datetime] | None = _schedule.found
+    return found
+
+
+def _ask() -> None:
+    _schedule.found = _by_dataset()
 
 
 def forget() -> None:
     """Ask anew the next time."""
+    if _schedule.asking is not None:
+        _schedule.asking.join(PATIENCE)
     _schedule.at = _groups.at = -1e9
+    _schedule.found = None
 
 
 def groups() -> dict[str, str]:
@@ -66,7 +81,7 @@ def _by_dataset() -> dict[str, dt.datetime] | None:
     try:
         deployments, runs = _asked()
     except (httpx.HTTPError, ValueError, TypeError, KeyError) as error:
-        log.warning("prefect did not say what is scheduled: %s", type(error).__name__)
+        log.info("prefect did not say what is scheduled: %s", type(error).__name__)
         return None
     found: dict[str, dt.datetime] = {}
     for run in runs:

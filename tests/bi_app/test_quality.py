@@ -205,7 +205,10 @@ def prefect(setting: Callable[..., None]) -> Iterator[None]:
         schedule.forget()
 
 
-def test_the_next_run_of_each_dataset_is_prefects(prefect: None) -> None:
+def test_the_next_run_of_each_dataset_is_prefects(
+    prefect: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(schedule, "WAIT_SECONDS", 20)
     found = schedule.next_runs()
     assert found is not None
     assert found[BAD] == dt.datetime(2026, 11, 22, 2, tzinfo=dt.UTC)
