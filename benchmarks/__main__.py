@@ -20,6 +20,7 @@ COMMANDS = {
     "page": ["--streamlit"],
     "quality": [],
     "anomalies": [],
+    "quality_pages": [],
 }
 
 

@@ -87,7 +87,7 @@ PAGES = {
     " where dataset = 'set_42' and day > current_date - 365 order by metric, day",
     "volume of all datasets, 90 days": "select day, sum(value) from quality.metrics"
     " where metric = 'volume' and day > current_date - 90"
-    " and dataset in (select table_name from ops.catalogue) group by day order by day",
+    " and dataset in (select substr(table_name, 8) from ops.catalogue) group by day order by day",
     "anomalies of all datasets, 30 days": "select * from quality.anomalies"
     " where day > current_date - 30 order by day desc, dataset",
     "a dataset's column over its last 30 profiles": "select at, measures -> 'nulls'"
@@ -177,7 +177,7 @@ def history() -> None:
         connection.execute(
             "insert into ops.catalogue (table_name, layer, domain, name, title, grain,"
             " key_columns, access, columns)"
-            " select s, 'silver', 'set', s, s, s, '{}', '{}', '[]' from unnest(%s::text[]) s",
+            " select 'silver.' || s, 'silver', 'set', s, s, s, '{}', '{}', '[]' from unnest(%s::text[]) s",
             [sets],
         )
         for statement, values in (

@@ -14,12 +14,13 @@ from bi_app.auth.sessions import COOKIES, signature
 from warehouse.settings import ROOT, settings
 
 HERE = Path(__file__).parent
+SHIPPED = ("overview", "my_loans", "explore", "quality", "pipelines", "alerts", "dataset")
 LOOPBACK = "127.0.0.1"
 
 
 def pages() -> list[Path]:
     """The page files: shipped, then those of the project folder."""
-    shipped = [HERE / "pages" / f"{name}.py" for name in ("overview", "my_loans", "explore")]
+    shipped = [HERE / "pages" / f"{name}.py" for name in SHIPPED]
     return [HERE / "app.py", *shipped, *own_pages()]
 
 

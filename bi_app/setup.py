@@ -8,13 +8,22 @@ from bi_app.api.closed import close_imports
 from bi_app.auth import gate
 from bi_app.auth.roles import add_own_pages
 from bi_app.models.ahead import fetch, fetch_ahead, fetch_mine
-from bi_app.pages import explore, my_loans, overview
+from bi_app.pages import alerts, dataset, explore, my_loans, overview, pipelines, quality
 from warehouse import log
 
-IMPORTED = (explore, my_loans, overview)  # now, so that the first visitor need not wait
+IMPORTED = (
+    alerts,
+    dataset,
+    explore,
+    my_loans,
+    overview,
+    pipelines,
+    quality,
+)  # now, so that the first visitor need not wait
 
 log.start()
 add_own_pages()
 close_imports()
 threading.Thread(target=fetch_ahead, name="fetch-ahead", daemon=True).start()
 gate.PREPARE |= {"/overview": fetch, "/app": fetch, "/my_loans": fetch_mine}
+gate.PREPARE |= {"/quality": quality.prepare, "/pipelines": pipelines.prepare}

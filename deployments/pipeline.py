@@ -115,6 +115,19 @@ def run_deployment(
     return str(state["name"])
 
 
+def start(name: str, parameters: dict[str, object], *, key: str) -> str:
+    """Have a deployment run; returns the flow run's name. The same `key` starts no second one.
+
+    Raises:
+        CarrelError: Prefect is away, or refuses.
+    """
+    if not settings().prefect_api:
+        raise CarrelError("Prefect is not running.", remedy="Start it with `carrel up`.")
+    found = _call("GET", f"/deployments/name/{name}")
+    asked = {"parameters": parameters, "idempotency_key": key}
+    return str(_call("POST", f"/deployments/{found['id']}/create_flow_run", asked)["name"])
+
+
 def _call(method: str, path: str, body: object = None) -> Any:
     """Ask the API; while its SQLite is busy it answers 503, and is asked again."""
     api = settings().prefect_api

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import shutil
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -44,7 +45,8 @@ def programs() -> list[Program]:
     found = [] if mine.database_url else [_postgres(mine.stack["pg_port"])]
     if not mine.prefect_api_url:
         found.append(_prefect_server(mine.stack["prefect_port"]))
-    return [*found, _prefect_worker(), _app(mine.stack["app_port"])]
+    requests = Program("requests", (sys.executable, "-m", "deployments.requests"))
+    return [*found, _prefect_worker(), requests, _app(mine.stack["app_port"])]
 
 
 def _postgres(port: int) -> Program:
@@ -63,7 +65,24 @@ def _postgres(port: int) -> Program:
 
 def _prefect_server(port: int) -> Program:
     command = (sys.executable, "-m", "prefect", "server", "start", "--host", LOOPBACK)
-    return Program("prefect-server", (*command, "--port", str(port)), port)
+    pages = settings().home.resolve() / "prefect" / "pages"
+    _without_second_page(pages)
+    variables = {"PREFECT_SERVER_UI_STATIC_DIRECTORY": str(pages)}
+    return Program("prefect-server", (*command, "--port", str(port)), port, variables=variables)
+
+
+def _without_second_page(pages: Path) -> None:
+    """Leave Prefect's second page no place: it asks a stranger, also when typed by hand.
+
+    Prefect copies each of its pages below this folder and serves those that it could copy; a link
+    to nowhere stands in the second one's place, so its address leads to the first.
+    """
+    pages.mkdir(parents=True, exist_ok=True)
+    place = pages / "v2"
+    if not place.is_symlink():
+        if place.is_dir():
+            shutil.rmtree(place)
+        place.symlink_to("nowhere")
 
 
 def _prefect_worker() -> Program:

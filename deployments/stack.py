@@ -215,6 +215,7 @@ class _Progress:
 
 def _app(steps: Steps) -> None:
     with steps.step("app"):
+        supervision.start_program("requests")
         supervision.start_program("app")
         _wait_well("app", app_answers)
 

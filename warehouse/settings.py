@@ -63,6 +63,14 @@ class Settings(BaseSettings):
         None, description="Chromium that the page tests use; default: the one in PATH"
     )
     demo: bool = Field(False, description="Well-known demo sign-ins; refused beyond loopback")
+    currency: str = Field(
+        "",
+        pattern="^([A-Z]{3})?$",
+        description="ISO code of amounts, such as EUR; default: none said",
+    )
+    stale_h: float = Field(
+        48, gt=0, description="Hours without news after which figures on a page are greyed"
+    )
     timezone: str = Field("Europe/London", description="Time zone of schedules and of day bounds")
     closed_days: str = Field(
         "",

@@ -6,12 +6,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from bi_app.models import explore
+from bi_app.models import alerts, dataset, explore, pipelines, quality, schedule
 from bi_app.models.circulation import circulation
 from bi_app.models.my_loans import my_loans
 from bi_app.models.overview import View
 from bi_app.models.selection import from_arguments, select
-from bi_app.models.table import Table
+from bi_app.models.table import Kind, Table
 from bi_app.models.titles import titles
 from warehouse.access import Viewer
 
@@ -61,8 +61,95 @@ def explored(viewer: Viewer, name: str, arguments: Arguments) -> Table:
     return tables[name]()
 
 
+def judged(viewer: Viewer, name: str, arguments: Arguments) -> Table:
+    """A table of the quality page.
+
+    Raises:
+        KeyError: there is no such table.
+    """
+    now = quality.standing(viewer)
+    tables = {
+        "failing": lambda: quality.failing(viewer),
+        "datasets": lambda: quality.datasets_table(now),
+        "rules": lambda: quality.held_records(viewer, now),
+    }
+    return written(tables[name]())
+
+
+def run(viewer: Viewer, name: str, arguments: Arguments) -> Table:
+    """A table of the pipelines page.
+
+    Raises:
+        KeyError: there is no such table.
+    """
+    tables = {
+        "pipelines": lambda: pipelines.pipelines(
+            viewer, quality.standing(viewer), schedule.next_runs(), set()
+        ),
+        "failures": lambda: pipelines.failures(viewer),
+    }
+    return written(tables[name]())
+
+
+def one_dataset(viewer: Viewer, name: str, arguments: Arguments) -> Table:
+    """A table of a dataset's page.
+
+    Raises:
+        KeyError: there is no such dataset, or no such table.
+    """
+    asked = arguments["name"][0].decode("utf-8", "replace")
+    entry = dataset.described(viewer, asked)
+    if entry is None:
+        raise KeyError(asked)
+    tables = {
+        "checks": lambda: quality.checks(viewer, asked),
+        "rules": lambda: dataset.rules(viewer, asked),
+        "loads": lambda: dataset.loads(viewer, asked),
+        "columns": lambda: dataset.columns(entry),
+    }
+    return written(tables[name]())
+
+
+def alerted(viewer: Viewer, name: str, arguments: Arguments) -> Table:
+    """The alerts, resolved ones too.
+
+    Raises:
+        KeyError: there is no such table, or no alerts are kept.
+    """
+    if name != "alerts" or not alerts.present(viewer):
+        raise KeyError(name)
+    return written(alerts.inbox_table(alerts.inbox(viewer, everything=True)))
+
+
+def written(table: Table) -> Table:
+    """A table for a file: without what is drawn, and links as their words."""
+    columns = [c for c in table.columns if c.kind != "spark" and c.key != "run"]
+    data = {c.key: [_written(v, c.kind) for v in table.data[c.key]] for c in columns}
+    kinds: dict[str, Kind] = {
+        "link": "text",
+        "action": "text",
+        "moment": "datetime",
+        "score": "number",
+        "seconds": "number",
+    }
+    plain = [replace(c, kind=kinds.get(c.kind, c.kind)) for c in columns]
+    return replace(table, columns=plain, data=data)
+
+
+def _written(value: Any, kind: str) -> Any:
+    if kind == "action":
+        return value["label"]
+    if kind == "link":
+        return str(value).partition("|")[2]
+    return value["score"] if kind == "score" and value else value
+
+
 TABLES: dict[str, Callable[[Viewer, str, Arguments], Table]] = {
     "overview": overview,
     "my_loans": mine,
     "explore": explored,
+    "quality": judged,
+    "pipelines": run,
+    "dataset": one_dataset,
+    "alerts": alerted,
 }

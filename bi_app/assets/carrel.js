@@ -9,6 +9,11 @@
   const decimal = new Intl.NumberFormat("en-GB", { minimumFractionDigits: 1, maximumFractionDigits: 1 });
   const money = new Intl.NumberFormat("en-GB", { minimumFractionDigits: 2, maximumFractionDigits: 2 });
   const dates = new Intl.DateTimeFormat("en-GB", { weekday: "short", day: "numeric", month: "short", year: "numeric", timeZone: "UTC" });
+  const plain = new Intl.NumberFormat("en-GB", { maximumFractionDigits: 2 });
+  const zone = document.documentElement.dataset.zone || "UTC";
+  const moments = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit", timeZone: zone });
+  const oldMoments = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", year: "numeric", timeZone: zone });
+  const relative = new Intl.RelativeTimeFormat("en-GB", { numeric: "auto" });
   const $ = (selector, root = document) => root.querySelector(selector);
   const $$ = (selector, root = document) => [...root.querySelectorAll(selector)];
   const place = (name) => $(`[data-place="${name}"]`);
@@ -45,7 +50,7 @@
   function address() {
     const { period, start, end, branches, measure } = model.query;
     const asked = new URLSearchParams();
-    if (model.query.table) {
+    if (model.query.table || model.options.flat) {
       for (const [key, value] of Object.entries(model.query)) if (value) asked.set(key, value === true ? "1" : value);
       return asked.toString();
     }
@@ -68,6 +73,7 @@
     const box = place("filters");
     if (!box) return;
     if (model.options.tables) return drawTableChooser(box);
+    if (model.options.selects) return drawSelects(box);
     const { periods, first, last, branches } = model.options;
     const query = model.query;
     if (!box.dataset.drawn) {
@@ -90,6 +96,31 @@
     $("[data-reset]", box).hidden = query.period === "12m" && !query.branches.length;
   }
 
+  /** Selects and segments that a page names: {key, label, values: [[value, text]], as}. */
+  function drawSelects(box) {
+    const { selects } = model.options;
+    const shape = JSON.stringify(selects);
+    if (box.dataset.drawn !== shape) {
+      box.dataset.drawn = shape;
+      box.replaceChildren(...selects.map((s) => (s.as === "segments" ? segments(s) : select(s))));
+      if ("about" in model.notes && !$(".about")) about(box);
+    }
+    for (const one of $$("[data-choose]", box)) one.value = model.query[one.dataset.choose];
+    for (const one of $$("[data-segment]", box)) one.setAttribute("aria-pressed", String(String(model.query[one.dataset.segment]) === one.value));
+  }
+
+  const about = (box) => box.after(make("p", { class: "about", "data-note": "about" }));
+
+  function select({ key, label, values, resets }) {
+    const pick = (e) => choose({ [key]: e.target.value, ...resets });
+    return make("label", { class: "labelled" }, label, make("select", { "data-choose": key, onchange: pick }, ...values.map(([value, text]) => make("option", { value }, text))));
+  }
+
+  function segments({ key, label, values }) {
+    return make("div", { class: "segments", role: "group", "aria-label": label },
+      ...values.map(([value, text]) => make("button", { type: "button", "data-segment": key, value, onclick: () => choose({ [key]: value }) }, text)));
+  }
+
   const LAYERS = { gold: "Gold: worked out", silver: "Silver: as recorded" };
 
   function drawTableChooser(box) {
@@ -103,7 +134,7 @@
       box.replaceChildren(
         make("label", { class: "labelled" }, "Table", make("select", { "data-choose": "table", onchange: (e) => choose({ table: e.target.value, page: 0, sort: "", down: false, count_by: "" }) }, ...layers.map(group))),
         make("label", { class: "labelled" }, "Count by", make("select", { "data-choose": "count_by", onchange: (e) => choose({ count_by: e.target.value }) })));
-      box.after(make("p", { class: "about", "data-note": "about" }));
+      about(box);
     }
     const columns = tables.find((t) => t[0] === query.table)[3];
     $('[data-choose="count_by"]', box).replaceChildren(...columns.map((c) => make("option", { value: c }, c)));
@@ -137,6 +168,7 @@
     if (!box) return;
     const open = $("details[open]", box)?.dataset.name;
     const focused = document.activeElement?.dataset?.pick;
+    box.style.setProperty("--count", model.cards.length);
     box.replaceChildren(...model.cards.map(card));
     if (open) $(`details[data-name="${open}"]`, box)?.setAttribute("open", "");
     if (focused) $(`[data-pick="${focused}"]`, box)?.focus();
@@ -148,8 +180,11 @@
     const title = picks
       ? make("button", { type: "button", class: "pick", "data-pick": figure.name, "aria-pressed": String(chosen), onclick: () => choose({ measure: figure.name }) }, figure.title)
       : make("span", { class: "fixed-name" }, figure.title);
-    const box = make("div", { class: `kpi${chosen ? " chosen" : ""}`, "data-card": figure.name, style: `--series:${SERIES[figure.name] || "var(--soft)"}` },
-      title, make("span", { class: "value" }, figure.value), changeOf(figure), definition(figure));
+    const value = figure.moment ? moment(figure.moment) : figure.value;
+    const note = figure.moment ? { ...figure, note: whenOf(figure.moment) } : figure;
+    const look = `${chosen ? " chosen" : ""}${figure.look ? ` look-${figure.look}` : ""}${figure.text ? " words" : ""}`;
+    const box = make("div", { class: `kpi${look}`, "data-card": figure.name, style: `--series:${SERIES[figure.name] || "var(--soft)"}` },
+      title, make("span", { class: "value" }, value), changeOf(note), definition(figure));
     if (figure.spark?.length) box.append(spark(figure.spark));
     return box;
   }
@@ -167,7 +202,16 @@
     const compared = figure.change == null ? [] : [make("p", { class: "soft" }, model.options.compared)];
     return make("details", { class: "pop", "data-name": figure.name },
       make("summary", { class: "icon-button", "aria-label": `Definition of ${figure.title}` }, icon('<circle cx="12" cy="12" r="8.5"/><path d="M12 11v5.5M12 7.6v.1"/>')),
-      make("div", { class: "pop-body" }, make("p", {}, figure.definition), ...compared));
+      make("div", { class: "pop-body" }, ...(figure.score ? scoreParts(figure.score) : [make("p", {}, figure.definition)]), ...compared));
+  }
+
+  /** What a score is made of: its formula, and each part with weight and score. */
+  function scoreParts({ formula, parts, more }) {
+    const rows = parts.map(([name, weight, score, lost]) => make("tr", {},
+      make("td", {}, name, ...(lost ? [make("small", { class: "soft" }, ` ${lost}`)] : [])), make("td", { class: "n" }, weight == null ? "" : plain.format(weight)), make("td", { class: "n" }, score == null ? "" : plain.format(score))));
+    const head = make("tr", {}, make("th", { scope: "col" }, "Part"), make("th", { scope: "col", class: "n" }, "Weight"), make("th", { scope: "col", class: "n" }, "Score"));
+    const rest = more ? [make("p", { class: "soft" }, `and ${whole.format(more)} more with higher scores`)] : [];
+    return [make("p", {}, make("b", {}, "How it is worked out")), make("p", {}, formula), make("table", { class: "parts" }, make("thead", {}, head), make("tbody", {}, ...rows)), ...rest];
   }
 
   function spark(points) {
@@ -188,6 +232,7 @@
     const box = place("message");
     const { kind, text } = model.message || {};
     box.hidden = !text;
+    document.body.classList.toggle("hollow", kind === "empty");
     box.className = `banner ${kind || ""}`;
     box.textContent = text || "";
   }
@@ -211,7 +256,72 @@
     return kind === "number" ? decimal.format(value) : kind === "integer" ? whole.format(value) : String(value);
   }
 
-  const isNumber = (column) => ["integer", "number", "percent", "money"].includes(column.kind);
+  const isNumber = (column) => ["integer", "number", "percent", "money", "seconds"].includes(column.kind);
+
+  /** A moment as people say it: with the time within half a year, with the year before that. */
+  function moment(value) {
+    const at = new Date(value);
+    return (Math.abs(Date.now() - at) > 183 * 864e5 ? oldMoments : moments).format(at);
+  }
+
+  /** How long ago, or how far ahead. */
+  function whenOf(value) {
+    const seconds = (new Date(value) - Date.now()) / 1000;
+    for (const [unit, size] of [["day", 86400], ["hour", 3600], ["minute", 60]])
+      if (Math.abs(seconds) >= size) return relative.format(Math.round(seconds / size), unit);
+    return seconds < 0 ? "just now" : "in a moment";
+  }
+
+  function span(value) {
+    if (value < 60) return `${plain.format(Math.round(value * 10) / 10)} s`;
+    if (value < 5400) return `${Math.round(value / 60)} min`;
+    return value < 172800 ? `${Math.round(value / 3600)} h` : `${whole.format(Math.round(value / 86400))} days`;
+  }
+
+  /** A line without axes; what it says stands in its label. */
+  function line(values) {
+    const known = values.filter((v) => v != null);
+    if (known.length < 2) return make("span", { class: "soft" }, "");
+    const low = Math.min(...known), high = Math.max(...known), range = high - low || 1;
+    const step = 96 / (values.length - 1);
+    const points = values.flatMap((v, i) => (v == null ? [] : [`${(2 + i * step).toFixed(1)},${(high === low ? 13 : 24 - ((v - low) / range) * 22).toFixed(1)}`]));
+    const svg = icon(`<polyline points="${points.join(" ")}" vector-effect="non-scaling-stroke"/><circle cx="${points.at(-1).split(",")[0]}" cy="${points.at(-1).split(",")[1]}" r="2.2"/>`);
+    svg.setAttribute("viewBox", "0 0 100 26");
+    svg.setAttribute("class", "line");
+    svg.setAttribute("role", "img");
+    svg.removeAttribute("aria-hidden");
+    svg.setAttribute("aria-label", `${known.length} values from ${plain.format(low)} to ${plain.format(high)}, now ${plain.format(known.at(-1))}`);
+    svg.append(Object.assign(document.createElementNS("http://www.w3.org/2000/svg", "title"), { textContent: svg.getAttribute("aria-label") }));
+    return svg;
+  }
+
+  /** Cells that are more than a text. */
+  const DRAWN = {
+    link(value) {
+      const [address, ...words] = String(value).split("|");
+      return make("a", { href: address }, words.join("|"));
+    },
+    moment: (value) => make("time", { datetime: value, title: whenOf(value) }, moment(value)),
+    seconds: (value) => span(value),
+    spark: (value) => line(value),
+    score(value) {
+      const look = value.score < 80 ? "bad" : value.score < 95 ? "warn" : "good";
+      return make("details", { class: "pop score" },
+        make("summary", { class: `badge ${look}`, "aria-label": `Score ${value.score}: how it is worked out` }, decimal.format(value.score)),
+        make("div", { class: "pop-body" }, ...scoreParts({ ...value, parts: value.parts.slice(0, 12) })));
+    },
+    action(value) {
+      if (value.act === "open") return make("button", { type: "button", class: "link", "data-focus": `open${value.subject}`, "aria-pressed": String(value.on), onclick: () => choose({ alert: value.on ? "" : value.subject }) }, value.label);
+      const waits = value.waits;
+      return make("button", { type: "button", class: "button small", "data-focus": `act${value.subject}`, "aria-label": `${value.label}: ${value.about}`, disabled: waits, onclick: (e) => { e.target.disabled = true; act({ act: value.act, subject: value.subject }); } }, waits ? "Asked for" : value.label);
+    },
+  };
+
+  /** Do something: the server does it as the person, and answers with a message and new tables. */
+  function act(what) {
+    document.body.classList.add("busy");
+    model.act = { ...what, at: Date.now() };
+  }
 
   /** A table that follows a source: sorted by its headings, searched, ten rows a page or all. */
   class Table {
@@ -222,6 +332,8 @@
       this.page = 0;
       this.sort = null;
       this.term = "";
+      this.size = Math.min(Number(cell.dataset.rows) || PAGE_ROWS, innerWidth > 640 ? 100 : PAGE_ROWS);
+      if (innerWidth <= 640 && this.sent?.columns.length > 8) this.size = 5;
       this.ranked = paged && cell.dataset.cell === "titles";
       this.name = cell.dataset.cell;
       target.dataset.name = this.name;
@@ -243,17 +355,17 @@
       let rows = Array.from({ length: count }, (_, i) => ({ i, cells: this.columns.map((c) => data[c.key][i]) }));
       if (this.name === "daily") rows = rows.filter((r) => within(r.cells[0]));
       if (this.term) rows = rows.filter((r) => r.cells.some((v) => String(v).toLowerCase().includes(this.term)));
-      if (this.sort) rows.sort((a, b) => this.sort.way * compare(a.cells[this.sort.at], b.cells[this.sort.at]));
+      if (this.sort) rows.sort((a, b) => this.sort.way * compare(a.cells[this.sort.at], b.cells[this.sort.at], this.columns[this.sort.at].kind));
       return rows;
     }
 
     draw() {
       const rows = this.rows();
       if (this.sent?.server) return this.drawServed(rows);
-      const pages = this.paged ? Math.max(1, Math.ceil(rows.length / PAGE_ROWS)) : 1;
-      const seen = this.paged ? rows.slice(this.page * PAGE_ROWS, (this.page + 1) * PAGE_ROWS) : rows;
+      const pages = this.paged ? Math.max(1, Math.ceil(rows.length / this.size)) : 1;
+      const seen = this.paged ? rows.slice(this.page * this.size, (this.page + 1) * this.size) : rows;
       const focused = this.target.contains(document.activeElement) ? document.activeElement.dataset.focus : null;
-      if (!rows.length) return this.target.replaceChildren(make("p", { class: "none" }, this.term ? "No row matches the search." : this.sent ? "Nothing here." : "No rows in this period."));
+      if (!rows.length) return this.target.replaceChildren(make("p", { class: "none" }, this.term ? "No row matches the search." : this.sent ? this.sent.none || "Nothing here." : "No rows in this period."));
       this.target.replaceChildren(make("table", {}, this.head(), make("tbody", {}, ...seen.map((r) => this.row(r)))));
       if (this.paged && pages > 1) this.target.append(this.pager(pages, rows.length));
       if (focused) $(`[data-focus="${focused}"]`, this.target)?.focus();
@@ -309,6 +421,11 @@
         if (words) cell.append(make("span", { class: `badge ${kind}` }, words));
         return cell;
       }
+      if (column.kind in DRAWN) {
+        if (value != null && value !== "") cell.append(DRAWN[column.kind](value));
+        cell.classList.add(`is-${column.kind}`);
+        return cell;
+      }
       if (this.ranked && column.key === "checkouts") {
         const top = Math.max(...this.data.checkouts, 1);
         cell.classList.add("bar-cell");
@@ -319,7 +436,7 @@
     }
 
     pager(pages, count) {
-      const words = `${this.page * PAGE_ROWS + 1}\u2013${Math.min((this.page + 1) * PAGE_ROWS, count)} of ${whole.format(count)}`;
+      const words = `${this.page * this.size + 1}\u2013${Math.min((this.page + 1) * this.size, count)} of ${whole.format(count)}`;
       return this.buttons(this.page, pages, words, (page) => { this.page = page; this.draw(); });
     }
 
@@ -330,12 +447,19 @@
     }
   }
 
+  const words = (value) => String(value ?? "").split("|").slice(1).join("|");
+
   function within(day) {
     const range = source("daily_range");
     return !range || (day >= range.start - 1 && day < range.end - 1);
   }
 
-  function compare(a, b) {
+  function compare(a, b, kind) {
+    if (kind === "score") return (a?.score ?? -1) - (b?.score ?? -1);
+    if (kind === "spark") return (a?.at(-1) ?? -1) - (b?.at(-1) ?? -1);
+    if (kind === "action") return String(a?.label).localeCompare(String(b?.label));
+    if (kind === "link" || kind === "badge") return words(a).localeCompare(words(b));
+    if (["date", "datetime", "moment"].includes(kind) && typeof (a ?? b) === "string") return String(a ?? "").localeCompare(String(b ?? ""));
     const [x, y] = [a, b].map((v) => (typeof v === "string" && /^[-+\d]/.test(v) ? parseFloat(v.replaceAll(",", "")) : v));
     return typeof x === "number" && typeof y === "number" ? x - y : String(a).localeCompare(String(b));
   }
@@ -348,7 +472,7 @@
         target.hidden = false;
         target.style.maxHeight = "none";
         cell.table = new Table(cell, target, true);
-        cell.table.draw();
+        if (cell.table.sent || cell.dataset.source) cell.table.draw();
       } else if (cell.dataset.source) {
         cell.table = new Table(cell, target, false);
       }
@@ -358,11 +482,20 @@
   function toggleTable(button) {
     const cell = button.closest("[data-cell]");
     const target = $(".data", cell), chart = $(".chart", cell);
-    target.style.maxHeight = `${Math.max(chart.offsetHeight, 260)}px`;
+    const room = Math.max(chart.offsetHeight, 260);
     target.hidden = !target.hidden;
     chart.hidden = !target.hidden;
     button.setAttribute("aria-pressed", String(!target.hidden));
-    if (!target.hidden) cell.table.draw();
+    if (target.hidden) return;
+    cell.table.draw();
+    target.style.maxHeight = `${wholeRows(target, room)}px`;
+  }
+
+  /** The height of as many whole rows as there is room for: no row is cut. */
+  function wholeRows(target, room) {
+    const top = target.getBoundingClientRect().top + target.scrollTop;
+    const ends = $$("tbody tr", target).map((row) => row.getBoundingClientRect().bottom - top);
+    return Math.ceil(ends.findLast((end) => end <= room) ?? room);
   }
 
   /* --- Brush --------------------------------------------------------------------------------- */
@@ -386,12 +519,48 @@
     });
   }
 
+  /* --- Details ------------------------------------------------------------------------------- */
+
+  function drawDetail(cell) {
+    const box = $(".chart", cell), what = model.detail[cell.dataset.cell];
+    cell.hidden = what == null;
+    if (what != null) box.replaceChildren(...{ lineage: drawLineage, acts: drawActs }[cell.dataset.cell](what));
+  }
+
+  /** Stages from left to right. */
+  function drawLineage(stages) {
+    const node = ({ name, note, also, dataset }) => make("li", {},
+      dataset ? make("a", { href: `/dataset?name=${encodeURIComponent(dataset)}` }, name) : make("b", {}, name),
+      make("small", { class: "soft" }, note, ...(also?.length ? [`; also reads ${also.join(", ")}`] : [])));
+    return [make("ol", { class: "stages" }, ...stages.map(({ title, nodes }) => make("li", {},
+      make("h3", {}, title), nodes.length ? make("ul", {}, ...nodes.map(node)) : make("p", { class: "soft" }, "nothing"))))];
+  }
+
+  /** What may be done about an alert: one form an act. */
+  function drawActs({ alert, acts, people }) {
+    const field = (label, control) => make("label", {}, label, control);
+    const forms = acts.map((one) => {
+      const parts = [];
+      if (one.reasons) parts.push(field("Reason", make("select", { name: "reason" }, ...one.reasons.map((r) => make("option", {}, r)))));
+      if (one.person) parts.push(field("To", make("input", { name: "person", type: "email", required: true, list: "people", placeholder: "e-mail of an admin or librarian" })));
+      if (one.spans) parts.push(field("For", make("select", { name: "span" }, ...one.spans.map((s) => make("option", {}, s)))));
+      if (one.note) parts.push(field("Note", make("input", { name: "note", maxlength: 2000, autocomplete: "off" })));
+      const submit = (event) => { event.preventDefault(); act({ ...Object.fromEntries(new FormData(event.target)), act: one.act, subject: alert }); };
+      return make("form", { class: "act", "data-form": one.act, onsubmit: submit }, ...parts, make("button", { class: "button", type: "submit" }, one.label));
+    });
+    return [...forms, make("datalist", { id: "people" }, ...(people || []).map((p) => make("option", { value: p })))];
+  }
+
   /* --- Start ----------------------------------------------------------------------------------- */
 
   function draw() {
     document.body.classList.remove("busy");
     if (Object.keys(model.query).length) follow();
-    for (const cell of $$("[data-cell]")) if (cell.table?.sent) cell.table.draw();
+    for (const cell of $$("[data-cell]")) {
+      if (cell.table?.sent) cell.table.draw();
+      if (cell.dataset.kind === "table" && !cell.dataset.source) cell.hidden = !model.tables?.[cell.dataset.cell];
+    }
+    for (const cell of $$('[data-kind="drawn"]')) drawDetail(cell);
     drawCards();
     drawNotes();
     drawMessage();
@@ -413,7 +582,7 @@
   /** Fewer ticks where there is little room. */
   function startSmall() {
     if (innerWidth > 640) return;
-    for (const name of ["daily_chart", "daily_strip"]) {
+    for (const name of ["daily_chart", "daily_strip", "score_chart", "runs_chart", "trend_chart"]) {
       const chart = source(name);
       if (chart) chart.below[0].ticker.setv({ desired_num_ticks: 3 }, { sync: false });
     }
@@ -458,10 +627,20 @@
     const body = target.open && target.matches("details.pop") && $(".pop-body", target);
     if (!body) return;
     body.style.translate = "";
+    if (target.matches(".score")) fix(target, body);
     const { left, right } = body.getBoundingClientRect();
     const over = left < EDGE ? EDGE - left : Math.min(0, document.documentElement.clientWidth - EDGE - right);
     if (over) body.style.translate = `${over}px`;
   }, true);
+
+  /** A pop-up within a table, which would cut it, stands fixed on the page, where there is room. */
+  function fix(target, body) {
+    const { left, bottom, top } = target.getBoundingClientRect();
+    const below = innerHeight - bottom > body.offsetHeight + EDGE;
+    Object.assign(body.style, { position: "fixed", right: "auto", left: `${left}px`, top: `${below ? bottom + 6 : Math.max(EDGE, top - body.offsetHeight - 6)}px` });
+  }
+
+  document.addEventListener("scroll", () => { for (const pop of $$("details.score[open]")) pop.open = false; }, true);
 
   document.addEventListener("keydown", (event) => {
     if (event.key !== "Escape") return;

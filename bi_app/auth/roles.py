@@ -32,6 +32,10 @@ PAGES = {
         PageRule("/overview", "Overview", ALL, "chart"),
         PageRule("/my_loans", "My loans", frozenset({"member"}), "book"),
         PageRule("/explore", "Explore", STAFF, "table"),
+        PageRule("/quality", "Quality", STAFF, "check"),
+        PageRule("/pipelines", "Pipelines", STAFF, "flow"),
+        PageRule("/alerts", "Alerts", STAFF, "bell"),
+        PageRule("/dataset", "Dataset", STAFF, in_menu=False),
     )
 }
 

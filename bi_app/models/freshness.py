@@ -38,6 +38,30 @@ class Freshness:
         return text if self.quality is None else f"{text}, quality {self.quality}"
 
     @property
+    def stale(self) -> bool:
+        """Whether changes have not come in for longer than the setting allows."""
+        if self.complete_to is None:
+            return False
+        age = dt.datetime.now(dt.UTC) - self.complete_to
+        return age > dt.timedelta(hours=settings().stale_h)
+
+    @property
+    def aged(self) -> bool:
+        """Whether the figures are greyed: stale, or held back."""
+        return bool(self.held_back) or self.stale
+
+    @property
+    def mark(self) -> str:
+        """What stands before the statement."""
+        return "Held back: " if self.held_back else "Stale: " if self.stale else ""
+
+    @property
+    def footer(self) -> str:
+        """The statement as a card carries it."""
+        text = f"{self.mark}{self.statement}"
+        return text[:1].upper() + text[1:]
+
+    @property
     def explanation(self) -> str:
         """What quality means here, and what is held back."""
         text = (
@@ -55,6 +79,8 @@ class Freshness:
                 f" The newest load of {', '.join(self.published_anyway)} failed its contract; a"
                 " person published it all the same, with a reason on record."
             )
+        if self.stale:
+            text += f" No change has come in for more than {settings().stale_h:g} hours."
         return text
 
 

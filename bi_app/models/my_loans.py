@@ -12,6 +12,7 @@ from bi_app.models.overview import columns_of
 from bi_app.models.table import Column, Table
 from bi_app.queries import rows
 from warehouse.access import Viewer
+from warehouse.settings import settings
 
 SOON_DAYS = 3
 READS = ("library_loan_events", "library_holds", "library_fines", "library_items")
@@ -38,12 +39,7 @@ HOLD_COLUMNS = (
     Column("branch", "Collect at"),
     Column("placed_on", "Placed", "date"),
 )
-FINE_COLUMNS = (
-    Column("day", "Day", "date"),
-    Column("kind", "What", "badge"),
-    Column("amount", "Amount", "money"),
-    Column("branch", "Branch"),
-)
+SYMBOLS = {"EUR": "€", "GBP": "£", "USD": "$", "JPY": "¥", "INR": "₹", "PLN": "zł "}
 LOOKS = {"ready to collect": "good", "put off": "", "waiting": "", "charged": "warn"}
 DEFINITIONS = {
     "on_loan": "Copies lent to you and not handed back yet.",
@@ -94,7 +90,7 @@ class MyLoans:
             card("on_loan", "On loan", len(self.running), _next(nearest)),
             card("overdue", "Overdue", len(overdue), "please return" if overdue else "nothing"),
             card("holds", "Holds", len(self.holds), f"{ready} ready to collect"),
-            card("owed", "To pay", f"{self.owed:,.2f}", "fines and charges"),
+            card("owed", "To pay", money(self.owed), "fines and charges"),
         ]
 
     def table(self, name: str) -> Table:
@@ -106,10 +102,27 @@ class MyLoans:
         title, columns, records = {
             "loans": ("On loan", LOAN_COLUMNS, self.running),
             "holds": ("Holds", HOLD_COLUMNS, [_badged(r, "state") for r in self.holds]),
-            "fines": ("Charges", FINE_COLUMNS, [_badged(r, "kind") for r in self.fines]),
+            "fines": ("Charges", fine_columns(), [_badged(r, "kind") for r in self.fines]),
             "past": ("History", PAST_COLUMNS, self.past),
         }[name]
         return Table(name, title, columns, columns_of(records, columns))
+
+
+def fine_columns() -> tuple[Column, ...]:
+    """The columns of charges; the amount's heading names the currency, where one is set."""
+    code = settings().currency
+    return (
+        Column("day", "Day", "date"),
+        Column("kind", "What", "badge"),
+        Column("amount", f"Amount ({code})" if code else "Amount", "money"),
+        Column("branch", "Branch"),
+    )
+
+
+def money(amount: Decimal) -> str:
+    """An amount with its currency before it: €2.25, CHF 2.25; bare where none is set."""
+    code = settings().currency
+    return f"{SYMBOLS.get(code, f'{code} ') if code else ''}{amount:,.2f}"
 
 
 def card(name: str, title: str, value: int | str, note: str) -> dict[str, Any]:

@@ -81,8 +81,8 @@ class View:
 
     @property
     def empty(self) -> bool:
-        """Whether nothing at all happened in the period."""
-        return not self.now.any()
+        """Whether the measure did not occur at all in the period."""
+        return not measured(self.now, self.measure).any()
 
     def day_values(self) -> Array:
         """The chosen measure on each day there is."""

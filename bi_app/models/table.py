@@ -6,7 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-Kind = Literal["text", "integer", "number", "percent", "money", "date", "datetime", "badge"]
+Kind = Literal[
+    "text", "integer", "number", "percent", "money", "date", "datetime", "badge",
+    "link", "moment", "seconds", "spark", "score", "action",
+]  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -215,7 +215,10 @@ def said(view: View) -> dict[str, str]:
     """The message on top, if any."""
     if not view.empty:
         return {}
-    return {"kind": "empty", "text": "Nothing happened in this period at these branches."}
+    if not view.now.any():
+        return {"kind": "empty", "text": "Nothing happened in this period at these branches."}
+    unit = MEASURES[view.measure].unit
+    return {"kind": "empty", "text": f"No {unit} in this period at these branches."}
 
 
 def build(signed_in: SignedIn) -> Page:

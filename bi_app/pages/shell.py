@@ -28,7 +28,8 @@ from bi_app.auth.roles import PAGES, menu, page_of
 from bi_app.auth.sessions import SignedIn
 from bi_app.models.freshness import Freshness
 from bi_app.models.table import Column, Table
-from warehouse.errors import CarrelError
+from warehouse.errors import CarrelError, ConfigurationError
+from warehouse.settings import settings
 
 log = logging.getLogger(__name__)
 SELDOM = ("datatabulator", "bokeh-gl")
@@ -43,7 +44,11 @@ class Controls(JSComponent):  # type: ignore[misc]
     tables = param.Dict({}, doc="Tables that are no chart's: columns, data, and where they stand")
     notes = param.Dict({}, doc="Texts that change with the choice, by the name of their place")
     message = param.Dict({}, doc="A message on top of the page: kind and text")
+    detail = param.Dict({}, doc="What is neither figure nor table: lineage, acts that are offered")
+    act = param.Dict({}, doc="What the person does: act, subject, and what the act needs")
     answered = param.Integer(0, doc="Counts the answers, so that the browser knows when to draw")
+
+    shown: Any = None  # the choice that was answered last: showing it is no new choice
 
     _debounce = 1  # ms; Panel waits 50, for sliders
     _esm = "export const render = ({model}) => window.carrel.start(model)"
@@ -51,10 +56,11 @@ class Controls(JSComponent):  # type: ignore[misc]
 
 @dataclass(frozen=True)
 class Cell:
-    """A part of a page: a chart with its table, or a table alone.
+    """A part of a page: a chart with its table, a table alone, or (`drawn`) a part of `detail`.
 
     `models` are Bokeh models to draw, `source` the name of the ColumnDataSource behind the
-    table, `span` how many of the 12 columns it takes, `download` the name of the table to save.
+    table, `span` how many of the 12 columns it takes, `download` the name of the table to save,
+    `rows` how many rows of a table are shown at once.
     """
 
     name: str
@@ -67,6 +73,7 @@ class Cell:
     download: str = ""
     kind: str = "chart"
     search: bool = True
+    rows: int = 10
 
 
 @dataclass
@@ -156,6 +163,7 @@ def variables(page: Page, signed_in: SignedIn | None, path: str) -> dict[str, An
         "form_token": form_token(signed_in.session_id) if signed_in else "",
         "placed": {m.name for c in page.cells for m in c.models},
         "columns": {c.name: [asdict(k) for k in c.columns] for c in page.cells},
+        "zone": settings().timezone,
         "lean": partial(lean, needs=page.needs),
     }
 
@@ -171,15 +179,15 @@ def reacting(
     `work`, where there is some that takes long, is done in a thread; `show` gets its result, unless
     another choice came meanwhile. What `show` makes of the choice is not a choice again.
     """
-    latest, told = 0, None
+    latest = 0
 
     def answer(event: Any) -> None:
         with answering(controls, signed_in):
             show(event.new)
 
     async def answer_later(event: Any) -> None:
-        nonlocal latest, told
-        if event.new == told:
+        nonlocal latest
+        if event.new == controls.shown:
             return
         latest = mine = latest + 1
         working = asyncio.to_thread(work, event.new)  # type: ignore[arg-type]
@@ -190,9 +198,43 @@ def reacting(
             if isinstance(found[0], BaseException):
                 raise found[0]
             show(found[0])
-            told = controls.query
+            controls.shown = controls.query
 
     controls.param.watch(answer_later if work else answer, "query")
+
+
+def acting(
+    controls: Controls,
+    signed_in: SignedIn,
+    do: Callable[[dict[str, Any]], str],
+    answer: Callable[[dict[str, Any]], Any],
+    show: Callable[[Any], None],
+) -> None:
+    """Do what the person asks for, in a thread, say how it went, and show the page anew.
+
+    `do` returns what the person is told; what it refuses (ConfigurationError) is told as it is.
+    """
+
+    def work(asked: dict[str, Any]) -> tuple[dict[str, str], Any]:
+        try:
+            told = {"kind": "done", "text": do(asked)}
+        except ConfigurationError as refused:
+            told = {"kind": "error", "text": refused.message}
+        return told, answer(dict(controls.query))
+
+    async def answer_later(event: Any) -> None:
+        found: Any = await asyncio.gather(
+            asyncio.to_thread(work, event.new), return_exceptions=True
+        )
+        with answering(controls, signed_in):
+            if isinstance(found[0], BaseException):
+                raise found[0]
+            told, shown = found[0]
+            show(shown)
+            controls.shown = controls.query
+            controls.message = told
+
+    controls.param.watch(answer_later, "act")
 
 
 @contextmanager

@@ -40,6 +40,14 @@ def rows(
         return cursor.execute(statement(name, **parts), values).fetchall()
 
 
+def write(viewer: Viewer, name: str, values: Asked) -> list[DictRow]:
+    """Run `<name>.sql` as the viewer in a transaction that may write what grants allow."""
+    with acting_as(viewer, writes=True) as connection:
+        driver: psycopg.Connection[Any] = connection.connection.driver_connection  # type: ignore[assignment]
+        with driver.cursor(row_factory=dict_row) as cursor:
+            return cursor.execute(statement(name), values).fetchall()
+
+
 def columns(viewer: Viewer, name: str, values: Asked | None = None) -> dict[str, tuple[Any, ...]]:
     """The rows of `<name>.sql` by column; equal values are kept once."""
     with _connection(viewer) as connection, connection.cursor() as cursor:

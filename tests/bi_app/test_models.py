@@ -26,6 +26,7 @@ from bi_app.models.titles import titles
 from tests.bi_app.fix_app import MEMBER, OTHER, OWN
 from warehouse.access import Viewer, acting_as
 from warehouse.database import connect
+from warehouse.settings import Settings
 
 ADMIN = Viewer("admin@carrel.example", "admin")
 LIBRARIAN = Viewer("librarian@carrel.example", "librarian", OWN)
@@ -442,3 +443,16 @@ def test_a_file_name_is_plain() -> None:
         export.file_name(nasty(), "csv", today=dt.date(2026, 1, 2))
         == "carrel-na-sty-2026-01-02.csv"
     )
+
+
+@pytest.mark.parametrize(
+    ("code", "owed", "heading"),
+    [("", "2.25", "Amount"), ("EUR", "€2.25", "Amount (EUR)"), ("CHF", "CHF 2.25", "Amount (CHF)")],
+)
+def test_amounts_name_their_currency(
+    here: str, monkeypatch: pytest.MonkeyPatch, code: str, owed: str, heading: str
+) -> None:
+    monkeypatch.setattr("bi_app.models.my_loans.settings", lambda: Settings(currency=code))
+    found = my_loans(PERSON)
+    assert found.cards()[3]["value"] == owed
+    assert found.table("fines").columns[2].title == heading

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 import time
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -90,6 +92,22 @@ def test_an_empty_library_says_what_to_do(here: str, monkeypatch: pytest.MonkeyP
     built = overview.Overview(nobody, {}).page()
     assert built.empty == overview.NOTHING
     assert built.cells == ()
+
+
+def test_a_day_without_events_is_told(page: overview.Overview) -> None:
+    counts = page.known.counts.copy()
+    counts[:, -3] = 0
+    counts[:, -2, :, 3] = 0
+    page.known = replace(page.known, counts=counts)
+    days = [(page.known.bounds.last - dt.timedelta(days=n)).isoformat() for n in (2, 1)]
+    chosen = {"period": "custom", "measure": "in_house_uses"}
+    page.controls.query = {**chosen, "start": days[0], "end": days[0]}
+    text = "Nothing happened in this period at these branches."
+    assert page.controls.message == {"kind": "empty", "text": text}
+    page.controls.query = {**chosen, "start": days[1], "end": days[1]}
+    assert page.controls.message["text"] == "No uses in this period at these branches."
+    page.controls.query = {**chosen, "start": days[0], "end": days[1], "measure": "checkouts"}
+    assert page.controls.message == {}
 
 
 def test_a_page_that_fails_to_build_says_so(caplog: pytest.LogCaptureFixture) -> None:

@@ -32,9 +32,10 @@ def test_awkward_folders() -> None:
 def test_your_own_servers_replace_ours(setting, tmp_path: Path) -> None:
     (tmp_path / "stack.json").write_text('{"pg_port": 1, "prefect_port": 2, "app_port": 3}')
     setting(home=tmp_path)
-    assert [p.name for p in programs()] == ["postgres", "prefect-server", "prefect-worker", "app"]
+    started = ["postgres", "prefect-server", "prefect-worker", "requests", "app"]
+    assert [p.name for p in programs()] == started
     setting(database_url="postgresql://me@db.invalid/x", prefect_api_url="http://p.invalid/api")
-    assert [p.name for p in programs()] == ["prefect-worker", "app"]
+    assert [p.name for p in programs()] == ["prefect-worker", "requests", "app"]
 
 
 def test_next_free_port() -> None:

@@ -130,7 +130,9 @@ def test_no_process_looks_beyond_this_machine(stack: Stack, first) -> None:
 
 def test_prefects_page_is_the_one_that_asks_no_stranger(stack: Stack, first) -> None:
     address = first.stdout.splitlines()[1].split()[1]
-    assert httpx.get(f"{address}/ui-settings").json()["default_ui"] == "v1"
+    assert httpx.get(f"{address}/ui-settings").json()["available_uis"] == ["v1"]
+    typed = httpx.get(f"{address}/v2/dashboard", headers={"Accept": "text/html"})
+    assert (typed.status_code, typed.headers["location"]) == (307, "/dashboard")
 
 
 def test_everything_listens_on_loopback(stack: Stack, first) -> None:
@@ -146,7 +148,7 @@ def test_everything_listens_on_loopback(stack: Stack, first) -> None:
 def test_status_and_doctor_pass(stack: Stack, first) -> None:
     status = stack.run("status")
     assert status.returncode == 0, status.stdout
-    assert len(status.stdout.splitlines()) == 4
+    assert len(status.stdout.splitlines()) == 5
     doctor = stack.run("doctor")
     assert "FAIL" not in [
         line.split()[0] for line in doctor.stdout.splitlines() if "browser" not in line

@@ -60,11 +60,12 @@ comment on table quality.models is
     'How metrics of a dataset move together; fitted anew every four weeks (quality/joint.py)';
 
 create view quality.latest_profiles with (security_invoker) as
-select p.* from ops.catalogue c
+select p.*
+from (select substr(table_name, 8) as dataset from ops.catalogue where layer = 'silver') c
 cross join lateral (
-    select at from quality.profiles p where p.dataset = c.table_name order by at desc limit 1
+    select at from quality.profiles p where p.dataset = c.dataset order by at desc limit 1
 ) newest
-join quality.profiles p on p.dataset = c.table_name and p.at = newest.at;
+join quality.profiles p on p.dataset = c.dataset and p.at = newest.at;
 comment on view quality.latest_profiles is 'The last profile of each dataset, a row a column';
 
 grant select on quality.profiles, quality.metrics, quality.anomalies, quality.latest_profiles

@@ -1,0 +1,191 @@
+"""Pipelines: how the newest run of each dataset went, how long runs take, and what is asked for."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from bi_app.models import quality
+from bi_app.models.quality import Row, Standing, badge, figure, link, table
+from bi_app.models.table import Column, Table
+from bi_app.queries import rows, write
+from warehouse.access import Viewer
+from warehouse.errors import ConfigurationError
+from warehouse.settings import settings
+
+RUNS = (
+    "A pipeline brings one dataset from its files to silver, has it judged, and publishes the gold"
+    " that reads it. Duration is from the start of its first step to the end of its last."
+)
+NEXT = "The next run that Prefect has scheduled for the dataset's group."
+FAILURES = (
+    "Failed steps and contracts that did not hold, of the last 30 days, by the kind of fault:"
+    " source (not there or unreadable), schema (not of the declared shape), validation (the"
+    " contract), load (the database refused the rows), infrastructure (server, disk, setting)."
+)
+COLUMNS = (
+    Column("title", "Pipeline", "link"),
+    Column("outcome", "Outcome", "badge"),
+    Column("started_at", "Last run", "moment"),
+    Column("seconds", "Took", "seconds"),
+    Column("trend", "Duration", "spark"),
+    Column("slowest", "Slowest step"),
+    Column("rows_in", "Rows in", "integer"),
+    Column("rows_loaded", "Loaded", "integer"),
+    Column("rows_quarantined", "Held back", "integer"),
+    Column("rows_unchanged", "Unchanged", "integer"),
+    Column("next", "Next run", "moment"),
+)
+RUN_NOW = Column("run", "Run", "action")
+FAILURE_COLUMNS = (
+    Column("category", "Kind"),
+    Column("times", "Times", "integer"),
+    Column("trend", "By day", "spark"),
+    Column("last_at", "Last", "moment"),
+    Column("message", "Newest"),
+)
+ASKED_COLUMNS = (
+    Column("asked_at", "Asked", "moment"),
+    Column("asked_by", "By"),
+    Column("subject", "To run"),
+    Column("state", "State", "badge"),
+    Column("message", "What became of it"),
+)
+STATES = {"open": "warn", "done": "good", "failed": "bad"}
+STATE_WORDS = {"open": "waiting", "done": "started", "failed": "not started"}
+
+
+def pipelines(
+    viewer: Viewer,
+    now: Standing,
+    planned: Mapping[str, dt.datetime] | None,
+    waiting: set[str],
+) -> Table:
+    """Every pipeline, what went wrong on top; an admin gets a button to run it now."""
+    trends = {r["dataset"]: r["trend"] for r in rows(viewer, "durations")}
+    ordered = sorted(now.datasets, key=lambda r: (quality.WORST.get(now.outcome(r), 3), r["title"]))
+    columns = (*COLUMNS, RUN_NOW) if viewer.role == "admin" else COLUMNS
+    records = [
+        {
+            **r,
+            "title": link(r["title"], "dataset", name=r["dataset"]),
+            "outcome": badge(now.outcome(r)),
+            "trend": (trends.get(r["dataset"]) or [])[::-1],
+            "slowest": _slowest(r),
+            "next": (planned or {}).get(r["dataset"]),
+            "run": {
+                "act": "run", "subject": r["dataset"], "label": "Run now", "about": r["title"],
+                "waits": r["dataset"] in waiting,
+            },
+        }
+        for r in ordered
+    ]  # fmt: skip
+    return table("pipelines", "Pipelines", columns, records, [RUNS, NEXT])
+
+
+def _slowest(row: Row) -> str:
+    if not row["slowest"]:
+        return ""
+    return f"{row['slowest']} {seconds(row['slowest_seconds'])}"
+
+
+def seconds(value: float) -> str:
+    """A span as people say it: `2.7 s`, `3 min 12 s`, `2 h 5 min`."""
+    if value < 60:
+        return f"{value:.1f} s"
+    minutes, rest = divmod(round(value), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
+
+
+def failures(viewer: Viewer) -> Table:
+    """Failures of the last 30 days by kind, with how many on each day."""
+    found = rows(viewer, "failures", {"zone": settings().timezone})
+    today = dt.datetime.now(dt.UTC).date()
+    days = [(today - dt.timedelta(days=n)).isoformat() for n in range(29, -1, -1)]
+    records = [
+        {
+            **r,
+            "category": r["category"] or "not told",
+            "trend": [r["days"].get(day, 0) for day in days],
+            "message": f"{r['dataset'] or 'gold'}: {(r['message'] or '')[:300]}",
+        }
+        for r in found
+    ]
+    return table("failures", "Failures by kind", FAILURE_COLUMNS, records, [FAILURES])
+
+
+def asked(viewer: Viewer) -> Sequence[Row]:
+    """What admins asked for in the last seven days, newest first; nothing for other roles."""
+    return rows(viewer, "asked") if viewer.role == "admin" else []
+
+
+def asked_table(found: Sequence[Row]) -> Table:
+    """What was asked for, as a table."""
+    records = [
+        {
+            **r,
+            "state": badge(STATE_WORDS[r["state"]], {STATE_WORDS[k]: v for k, v in STATES.items()}),
+            "message": r["message"] or "",
+        }
+        for r in found
+    ]
+    return table("asked", "Asked for", ASKED_COLUMNS, records)
+
+
+def ask_to_run(viewer: Viewer, subject: Any, known: set[str]) -> str:
+    """Ask for a run of a dataset; returns what the person is told.
+
+    Raises:
+        ConfigurationError: the viewer may not, or there is no such dataset.
+    """
+    if viewer.role != "admin":
+        raise ConfigurationError("Runs are asked for by admins.")
+    if subject not in known:
+        raise ConfigurationError("There is no such pipeline.")
+    if any(r["subject"] == subject and r["state"] == "open" for r in asked(viewer)):
+        return f"A run of {subject} has been asked for already and waits to be started."
+    write(viewer, "ask", {"action": "run", "subject": subject})
+    return f"A run of {subject} has been asked for; it starts in a moment."
+
+
+def history(viewer: Viewer, dataset: str) -> Sequence[Row]:
+    """The runs of a dataset in the last year, oldest first."""
+    return rows(viewer, "run_history", {"dataset": dataset})
+
+
+def cards(now: Standing, planned: Mapping[str, dt.datetime] | None) -> list[dict[str, Any]]:
+    """The figures on top."""
+    day = dt.datetime.now(dt.UTC) - dt.timedelta(days=1)
+    ran = [r for r in now.datasets if r["started_at"] and r["started_at"] > day]
+    failed, held = now.count("failed to run"), now.count("held back")
+    slowest = max(now.datasets, key=lambda r: r["seconds"] or 0, default=None)
+    took = slowest["seconds"] if slowest else None
+    return [
+        figure("ran", "Ran in 24 hours", f"{len(ran):,}", f"of {len(now.datasets):,} pipelines",
+               RUNS),
+        figure("failed", "Failed to run", f"{failed:,}", f"{held:,} more held back",
+               quality.OUTCOMES, look="bad" if failed else ""),
+        figure("rows_in", "Rows in", f"{_sum(now, 'rows_in'):,}",
+               f"of the newest loads, {_sum(now, 'rows_quarantined'):,} held back",
+               "Records of the newest load of each dataset. Each of them is loaded, unchanged,"
+               " ignored or held back: the sums must add up, or the run fails."),
+        figure("slowest", "Slowest pipeline", seconds(took) if took else "–",
+               slowest["title"] if slowest and took else "no run yet", RUNS),
+        _next(planned),
+    ]  # fmt: skip
+
+
+def _sum(now: Standing, key: str) -> int:
+    return sum(r[key] or 0 for r in now.datasets)
+
+
+def _next(planned: Mapping[str, dt.datetime] | None) -> dict[str, Any]:
+    if planned is None:
+        return figure("next", "Next run", "–", "Prefect does not answer", NEXT, look="warn")
+    first = min(planned.values(), default=None)
+    return figure(
+        "next", "Next run", "–" if first is None else "", "nothing is scheduled", NEXT,
+        moment=first.isoformat() if first else None,
+    )  # fmt: skip

@@ -1,0 +1,68 @@
+"""What each column of a dataset holds, as the newest profile says."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from bi_app.models.quality import table, there
+from bi_app.models.table import Column, Table
+from bi_app.queries import rows
+from warehouse.access import Viewer
+
+ABOUT = (
+    "What the columns hold, measured after the newest load. No value is shown that fewer than five"
+    " rows or persons share; of a personal column there are counts alone."
+)
+COLUMNS = (
+    Column("name", "Column"),
+    Column("rows", "Rows", "integer"),
+    Column("nulls", "Nulls"),
+    Column("distinct", "Distinct", "integer"),
+    Column("span", "From, to"),
+    Column("mean", "Mean", "number"),
+    Column("top", "Most frequent"),
+    Column("drift", "Changed"),
+)
+
+
+def newest(viewer: Viewer, name: str) -> Table | None:
+    """The newest profile, a row a column; None where no profiles are kept."""
+    if "quality.profiles" not in there(viewer):
+        return None
+    found = rows(viewer, "profile", {"names": [name, f"silver.{name}"]})
+    return table("profile", "Profile", COLUMNS, [_row(r["name"], r["measures"]) for r in found])
+
+
+def _row(name: str, measures: Mapping[str, Any]) -> dict[str, Any]:
+    rows_, nulls = measures.get("rows"), measures.get("nulls")
+    least, greatest = measures.get("min"), measures.get("max")
+    drift = measures.get("drift") or {}
+    share = f"{nulls:,} ({100 * nulls / rows_:.1f} %)" if rows_ and nulls else nulls
+    return {
+        "name": name,
+        "rows": rows_,
+        "nulls": str(share) if share is not None else "",
+        "distinct": measures.get("distinct"),
+        "span": "" if least is None else f"{least} – {greatest}",
+        "mean": _number(measures.get("mean")),
+        "top": _top(measures.get("top")),
+        "drift": "; ".join(drift.get("words", ())) if isinstance(drift, Mapping) else "",
+    }
+
+
+def _number(value: Any) -> float | None:
+    return float(value) if isinstance(value, int | float) else None
+
+
+def _top(values: Any) -> str:
+    """The most frequent values, each with how often."""
+    pairs = values.items() if isinstance(values, Mapping) else values or ()
+    said = []
+    for one in list(pairs)[:3]:
+        pair = tuple(one.values()) if isinstance(one, Mapping) else one
+        value, *count = pair if isinstance(pair, list | tuple) else (pair,)
+        said.append(
+            f"{value} ({count[0]:,})" if count and isinstance(count[0], int) else f"{value}"
+        )
+    return ", ".join(said)

@@ -1,0 +1,376 @@
+"""Whether figures may be trusted: outcomes in four words, scores with their parts, checks."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+from bi_app.models.table import Column, Table
+from bi_app.queries import rows
+from warehouse.access import Viewer
+from warehouse.settings import settings
+
+Row = Mapping[str, Any]
+LOOKS = {
+    "trusted": "good",
+    "with warnings": "warn",
+    "held back": "bad",
+    "failed to run": "bad",
+    "not judged": "",
+}
+SEVERITIES = {"critical": "bad", "warning": "warn", "info": ""}
+SHARE = "100 × checks passed ÷ checks"
+OUTCOMES = (
+    "Trusted: every check of the contract held. With warnings: published, with checks that people"
+    " should know of, or by a person's decision. Held back: a critical check did not hold, so the"
+    " figures are still the ones before. Failed to run: the newest run ended with an error."
+)
+FAILING = (
+    "Checks of the newest verdict of each dataset that do not hold, the gravest first. Since: the"
+    " first verdict after the last one in which the check held."
+)
+TREND = "The score at the end of each day, over all datasets, weighted as the formula says."
+OPTIONAL = ("quality.scores", "quality.outcomes", "quality.alerts", "quality.profiles")
+
+
+@dataclass(frozen=True)
+class Score:
+    """A health score from 0 to 100 with what it is made of; `trend` is the oldest first."""
+
+    value: float
+    formula: str
+    parts: Sequence[Mapping[str, Any]]
+    trend: Sequence[float | None] = ()
+
+    def shown(self) -> dict[str, Any]:
+        """As plain values, for the browser."""
+        return {"score": round(self.value, 1), "formula": self.formula, "parts": self.named()}
+
+    def named(self) -> list[list[Any]]:
+        """Name, weight and score of each part."""
+        return [
+            [
+                str(p.get("part") or p.get("dataset") or p.get("pipeline") or p.get("name")),
+                p.get("weight"),
+                p.get("score"),
+                ", ".join(p.get("lost") or ()),
+            ]
+            for p in self.parts
+        ]
+
+
+def there(viewer: Viewer) -> set[str]:
+    """Which of the tables that other parts of the house make are there for this role."""
+    return set(rows(viewer, "there", {"tables": list(OPTIONAL)})[0]["tables"])
+
+
+def outcome(row: Row, overridden: str | None = None) -> str:
+    """What became of a dataset's newest run, in the four words; `not judged` before the first."""
+    if overridden:
+        return "with warnings" if overridden == "warnings" else overridden
+    failed, judged = row["failed_at"], row["judged_at"]
+    if failed and (judged is None or failed > judged):
+        return "failed to run"
+    if judged is None:
+        return "not judged"
+    if row["contract"] != "passed":
+        return "held back"
+    return "with warnings" if row["warnings"] else "trusted"
+
+
+def badge(words: str, looks: Mapping[str, str] = LOOKS) -> str:
+    """Words with their look, as `look|words`."""
+    return f"{looks.get(words, '')}|{words}"
+
+
+def link(text: str, page: str, **query: str) -> str:
+    """A link to another page, as `address|text`."""
+    asked = "&".join(f"{k}={quote(v)}" for k, v in query.items())
+    return f"/{page}?{asked}|{text}"
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How all datasets stand, or one."""
+
+    datasets: Sequence[Row]
+    outcomes: Mapping[str, str]
+    scores: Mapping[str, Score]
+    whole: Score | None
+
+    def outcome(self, row: Row) -> str:
+        """The four words for a dataset."""
+        return outcome(row, self.outcomes.get(row["dataset"]))
+
+    def count(self, words: str) -> int:
+        """How many datasets have an outcome."""
+        return sum(self.outcome(row) == words for row in self.datasets)
+
+
+def standing(viewer: Viewer, dataset: str | None = None) -> Standing:
+    """How datasets stand: newest verdict, run and load, outcome and score of each."""
+    asked, known = {"dataset": dataset}, there(viewer)
+    found = rows(viewer, "quality_datasets", asked)
+    told = rows(viewer, "outcomes", asked) if "quality.outcomes" in known else []
+    scored = rows(viewer, "scores", asked) if "quality.scores" in known else []
+    scores = {r["subject"]: _score(r) for r in scored if r["level"] == "dataset"}
+    whole = next((_score(r) for r in scored if r["level"] == "whole"), None)
+    if missing := {r["dataset"] for r in found} - scores.keys():
+        trends = rows(viewer, "share_trends", asked)
+        trend = {r["dataset"]: r["trend"][::-1] for r in trends if r["dataset"] in missing}
+        scores |= {
+            r["dataset"]: _share(r, trend.get(r["dataset"], ()))
+            for r in found
+            if r["checks"] and r["dataset"] in missing
+        }
+    return Standing(
+        found, {r["dataset"]: r["outcome"] for r in told}, scores, whole or _mean(scores)
+    )
+
+
+def _score(row: Row) -> Score:
+    parts = row["parts"] if isinstance(row["parts"], list) else []
+    return Score(float(row["score"]), row["formula"], parts, row["trend"][::-1])
+
+
+def _share(row: Row, trend: Sequence[float | None]) -> Score:
+    held = {"name": "checks that hold", "weight": row["checks"], "score": row["passed"]}
+    return Score(100 * row["passed"] / row["checks"], SHARE, [held], trend)
+
+
+def _mean(scores: Mapping[str, Score]) -> Score | None:
+    if not scores:
+        return None
+    parts = [
+        {"dataset": name, "weight": 1, "score": round(s.value, 1)} for name, s in scores.items()
+    ]
+    value = sum(s.value for s in scores.values()) / len(scores)
+    return Score(value, "Mean of the datasets' scores", parts)
+
+
+DATASET_COLUMNS = (
+    Column("title", "Dataset", "link"),
+    Column("outcome", "Outcome", "badge"),
+    Column("score", "Score", "score"),
+    Column("trend", "Trend", "spark"),
+    Column("checks", "Checks that hold"),
+    Column("held", "Held records", "integer"),
+    Column("judged_at", "Judged", "moment"),
+)
+WORST = {"failed to run": 0, "held back": 1, "with warnings": 2, "not judged": 3, "trusted": 4}
+
+
+def datasets_table(now: Standing) -> Table:
+    """Every dataset with its outcome and score, the worst on top."""
+    ordered = sorted(
+        now.datasets, key=lambda r: (WORST.get(now.outcome(r), 3), _value(now, r), r["title"])
+    )
+    records = [
+        {
+            "title": link(r["title"], "dataset", name=r["dataset"]),
+            "outcome": badge(now.outcome(r)),
+            "score": s.shown() if (s := now.scores.get(r["dataset"])) else None,
+            "trend": list(s.trend) if s else [],
+            "checks": f"{r['passed']} of {r['checks']}" if r["checks"] else "",
+            "held": r["rows_quarantined"],
+            "judged_at": r["judged_at"],
+        }
+        for r in ordered
+    ]
+    return table("datasets", "Datasets", DATASET_COLUMNS, records)
+
+
+def _value(now: Standing, row: Row) -> float:
+    score = now.scores.get(row["dataset"])
+    return score.value if score else 101
+
+
+def table(
+    name: str,
+    title: str,
+    columns: Sequence[Column],
+    records: Sequence[Row],
+    notes: Sequence[str] = (),
+) -> Table:
+    """Records as a table."""
+    data = {c.key: [r[c.key] for r in records] for c in columns}
+    return Table(name, title, columns, data, notes)
+
+
+FAILING_COLUMNS = (
+    Column("severity", "Severity", "badge"),
+    Column("title", "Dataset", "link"),
+    Column("name", "Check", "link"),
+    Column("measured", "Measured", "number"),
+    Column("threshold", "Threshold"),
+    Column("since", "Since", "moment"),
+    Column("trend", "Measured of late", "spark"),
+)
+
+
+def failing(viewer: Viewer) -> Table:
+    """The checks that do not hold, the gravest and oldest first."""
+    records = [
+        {
+            **r,
+            "severity": badge(r["severity"], SEVERITIES),
+            "title": link(r["title"], "dataset", name=r["dataset"]),
+            "name": link(r["name"], "dataset", name=r["dataset"], check=r["name"]),
+            "threshold": threshold(r["threshold"]),
+            "trend": (r["trend"] or [])[::-1],
+        }
+        for r in rows(viewer, "quality_failing")
+    ]
+    return table("failing", "Failing checks", FAILING_COLUMNS, records, [FAILING])
+
+
+WORDS = {
+    "must_be_greater_than_or_equal": "at least",
+    "must_be_less_than_or_equal": "at most",
+    "must_be_greater_than": "more than",
+    "must_be_less_than": "less than",
+    "must_not_be": "not",
+    "must_be": "exactly",
+}
+
+
+def threshold(text: str | None) -> str:
+    """A threshold as people say it: `at most 10`."""
+    said = str(text or "")
+    for key, words in WORDS.items():
+        said = said.replace(f"{key}:", words).replace(f"{key} ", f"{words} ")
+    return said
+
+
+CHECK_COLUMNS = (
+    Column("state", "State", "badge"),
+    Column("name", "Check", "link"),
+    Column("column_name", "Column"),
+    Column("part", "Part"),
+    Column("measured", "Measured", "number"),
+    Column("threshold", "Threshold"),
+    Column("failures", "Failed before"),
+    Column("trend", "Measured of late", "spark"),
+)
+
+
+def checks(viewer: Viewer, dataset: str) -> Table:
+    """Every check of a dataset, failing ones first."""
+    records = [
+        {
+            **r,
+            "state": _state(r),
+            "name": link(r["name"], "dataset", name=dataset, check=r["name"]),
+            "column_name": r["column_name"] or "",
+            "threshold": threshold(r["threshold"]),
+            "failures": f"{r['failures']:,} of {r['times']:,}" if r["failures"] else "never",
+            "trend": (r["trend"] or [])[::-1],
+        }
+        for r in rows(viewer, "quality_checks", {"dataset": dataset})
+    ]
+    return table("checks", "Checks", CHECK_COLUMNS, records)
+
+
+def _state(row: Row) -> str:
+    if row["outcome"] == "passed":
+        return "good|holds"
+    look = SEVERITIES.get(row["severity"], "")
+    return f"{look}|{row['severity'] if row['outcome'] == 'failed' else row['outcome']}"
+
+
+def trend(viewer: Viewer, dataset: str | None = None) -> list[tuple[dt.date, float]]:
+    """Day and score, over a year; the share of checks passed where there are no scores yet."""
+    zone = settings().timezone
+    asked: dict[str, Any] = {"zone": zone, "level": "dataset" if dataset else "whole"}
+    found: Sequence[Row] = []
+    if "quality.scores" in there(viewer):
+        found = rows(viewer, "score_trend", asked | {"subject": dataset or "all"})
+    found = found or rows(viewer, "share_trend", {"zone": zone, "dataset": dataset})
+    return [(r["day"], round(float(r["value"]), 2)) for r in found if r["value"] is not None]
+
+
+RULE_COLUMNS = (
+    Column("dataset", "Dataset", "link"),
+    Column("rule", "Rule"),
+    Column("column_name", "Column"),
+    Column("newest", "Newest load", "integer"),
+    Column("records", "Last 5 loads", "integer"),
+    Column("last_at", "Last seen", "moment"),
+)
+
+
+def held_records(viewer: Viewer, now: Standing) -> Table:
+    """Records in quarantine by dataset and rule, of datasets whose newest load held some back."""
+    asked = [r["dataset"] for r in now.datasets if r["rows_quarantined"]]
+    titles = {r["dataset"]: r["title"] for r in now.datasets}
+    found = rows(viewer, "quarantine_counts", {"datasets": asked}) if asked else []
+    records = [
+        {
+            **r,
+            "dataset": link(titles[r["dataset"]], "dataset", name=r["dataset"], rule=r["rule"]),
+            "column_name": r["column_name"] or "",
+        }
+        for r in found
+    ]
+    return table("rules", "Records held back", RULE_COLUMNS, records)
+
+
+def alert_counts(viewer: Viewer) -> Row | None:
+    """How many alerts stand; None where there is no inbox."""
+    if "quality.alerts" not in there(viewer):
+        return None
+    return dict(rows(viewer, "alert_counts")[0])
+
+
+def figure(
+    name: str, title: str, value: str, note: str, definition: str, **more: Any
+) -> dict[str, Any]:
+    """A card with a note in place of a change; `look` colours it, `score` tells its parts."""
+    return {
+        "name": name, "title": title, "value": value, "note": note, "definition": definition,
+        "spark": [], **more,
+    }  # fmt: skip
+
+
+def cards(now: Standing, failing_checks: Table, alerts: Row | None) -> list[dict[str, Any]]:
+    """The figures on top of the quality page."""
+    total, good = len(now.datasets), now.count("trusted")
+    bad = now.count("held back") + now.count("failed to run")
+    held = sum(r["rows_quarantined"] or 0 for r in now.datasets)
+    count = len(failing_checks)
+    grave = sum(s.startswith("bad") for s in failing_checks.data["severity"])
+    found = [
+        _health(now.whole),
+        figure("trusted", "Trusted datasets", f"{good:,} of {total:,}",
+               f"{now.count('with warnings'):,} more with warnings", OUTCOMES),
+        figure("held", "Held back or failed", f"{bad:,}",
+               "their figures are older" if bad else "nothing is held back", OUTCOMES,
+               look="bad" if bad else ""),
+        figure("failing", "Failing checks", f"{count:,}", f"{grave:,} critical", FAILING,
+               look="bad" if grave else "warn" if count else ""),
+        figure("records", "Records held back", f"{held:,}", "in the newest loads",
+               "Records that broke a rule and wait in quarantine: the sum over the newest load of"
+               " each dataset. None of them is lost."),
+    ]  # fmt: skip
+    if alerts:
+        found.append(
+            figure("alerts", "Open alerts", f"{alerts['standing']:,}",
+                   f"{alerts['untouched']:,} nobody is on",
+                   "Alerts that stand and are not snoozed.",
+                   look="bad" if alerts["critical"] else "")
+        )  # fmt: skip
+    return found
+
+
+def _health(whole: Score | None) -> dict[str, Any]:
+    if whole is None:
+        return figure("health", "Health", "–", "nothing is judged yet", SHARE)
+    parts = sorted(whole.named(), key=lambda p: (p[2] is None, p[2]))
+    shown = {**whole.shown(), "parts": parts[:12], "more": max(0, len(parts) - 12)}
+    return figure(
+        "health", "Health", f"{whole.value:.1f}", "of 100", "", score=shown,
+        look="bad" if whole.value < 80 else "warn" if whole.value < 95 else "good",
+    )  # fmt: skip

@@ -1,0 +1,178 @@
+"""One dataset: what it means, may it be trusted, where it comes from, how its loads went."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any, NamedTuple
+
+import panel as pn
+
+from bi_app.auth.sessions import SignedIn
+from bi_app.charts.trend import Point, Trend
+from bi_app.models import dataset, lineage, profile, quality
+from bi_app.models.quality import Row
+from bi_app.models.table import Column
+from bi_app.pages.shell import Cell, Controls, Page, reacting, sendable, serving
+from warehouse.access import Viewer
+
+TITLE = "Dataset"
+NOTHING = ("There is no dataset yet", "carrel add FILE makes the first.")
+TREND_COLUMNS = (
+    Column("said", "When"),
+    Column("value", "Value", "number"),
+    Column("state", "Check"),
+)
+SCORE = "Score"
+
+
+class Answer(NamedTuple):
+    """What the browser is told, and the line that the chart draws."""
+
+    told: dict[str, Any]
+    points: list[Point]
+    bound: float | None
+    score: bool
+
+
+class OneDataset:
+    """The page of one session."""
+
+    def __init__(self, signed_in: SignedIn, asked: dict[str, Any]) -> None:
+        self.viewer = signed_in.account.viewer
+        self.chart = Trend("trend")
+        answer = answer_of(self.viewer, asked)
+        self.title = answer.told["notes"].get("title", TITLE)
+        self.controls = Controls(**answer.told)
+        self.draw(answer)
+        reacting(self.controls, signed_in, self.show, partial(answer_of, self.viewer))
+
+    def show(self, answer: Answer) -> None:
+        """Send an answer."""
+        document = self.chart.figure.document
+        if document is not None:
+            document.add_next_tick_callback(partial(self.draw, answer))
+        self.controls.param.update(**answer.told)
+
+    def draw(self, answer: Answer) -> None:
+        """Draw the score, or the chosen check with its bound."""
+        unit, top = ("of 100", 100.0) if answer.score else ("measured", None)
+        self.chart.show(answer.points, unit, top=top, bound=answer.bound)
+
+    def page(self) -> Page:
+        """The cells of the page."""
+        if not self.controls.query:
+            return Page(TITLE, empty=NOTHING)
+        found = [
+            Cell("trend", "Over time", "", [self.chart.figure], "trend", TREND_COLUMNS),
+            Cell("checks", "Checks", quality.FAILING, kind="table", rows=12, download="checks"),
+            Cell("rules", "Records held back", kind="table", search=False, download="rules",
+                 span=6 if self.viewer.role == "admin" else 12),
+            Cell("loads", "Loads", dataset.LOADS, kind="table", search=False, download="loads"),
+            Cell("lineage", "Where it comes from, and what reads it", kind="drawn"),
+            Cell("columns", "Columns", kind="table", rows=25, download="columns"),
+        ]  # fmt: skip
+        if self.viewer.role == "admin":
+            sample = Cell("samples", "Samples from quarantine", dataset.SAMPLES, kind="table",
+                          search=False, span=6)  # fmt: skip
+            found.insert(3, sample)
+        if "profile" in self.controls.tables:
+            found.append(Cell("profile", "Profile", profile.ABOUT, kind="table", rows=25))
+        return Page(self.title, source="dataset", controls=self.controls, cells=found)
+
+
+def answer_of(viewer: Viewer, asked: dict[str, Any]) -> Answer:
+    """Everything on the page of the dataset that is asked for; of the first where it is none."""
+    names = dataset.names(viewer)
+    if not names:
+        return Answer({}, [], None, True)
+    name = str(asked.get("name"))
+    name = name if name in names else next(iter(names))
+    now, entry = quality.standing(viewer, name), dataset.described(viewer, name)
+    assert entry is not None
+    checks = quality.checks(viewer, name)
+    known = [link.partition("|")[2] for link in checks.data["name"]]
+    check = str(asked.get("check") or "")
+    check = check if check in known else ""
+    rules = dataset.rules(viewer, name)
+    rule = str(asked.get("rule") or "")
+    told = {
+        "query": {"name": name, "check": check, "rule": rule},
+        "options": options(names, known),
+        "cards": dataset.cards(now, entry),
+        "tables": {
+            "checks": {**sendable(checks), "none": "It has not been judged yet."},
+            "rules": {**sendable(rules), "none": "No record is held back."},
+            "loads": {**sendable(dataset.loads(viewer, name)), "none": "It was never loaded."},
+            "columns": sendable(dataset.columns(entry)),
+            **samples_of(viewer, name, rule),
+            **profile_of(viewer, name),
+        },
+        "notes": notes(viewer, entry, check, rule),
+        "detail": {"lineage": lineage.lineage(viewer, name)},
+    }
+    return Answer(told, *line(viewer, name, check))
+
+
+def line(viewer: Viewer, name: str, check: str) -> tuple[list[Point], float | None, bool]:
+    """The score of each day, or a check's values with its bound."""
+    if not check:
+        return [(day, value, False) for day, value in quality.trend(viewer, name)], None, True
+    found = dataset.check_history(viewer, name, check)
+    points: list[Point] = [(r["at"], r["value"], r["bad"]) for r in found]
+    return points, dataset.bound(found), False
+
+
+def samples_of(viewer: Viewer, name: str, rule: str) -> dict[str, Any]:
+    """Samples from quarantine, for an admin."""
+    if viewer.role != "admin":
+        return {}
+    found = sendable(dataset.samples(viewer, name, rule or None))
+    return {"samples": {**found, "none": "No record of this rule is held back."}}
+
+
+def profile_of(viewer: Viewer, name: str) -> dict[str, Any]:
+    """The newest profile, where profiles are kept."""
+    found = profile.newest(viewer, name)
+    return {} if found is None else {"profile": {**sendable(found), "none": "Not profiled yet."}}
+
+
+def options(names: dict[str, str], checks: list[str]) -> dict[str, Any]:
+    """What there is to choose from."""
+    datasets = [[name, f"{title} ({name})"] for name, title in names.items()]
+    lines = [["", SCORE], *([check, check] for check in checks)]
+    return {
+        "flat": True,
+        "selects": [
+            {"key": "name", "label": TITLE, "values": datasets,
+             "resets": {"check": "", "rule": ""}},
+            {"key": "check", "label": "Over time", "values": lines},
+        ],
+    }  # fmt: skip
+
+
+def notes(viewer: Viewer, entry: Row, check: str, rule: str) -> dict[str, str]:
+    """Texts below the titles."""
+    grain = f"{entry['grain'][:1].upper()}{entry['grain'][1:]}."
+    licence = f" Licence: {entry['licence']}." if entry["licence"] else ""
+    keys = ", ".join(entry["key_columns"])
+    return {
+        "title": entry["title"],
+        "about": f"{grain} {entry['description'] or ''}{licence} Key: {keys}.",
+        "trend": f"{check}: each measured value; the dashed line is the threshold"
+        if check
+        else "The score at the end of each day",
+        "checks": "Failing ones first; a check's name shows its values over time",
+        "rules": "A rule shows its samples" if viewer.role == "admin" else "By rule and column",
+        "samples": f"Rule {rule}" if rule else "Any rule; private values are never shown",
+        "loads": "The newest hundred",
+        "columns": f"Key: {keys}",
+    }
+
+
+def build(signed_in: SignedIn) -> Page:
+    """The page for one person."""
+    asked = {k: v[0].decode("utf-8", "replace") for k, v in pn.state.session_args.items()}
+    return OneDataset(signed_in, asked).page()
+
+
+serving(__name__, build)

@@ -1,0 +1,134 @@
+"""Pipelines: how each ran, how long it takes, when it runs next; an admin runs it now."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any, NamedTuple
+
+import panel as pn
+
+from bi_app.auth.sessions import SignedIn
+from bi_app.charts.trend import Point, Trend
+from bi_app.models import pipelines, quality, schedule
+from bi_app.models.table import Column
+from bi_app.pages.shell import Cell, Controls, Page, acting, reacting, sendable, serving
+from warehouse.access import Viewer
+
+TITLE = "Pipelines"
+NOTHING = ("There is no pipeline yet", "Each dataset is one: carrel add FILE makes the first.")
+RUN_COLUMNS = (
+    Column("day", "Started", "moment"),
+    Column("value", "Seconds", "number"),
+    Column("state", "Went"),
+)
+
+
+class Answer(NamedTuple):
+    """What the browser is told, and the runs that the chart draws."""
+
+    told: dict[str, Any]
+    runs: list[Point]
+
+
+class Pipelines:
+    """The page of one session."""
+
+    def __init__(self, signed_in: SignedIn, asked: dict[str, Any]) -> None:
+        self.viewer = signed_in.account.viewer
+        self.chart = Trend("runs", colour="total")
+        prepared = signed_in.prepared if not asked.get("name") else None
+        answer: Answer = prepared or answer_of(self.viewer, asked)
+        self.controls = Controls(**answer.told)
+        self.draw(answer.runs)
+        work = partial(answer_of, self.viewer)
+        reacting(self.controls, signed_in, self.show, work)
+        acting(self.controls, signed_in, self.do, work, self.show)
+
+    def do(self, asked: dict[str, Any]) -> str:
+        """Ask for a run."""
+        known = {row["dataset"] for row in quality.standing(self.viewer).datasets}
+        return pipelines.ask_to_run(self.viewer, asked.get("subject"), known)
+
+    def show(self, answer: Answer) -> None:
+        """Send an answer."""
+        document = self.chart.figure.document
+        if document is not None:
+            document.add_next_tick_callback(partial(self.draw, answer.runs))
+        self.controls.param.update(message={}, **answer.told)
+
+    def draw(self, runs: list[Point]) -> None:
+        """Draw the runs of the chosen pipeline."""
+        self.chart.show(runs, "seconds", format="0,0.0")
+
+    def page(self) -> Page:
+        """The cells of the page."""
+        if not self.controls.options["selects"][0]["values"]:
+            return Page(TITLE, empty=NOTHING)
+        found = [
+            Cell("pipelines", "Newest runs", pipelines.RUNS, kind="table", download="pipelines",
+                 rows=15),
+            Cell("runs", "How long it takes", pipelines.RUNS, [self.chart.figure], "runs",
+                 RUN_COLUMNS, span=6),
+            Cell("failures", "Failures by kind", pipelines.FAILURES, kind="table", search=False,
+                 span=6, download="failures"),
+        ]  # fmt: skip
+        if self.viewer.role == "admin":
+            found.append(Cell("asked", "Asked for", kind="table", search=False))
+        return Page(TITLE, source="pipelines", controls=self.controls, cells=found)
+
+
+def prepare(viewer: Viewer) -> Answer:
+    """Ask the database and Prefect for everything on the page as it opens."""
+    return answer_of(viewer, {})
+
+
+def answer_of(viewer: Viewer, asked: dict[str, Any]) -> Answer:
+    """Everything on the page, for the pipeline that is asked for."""
+    now, planned = quality.standing(viewer), schedule.next_runs()
+    wanted = pipelines.asked(viewer)
+    waiting = {r["subject"] for r in wanted if r["state"] == "open"}
+    names = {r["dataset"]: r["title"] for r in now.datasets}
+    chosen = str(asked.get("name"))
+    if chosen not in names:
+        longest = max(now.datasets, key=lambda r: r["seconds"] or 0, default=None)
+        chosen = longest["dataset"] if longest else ""
+    history = pipelines.history(viewer, chosen) if chosen else []
+    runs: list[Point] = [(r["at"], r["value"], r["bad"]) for r in history]
+    tables = {
+        "pipelines": sendable(pipelines.pipelines(viewer, now, planned, waiting)),
+        "failures": {**sendable(pipelines.failures(viewer)), "none": "No failure in 30 days."},
+        "asked": {**sendable(pipelines.asked_table(wanted)), "none": "Nothing in seven days."},
+    }
+    told = {
+        "query": {"name": chosen},
+        "options": options(names),
+        "cards": pipelines.cards(now, planned),
+        "tables": tables,
+        "notes": notes(planned is None, names.get(chosen, ""), len(runs)),
+    }
+    return Answer(told, runs)
+
+
+def options(names: dict[str, str]) -> dict[str, Any]:
+    """What there is to choose from."""
+    values = [[name, f"{title} ({name})"] for name, title in names.items()]
+    return {"flat": True, "selects": [{"key": "name", "label": "Durations of", "values": values}]}
+
+
+def notes(away: bool, title: str, runs: int) -> dict[str, str]:
+    """Texts below the titles."""
+    return {
+        "pipelines": schedule.AWAY if away else "What needs a look is on top",
+        "runs": f"{title}: {runs:,} runs in a year; failed ones are marked",
+        "failures": "The last 30 days",
+        "asked": "Runs that were asked for on this page, in seven days",
+    }
+
+
+def build(signed_in: SignedIn) -> Page:
+    """The page for one person."""
+    asked = {k: v[0].decode("utf-8", "replace") for k, v in pn.state.session_args.items()}
+    return Pipelines(signed_in, asked).page()
+
+
+serving(__name__, build)

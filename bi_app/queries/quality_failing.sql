@@ -1,0 +1,36 @@
+-- Checks of the newest verdicts that do not hold: measured, threshold, since when, values of late.
+with latest as (
+    select v.dataset, v.verdict_id
+    from ops.catalogue d, lateral (
+        select dataset, verdict_id from quality.verdicts
+        where dataset = d.name order by verdict_id desc limit 1
+    ) v
+    where d.layer = 'silver'
+),
+failing as (
+    select l.dataset, r.name, r.check_type, r.column_name, r.outcome, r.measured, r.threshold,
+        coalesce(to_jsonb(r) ->> 'severity', 'critical') as severity
+    from latest l join quality.results r using (verdict_id)
+    where r.outcome <> 'passed'
+)
+select f.*, d.title, h.since, h.trend, h.certain
+from failing f
+join ops.catalogue d on d.layer = 'silver' and d.name = f.dataset
+cross join lateral (
+    select
+        min(judged_at) filter (where verdict_id > coalesce(last_passed, 0)) as since,
+        bool_or(last_passed is not null) as certain,
+        (array_agg(measured order by verdict_id desc))[:30] as trend
+    from (
+        select verdict_id, judged_at, measured,
+            max(verdict_id) filter (where r.outcome = 'passed') over () as last_passed
+        from (
+            select verdict_id, judged_at from quality.verdicts
+            where dataset = f.dataset order by verdict_id desc limit 400
+        ) v
+        join quality.results r using (verdict_id)
+        where r.name = f.name
+    ) past
+) h
+order by array_position(array['critical', 'warning', 'info'], f.severity), h.since, f.dataset, f.name
+limit 500

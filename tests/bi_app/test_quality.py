@@ -1,0 +1,336 @@
+"""What the pages of quality, pipelines, datasets and alerts say, and to whom."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from typing import Any
+
+import pytest
+from psycopg.errors import InsufficientPrivilege
+
+from bi_app.api.tables import TABLES
+from bi_app.models import alerts, dataset, export, lineage, pipelines, quality, schedule
+from bi_app.pages import alerts as alerts_page
+from bi_app.pages import dataset as dataset_page
+from bi_app.pages import pipelines as pipelines_page
+from bi_app.pages import quality as quality_page
+from bi_app.queries import rows, write
+from tests.bi_app.fix_app import EMAILS, OWN
+from tests.bi_app.test_pages import signed_in
+from warehouse.access import Viewer
+from warehouse.database import connect
+from warehouse.errors import ConfigurationError
+
+ADMIN = Viewer(EMAILS["admin"], "admin")
+LIBRARIAN = Viewer(EMAILS["librarian"], "librarian", OWN)
+PERSON = Viewer(EMAILS["member"], "member", (), "a" * 32)
+BAD, HELD = "library_holds", "library_loan_events"
+NOW = dt.datetime(2026, 11, 1, tzinfo=dt.UTC)
+EARLIER = NOW - dt.timedelta(days=1)
+
+
+def owner(query: str, *values: Any) -> Any:
+    """The first row of a query as the owner."""
+    with connect() as connection:
+        return connection.execute(query.encode(), values).fetchone()
+
+
+def test_the_library_has_one_dataset_that_is_held_back(here: str) -> None:
+    now = quality.standing(ADMIN)
+    assert now.count("held back") == 1
+    assert {r["dataset"] for r in now.datasets if now.outcome(r) == "held back"} == {BAD}
+    assert quality.datasets_table(now).data["title"][0].startswith(f"/dataset?name={BAD}|")
+
+
+@pytest.mark.parametrize(
+    ("row", "words"),
+    [
+        ({"contract": "passed", "judged_at": NOW}, "trusted"),
+        ({"contract": "passed", "judged_at": NOW, "warnings": 1}, "with warnings"),
+        ({"contract": "failed", "judged_at": NOW}, "held back"),
+        ({"contract": "error", "judged_at": NOW}, "held back"),
+        ({"contract": "passed", "judged_at": EARLIER, "failed_at": NOW}, "failed to run"),
+        ({"contract": "passed", "judged_at": NOW, "failed_at": EARLIER}, "trusted"),
+        ({"failed_at": NOW}, "failed to run"),
+        ({}, "not judged"),
+    ],
+)
+def test_an_outcome_is_one_of_four_words(row: dict[str, Any], words: str) -> None:
+    nothing = {"contract": None, "judged_at": None, "failed_at": None, "warnings": 0}
+    assert quality.outcome(nothing | row) == words
+
+
+def test_a_failing_check_tells_since_when(here: str) -> None:
+    found = quality.failing(LIBRARIAN)
+    names = [v.partition("|")[2] for v in found.data["name"]]
+    assert sorted(names) == ["check 1 holds", "check 2 holds", "check 3 holds", "check 3 holds"]
+    at = names.index("check 1 holds")
+    since = owner(
+        "select judged_at from quality.verdicts where dataset = %s"
+        " order by verdict_id desc offset 8 limit 1", BAD,
+    )[0]  # fmt: skip
+    assert found.data["since"][at] == since
+    assert (found.data["measured"][at], found.data["threshold"][at]) == (15, "at most 10")
+    assert found.data["trend"][at][-1] == 15
+    assert found.data["trend"][at][0] < 10
+
+
+def test_a_score_tells_its_formula_and_parts(here: str) -> None:
+    now = quality.standing(ADMIN)
+    score = now.scores[BAD].shown()
+    assert score["formula"]
+    assert score["parts"]
+    health = quality.cards(now, quality.failing(ADMIN), None)[0]
+    assert health["score"]["formula"] == (now.whole.formula if now.whole else "")
+    days = quality.trend(ADMIN)
+    assert len(days) >= 12
+    assert days == sorted(days)
+    assert all(0 <= value <= 100 for _, value in days)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("must_be_less_than_or_equal: 10", "at most 10"),
+        ("must_be_greater_than: 0", "more than 0"),
+        (None, ""),
+    ],
+)
+def test_a_threshold_is_in_words(text: str | None, words: str) -> None:
+    assert quality.threshold(text) == words
+
+
+def test_samples_show_no_private_value_and_only_to_admins(here: str) -> None:
+    found = dataset.samples(ADMIN, HELD, None)
+    pairs = set(zip(found.data["column_name"], found.data["value"], strict=True))
+    assert ("kind", "lent1") in pairs
+    assert {v for c, v in pairs if c == "member_key"} == {"(hidden)"}
+    assert not [v for v in found.data["value"] if "person" in v or "slipped" in v]
+    assert set(dataset.samples(ADMIN, HELD, "ragged").data["rule"]) == {"ragged"}
+    assert len(dataset.rules(LIBRARIAN, HELD)) == 4
+    with pytest.raises(InsufficientPrivilege):
+        dataset.samples(LIBRARIAN, HELD, None)
+    for viewer in (PERSON, Viewer("x", "member")):
+        with pytest.raises(InsufficientPrivilege):
+            dataset.rules(viewer, HELD)
+    assert len(dataset.samples(ADMIN, "no_such; drop table x", None)) == 0
+
+
+def test_what_was_sent_again_is_no_longer_held_back(here: str) -> None:
+    number = owner("select max(load_id) from ops.loads where dataset = %s", HELD)[0]
+    with connect() as connection:
+        connection.execute(
+            "insert into ops.replays select %(n)s, 1, %(n)s, 2, %(n)s, 2, false, false",
+            {"n": number},
+        )
+    try:
+        found = dataset.rules(LIBRARIAN, HELD).data
+        counts = dict(zip(found["column_name"], found["newest"], strict=True))
+        assert counts["member_key"] == 23
+        assert "lent1" not in dataset.samples(ADMIN, HELD, None).data["value"]
+    finally:
+        with connect() as connection:
+            connection.execute("delete from ops.replays")
+
+
+def test_an_admin_asks_for_a_run_once(here: str) -> None:
+    known = {BAD}
+    try:
+        assert "starts in a moment" in pipelines.ask_to_run(ADMIN, BAD, known)
+        assert "already" in pipelines.ask_to_run(ADMIN, BAD, known)
+        asked = owner("select asked_by, action, subject, state, count(*) over () from app.requests")
+        assert asked == (ADMIN.user, "run", BAD, "open", 1)
+        assert pipelines.asked_table(pipelines.asked(ADMIN)).data["state"] == ["warn|waiting"]
+        for viewer, subject in ((LIBRARIAN, BAD), (ADMIN, "nothing"), (ADMIN, None)):
+            with pytest.raises(ConfigurationError):
+                pipelines.ask_to_run(viewer, subject, known)
+        for viewer in (LIBRARIAN, PERSON):
+            with pytest.raises(InsufficientPrivilege):
+                write(viewer, "ask", {"action": "run", "subject": BAD})
+    finally:
+        with connect() as connection:
+            connection.execute("delete from app.requests")
+
+
+def test_rows_add_up_and_the_slowest_step_is_named(here: str) -> None:
+    now = quality.standing(LIBRARIAN)
+    shown = pipelines.pipelines(LIBRARIAN, now, None, set())
+    assert "run" not in {c.key for c in shown.columns}
+    assert all(words.startswith("clean") for words in shown.data["slowest"])
+    row = now.datasets[0]
+    assert row["rows_in"] == row["rows_loaded"] + row["rows_unchanged"] + row["rows_quarantined"]
+    runs = pipelines.history(ADMIN, BAD)
+    assert len(runs) == 12
+    assert all(3 < r["value"] < 8 for r in runs)
+
+
+class Prefect(BaseHTTPRequestHandler):
+    """Answers as Prefect's API does for what is scheduled."""
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        deployments = [
+            {"id": "d1", "parameters": {"group": "library"}, "tags": ["ingest"]},
+            {"id": "d2", "parameters": {}, "tags": ["refresh"]},
+            {"id": "d3", "parameters": {}, "tags": ["watch"]},
+        ]
+        runs = [
+            {"deployment_id": "d3", "expected_start_time": "2026-11-22T01:00:00Z"},
+            {"deployment_id": "d1", "expected_start_time": "2026-11-22T02:00:00+00:00"},
+            {"deployment_id": "d2", "expected_start_time": "2026-11-22T06:00:00+00:00"},
+        ]
+        body = json.dumps(runs if "flow_runs" in self.path else deployments).encode()
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: Any) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def prefect(setting: Callable[..., None]) -> Iterator[None]:
+    with HTTPServer(("127.0.0.1", 0), Prefect) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        setting(prefect_api_url=f"http://127.0.0.1:{server.server_port}/api")
+        schedule.forget()
+        yield
+        server.shutdown()
+        thread.join()
+        schedule.forget()
+
+
+def test_the_next_run_of_each_dataset_is_prefects(
+    prefect: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(schedule, "WAIT_SECONDS", 20)
+    found = schedule.next_runs()
+    assert found is not None
+    assert found[BAD] == dt.datetime(2026, 11, 22, 2, tzinfo=dt.UTC)
+    assert found["library_goodbooks"] == dt.datetime(2026, 11, 22, 6, tzinfo=dt.UTC)
+
+
+def test_without_prefect_the_page_says_so(here: str) -> None:
+    schedule.forget()
+    page = pipelines_page.Pipelines(signed_in("admin"), {})
+    assert page.controls.notes["pipelines"] == schedule.AWAY
+    assert page.controls.cards[-1]["note"] == "Prefect does not answer"
+
+
+@pytest.mark.parametrize(
+    ("parameters", "tags", "group", "taken"),
+    [
+        ({"group": "a"}, [], "a", True),
+        ({"group": "a"}, ["refresh"], "b", False),
+        ({"besides": ["a"]}, [], "a", False),
+        ({"besides": ["a"]}, [], "b", True),
+        ({}, ["refresh"], "a", True),
+        ({"keep": 14}, ["keeping"], "a", False),
+    ],
+)
+def test_which_deployment_takes_a_group(
+    parameters: dict[str, Any], tags: list[str], group: str, taken: bool
+) -> None:
+    assert schedule.takes({"parameters": parameters, "tags": tags}, group) is taken
+
+
+def test_lineage_goes_from_the_files_to_gold(here: str) -> None:
+    stages = lineage.lineage(ADMIN, HELD)
+    assert [s["title"] for s in stages] == ["Sources", "Bronze", "Silver", "Gold"]
+    assert "library/sample/loan" in stages[0]["nodes"][0]["name"]
+    gold = {n["name"] for n in stages[3]["nodes"]}
+    assert "gold.library_circulation" in gold
+    assert not any("newcastle" in name for name in gold)
+
+
+def test_a_check_is_drawn_with_its_threshold(here: str) -> None:
+    page = dataset_page.OneDataset(signed_in("librarian"), {"name": BAD, "check": "check 1 holds"})
+    assert page.chart.bound.location == 10
+    assert len(page.chart.marks.data["at"]) == 9
+    page.draw(dataset_page.answer_of(LIBRARIAN, {"name": BAD}))
+    assert page.chart.bound.location is None
+    assert page.chart.marks.data["at"] == []
+
+
+def test_names_from_outside_become_the_default(here: str) -> None:
+    told = dataset_page.answer_of(ADMIN, {"name": "'; drop", "check": "x", "rule": "'"}).told
+    assert told["query"]["name"] in dataset.names(ADMIN)
+    assert told["query"]["check"] == ""
+    if alerts.present(ADMIN):
+        assert alerts_page.answer_of(ADMIN, {"alert": "1 or 1=1"})["query"]["alert"] == ""
+
+
+def test_staff_without_the_right_to_act_get_no_buttons(here: str) -> None:
+    page = dataset_page.OneDataset(signed_in("librarian"), {"name": HELD})
+    assert "samples" not in page.controls.tables
+    assert "samples" not in {c.name for c in page.page().cells}
+    shown = pipelines_page.Pipelines(signed_in("librarian"), {}).page()
+    assert "asked" not in {c.name for c in shown.cells}
+
+
+@pytest.mark.parametrize("page", ["quality", "pipelines", "dataset", "alerts"])
+def test_its_tables_can_be_saved(here: str, page: str) -> None:
+    names = {
+        "quality": ("failing", "datasets", "rules"),
+        "pipelines": ("pipelines", "failures"),
+        "dataset": ("checks", "rules", "loads", "columns"),
+        "alerts": ("alerts",),
+    }
+    if page == "alerts" and not alerts.present(ADMIN):
+        pytest.skip("no alerts are kept yet")
+    for name in names[page]:
+        found = TABLES[page](ADMIN, name, {"name": [BAD.encode()]})
+        lines = export.to_csv(found).decode("utf-8-sig").splitlines()
+        assert len(lines) == len(found) + 1
+        assert "|" not in "".join(lines)
+        assert export.to_xlsx(found)
+    with pytest.raises(KeyError):
+        TABLES[page](ADMIN, "nothing", {"name": [BAD.encode()]})
+
+
+def test_a_member_reads_nothing_of_it(here: str) -> None:
+    for name in ("asked", "failures", "quality_checks"):
+        with pytest.raises(InsufficientPrivilege):
+            rows(PERSON, name, {"zone": "UTC", "dataset": BAD})
+
+
+def alert_of(viewer: Viewer) -> dict[str, Any]:
+    return dict(alerts.inbox(viewer, everything=True)[0])
+
+
+def test_an_alert_is_taken_up_and_resolved_by_an_admin(here: str) -> None:
+    if not alerts.present(ADMIN):
+        pytest.skip("no alerts are kept yet")
+    alert = alert_of(ADMIN)
+    number = alert["alert_id"]
+    with pytest.raises(ConfigurationError):
+        alerts.act(LIBRARIAN, {"act": "acknowledge", "subject": number})
+    alerts.act(ADMIN, {"act": "acknowledge", "subject": number, "note": "on it"})
+    assert alert_of(LIBRARIAN)["acknowledged_by"] == ADMIN.user
+    with pytest.raises(ConfigurationError, match="reason"):
+        alerts.act(ADMIN, {"act": "resolve", "subject": number, "reason": "no such"})
+    alerts.act(ADMIN, {"act": "snooze", "subject": number, "span": "1 day"})
+    assert alert_of(ADMIN)["snoozed"]
+    alerts.act(ADMIN, {"act": "resolve", "subject": number, "reason": "fixed", "note": "mended"})
+    assert alerts.inbox(ADMIN, everything=False) == []
+    alerts.act(ADMIN, {"act": "reopen", "subject": number})
+    assert alert_of(ADMIN)["episode"] == 2
+    record = alerts.events_table(ADMIN, number).data
+    assert "on it" in record["note"]
+    assert any("mended" in note for note in record["note"])
+    for asked in ({"act": "drop", "subject": number}, {"act": "wake", "subject": "1; drop"}):
+        with pytest.raises(ConfigurationError):
+            alerts.act(ADMIN, asked)
+
+
+def test_an_empty_house_says_what_to_do(database: str) -> None:
+    assert quality_page.build(signed_in("admin")).empty == quality_page.NOTHING
+    page = dataset_page.OneDataset(signed_in("admin"), {}).page()
+    assert page.empty is None
+    assert page.controls is not None
+    assert page.controls.cards[0]["value"] == "Not judged"
