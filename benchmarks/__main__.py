@@ -14,6 +14,7 @@ from pathlib import Path
 COMMANDS = {
     "batch": ["--peers", "--large"],
     "gold": [],
+    "sources": [],
     "run": [],
     "page": ["--streamlit"],
 }

@@ -29,6 +29,7 @@ import sys
 import tempfile
 import time
 from collections import defaultdict
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -73,11 +74,14 @@ class ServerClock:
         self._main = psutil.Process(int((data / "postmaster.pid").read_text().split()[0]))
 
     def read(self) -> float:
+        from psutil import NoSuchProcess
+
         times = self._main.cpu_times()
         total = times.user + times.system + times.children_user + times.children_system
         for child in self._main.children():
-            now = child.cpu_times()
-            total += now.user + now.system
+            with suppress(NoSuchProcess):  # ended meanwhile, and so counted with the next reading
+                now = child.cpu_times()
+                total += now.user + now.system
         return float(total)
 
 

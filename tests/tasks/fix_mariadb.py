@@ -12,6 +12,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -24,19 +25,27 @@ ROOT = Path(os.environ.get("MARIADB_ROOT", "/"))
 @pytest.fixture(scope="session")
 def mariadb() -> Iterator[str]:
     """URL of an empty database `other`, as a user who may do anything there."""
-    places = os.pathsep.join(
-        [os.environ["PATH"], *(str(ROOT / p) for p in ("usr/sbin", "usr/bin"))]
-    )
-    program = shutil.which("mariadbd", path=places)
-    if not program:
+    if not _program():
         if settings().strict:
             pytest.fail("mariadbd is not installed")
         pytest.skip("mariadbd is not installed (Debian: apt-get install mariadb-server-core)")
+    with served() as url:
+        yield url
+
+
+def _program() -> str | None:
+    places = [os.environ["PATH"], *(str(ROOT / p) for p in ("usr/sbin", "usr/bin"))]
+    return shutil.which("mariadbd", path=os.pathsep.join(places))
+
+
+@contextmanager
+def served() -> Iterator[str]:
+    """A server with an empty database `other`; yields its URL."""
     folder = Path(tempfile.mkdtemp(prefix="carrel_mariadb_"))
     port = _free_port()
     with (folder / "log").open("wb") as log:
         running = subprocess.Popen(
-            [program, *_options(folder, port)],
+            [str(_program()), *_options(folder, port)],
             env=os.environ | {"LD_LIBRARY_PATH": str(ROOT / "usr/lib/x86_64-linux-gnu")},
             stdout=subprocess.DEVNULL,
             stderr=log,
