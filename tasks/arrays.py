@@ -9,6 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+MOST_BYTES = (1 << 31) - 1  # of an array of texts
+
 
 def numbers(values: npt.NDArray[np.int64]) -> pa.Array:
     """64-bit integers."""
@@ -22,12 +24,47 @@ def mask(values: npt.NDArray[np.bool_]) -> pa.Array:
     return pa.Array.from_buffers(pa.bool_(), len(values), [None, pa.py_buffer(bits)])
 
 
-def texts(values: Sequence[str]) -> pa.Array:
-    """Texts, none of them null."""
-    parts = [value.encode() for value in values]
-    ends = np.cumsum([0, *map(len, parts)]).astype(np.int32)
-    buffers = [None, pa.py_buffer(ends), pa.py_buffer(b"".join(parts))]
-    return pa.Array.from_buffers(pa.string(), len(parts), buffers)
+def integers(values: Sequence[int | None]) -> pa.Array:
+    """64-bit integers; None is null.
+
+    Raises:
+        OverflowError: one is too large.
+    """
+    data = np.array([0 if value is None else value for value in values], np.int64)
+    return pa.Array.from_buffers(pa.int64(), len(data), [_filled(values), pa.py_buffer(data)])
+
+
+def floats(values: Sequence[float | None]) -> pa.Array:
+    """64-bit floats; None is null."""
+    data = np.array([0.0 if value is None else value for value in values], np.float64)
+    return pa.Array.from_buffers(pa.float64(), len(data), [_filled(values), pa.py_buffer(data)])
+
+
+def texts(values: Sequence[str | None]) -> pa.Array:
+    """Texts; None is null.
+
+    Raises:
+        UnicodeEncodeError: one holds half a character (a lone surrogate).
+    """
+    filled = _filled(values)
+    plain = [value or "" for value in values]
+    data = "".join(plain).encode()
+    # Where no character takes two bytes, their lengths are those of the texts.
+    parts = plain if len(data) == sum(map(len, plain)) else [value.encode() for value in plain]
+    if len(data) > MOST_BYTES:
+        return pa.array(values, pa.string())
+    ends = np.zeros(len(values) + 1, np.int32)
+    np.cumsum(np.fromiter(map(len, parts), np.int32, len(values)), out=ends[1:])
+    buffers = [filled, pa.py_buffer(ends), pa.py_buffer(data)]
+    return pa.Array.from_buffers(pa.string(), len(values), buffers)
+
+
+def _filled(values: Sequence[Any]) -> pa.Buffer | None:
+    """Which values there are, as bits; None where all are."""
+    if None not in values:
+        return None
+    found = np.fromiter((value is not None for value in values), np.bool_, len(values))
+    return pa.py_buffer(np.packbits(found, bitorder="little"))
 
 
 def values(column: pa.ChunkedArray, kind: type[np.int64] | type[np.uint64]) -> npt.NDArray[Any]:

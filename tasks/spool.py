@@ -15,9 +15,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 
+from tasks.arrays import texts
 from tasks.dialect import SAMPLE, Dialect, dialect_of
 from tasks.extract import Arrival, places, sha256
 from tasks.sources import BLANK_LINES, reader
+from warehouse.errors import SourceUnavailable
 from warehouse.settings import settings
 from warehouse.spec import Dataset
 
@@ -28,13 +30,18 @@ def spooled(dataset: Dataset, path: Path | None = None) -> Arrival:
     The file's own bytes are kept too, as `files/<sha256>` in the home.
 
     Raises:
-        SourceUnavailable: it cannot be read.
+        SourceUnavailable: it cannot be read, or was changed meanwhile.
         SourceMalformed: it is not of the kind that the spec says, or a column is missing.
     """
     folder = private(settings().home / "spool")
     draft = folder / f"{dataset.table}.{os.getpid()}"
+    before = path and path.exists() and path.stat()
     write(draft, reader(dataset.source.kind)(dataset, path))
     digest = sha256(path or draft)
+    if path and before and _stamp(path.stat()) != _stamp(before):
+        raise SourceUnavailable(
+            f"{path}: was changed while it was read.", remedy="Run again when it is whole."
+        )
     text = draft.replace(folder / f"{dataset.table}_{digest}.csv")
     if path:
         keep(path, digest)
@@ -43,6 +50,10 @@ def spooled(dataset: Dataset, path: Path | None = None) -> Arrival:
     found = Arrival(dataset.table, origin, digest, (path or text).stat().st_size, dialect, text)
     places(dataset, found)
     return found
+
+
+def _stamp(found: os.stat_result) -> tuple[int, int, int]:
+    return found.st_ino, found.st_size, found.st_mtime_ns
 
 
 def dialect_in(text: Path, dataset: Dataset, path: Path) -> Dialect:
@@ -107,7 +118,7 @@ def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
             v if v is None else json.dumps(v, ensure_ascii=False, default=str)
             for v in column.to_pylist()
         ]
-        return pa.chunked_array([pa.array(shown, pa.string())])
+        return pa.chunked_array([texts(shown)])
     if pa.types.is_timestamp(kind):
         return pc.strftime(column.cast(pa.timestamp("us", kind.tz)), "%Y-%m-%d %H:%M:%S")
     if pa.types.is_binary(kind) or pa.types.is_large_binary(kind):

@@ -17,15 +17,15 @@ from __future__ import annotations
 import datetime as dt
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import pyarrow as pa
-from psycopg import DataError
-from psycopg.types import datetime as times
+from psycopg.types.string import TextLoader
 from sqlalchemy import (
     URL,
     Connection,
@@ -41,6 +41,7 @@ from sqlalchemy import (
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
+from tasks.arrays import floats, integers, texts
 from tasks.breaker import Unreachable, guarded
 from tasks.remote import asked
 from tasks.silver_cursor import cursor_type, greatest
@@ -151,9 +152,10 @@ def _engine(name: str, secret_url: str) -> tuple[Engine, str]:
         return engine, f"sqlite:{url.database}"
     options: dict[str, Any] = {"connect_timeout": CONNECT_S}
     if backend == "postgresql":
-        options["options"] = "-c timezone=UTC -c default_transaction_read_only=on"
+        options["options"] = "-c timezone=UTC -c datestyle=ISO -c default_transaction_read_only=on"
     else:
         options["init_command"] = "set session transaction read only"
+        options["conv"] = _mysql_converters()
     engine = create_engine(
         url.set(drivername=DRIVERS[backend]),
         poolclass=NullPool,
@@ -184,25 +186,29 @@ def _text_or_bytes(value: bytes) -> str | bytes:
         return value
 
 
+def _mysql_converters() -> dict[Any, Any]:
+    """Those of the driver, but numbers and times stay the text that the server writes."""
+    from pymysql.constants import FIELD_TYPE as KIND
+    from pymysql.converters import conversions
+
+    text = (KIND.DATE, KIND.DATETIME, KIND.TIMESTAMP, KIND.DECIMAL, KIND.NEWDECIMAL)
+    return {kind: made for kind, made in conversions.items() if kind not in text}
+
+
+class _InUtc(TextLoader):
+    """A time with a zone in a session of UTC, as text without it."""
+
+    def load(self, data: Any) -> Any:
+        """The text."""
+        shown: Any = super().load(data)
+        return shown.removesuffix("+00") if isinstance(shown, str) else shown
+
+
 def _postgres_session(connection: Any, _: Any) -> None:
-    """Dates that Python has no value for (infinity, years BC) stay text."""
-
-    def lenient(base: Any) -> Any:
-        class Lenient(base):  # type: ignore[misc]
-            def load(self, data: Any) -> Any:
-                try:
-                    return super().load(data)
-                except DataError:
-                    return bytes(data).decode()
-
-        return Lenient
-
-    for name, loader in (
-        ("date", times.DateLoader),
-        ("timestamp", times.TimestampLoader),
-        ("timestamptz", times.TimestamptzLoader),
-    ):
-        connection.adapters.register_loader(name, lenient(loader))
+    """Numbers and times stay the text that the server writes; Python has no value for some."""
+    for name in ("date", "timestamp", "numeric"):
+        connection.adapters.register_loader(name, TextLoader)
+    connection.adapters.register_loader("timestamptz", _InUtc)
 
 
 def _connected(engine: Engine, name: str, host: str) -> Connection:
@@ -346,7 +352,7 @@ def _tables(
                 remedy="Use `as`.",
             )
         bits = {i for i, d in enumerate(result.cursor.description) if d[1] == BIT} if mysql else ()
-        yield pa.table({name: pa.array([], pa.string()) for name in names})
+        yield pa.table([texts([])] * len(names), names)
         for rows in result.partitions(ROWS):
             columns = [
                 [v and int.from_bytes(v) for v in column] if i in bits else column
@@ -356,14 +362,30 @@ def _tables(
 
 
 def _column(values: Sequence[Any]) -> pa.Array:
-    """Values in the type that they have; where that is more than one, as text."""
+    """Values in their type, or as the text that a load makes of them; of several types, as text."""
+    kinds = set(map(type, values)) - {type(None)}
+    kind = kinds.pop() if len(kinds) == 1 else None
+    if kind is str or not (kind or kinds):
+        return texts(values)
+    with suppress(OverflowError):
+        if kind in TYPED:
+            return TYPED[kind](values)
+    if show := AS_TEXT.get(kind):
+        return texts([None if v is None else show(v) for v in values])
     plain = [v if type(v) in KEPT else _simple(v) for v in values]
     try:
-        return pa.array(plain)
+        return pa.array(plain)  # which imports pandas: half a second
     except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError):
-        return pa.array([None if v is None else _as_text(v) for v in plain], pa.string())
+        return texts([None if v is None else _as_text(v) for v in plain])
 
 
+TYPED: dict[Any, Callable[[Any], pa.Array]] = {int: integers, float: floats}
+AS_TEXT: dict[Any, Callable[[Any], str]] = {
+    int: str,
+    bool: lambda value: "true" if value else "false",
+    dt.date: dt.date.isoformat,
+    Decimal: "{:f}".format,
+}
 KEPT = (type(None), str, int, float, bool, bytes, dt.date, dt.datetime)
 
 

@@ -17,9 +17,11 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from tasks.arrays import numbers, texts
 from tasks.dialect import fold
 from tasks.sources import BLANK_LINES, FAULT
 from tasks.sources.workbook import Workbook, opened
@@ -36,6 +38,7 @@ SHEET = "_sheet"
 SHOWN = 8  # sheets that a note lists
 NO_HEADER = "No row names the columns, so they are named by place (c1, c2, …)."
 HIGHEST_ALIGNED = 10_000  # a header further down is not worth that many blank lines
+NOTHING = texts([""])[0]
 Texts = Sequence[str | None]
 
 
@@ -77,7 +80,7 @@ def read(dataset: Dataset, path: Path | None) -> Iterator[pa.Table]:
                     listed = dict(zip(head.columns, columns, strict=True))
                     count = len(columns[0])
                     arrays = [listed.get(n, pa.nulls(count, pa.string())) for n in names]
-                    label = [pa.repeat(pa.scalar(sheet_name), count)] * told
+                    label = [texts([sheet_name] * count)] * told
                     yield _table(arrays + label, names + [SHEET] * told, blank)
                 before = _blank_at_end(rows, before)
 
@@ -116,7 +119,7 @@ def _unread(sheet: CalamineSheet, head: Head) -> Iterator[str]:
 
 
 def _table(arrays: list[pa.Array], names: list[str], blank: int) -> pa.Table:
-    filled = arrays or [pa.array([], pa.string())] * len(names)
+    filled = arrays or [texts([])] * len(names)
     return pa.table(filled, names).replace_schema_metadata({BLANK_LINES: str(blank)})
 
 
@@ -326,15 +329,15 @@ def _column(values: Sequence[Any]) -> pa.Array:
     """Cells of one column as text, by way of Arrow where all are alike."""
     kinds = set(map(type, values))
     if kinds == {str}:
-        cells = pc.replace_substring(pa.array(values, pa.string()), "\0", "")
+        cells = pc.replace_substring(texts(values), "\0", "")
     elif kinds == {float} and all(map(float.is_integer, values)) and max(map(abs, values)) < 1e15:
-        return pa.array(values, pa.float64()).cast(pa.int64()).cast(pa.string())
+        return numbers(np.array(values, np.int64)).cast(pa.string())
     elif kinds == {dt.date}:
-        return pa.array(values, pa.date32()).cast(pa.string())
+        return texts([value.isoformat() for value in values])
     else:
-        cells = pa.array(_texts(values), pa.string())
-    blank = pc.equal(pc.utf8_trim_whitespace(cells), "")
-    return pc.if_else(blank, pa.scalar(None, pa.string()), cells)
+        cells = texts(_texts(values))
+    blank = pc.equal(pc.utf8_trim_whitespace(cells), NOTHING)
+    return pc.if_else(blank, pa.NA, cells)
 
 
 def _texts(values: Sequence[Any]) -> list[str | None]:

@@ -248,7 +248,8 @@ class _Pages:
         """Write a page's records down; returns the cursor that it names."""
         digest, count = hashlib.sha256(), 0
         for record in self._records(answer):
-            digest.update(self.gathered.add(record).encode())
+            self.gathered.add(record)
+            digest.update(repr(record).encode())
             count += 1
         if count and self.source.paging != "none":
             self._once(digest.hexdigest(), "answers a page that it answered before")

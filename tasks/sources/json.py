@@ -2,26 +2,27 @@
 
 Nested objects become columns `a.b`; lists stay JSON text, but for the one that the spec explodes.
 A list of lists is a table, whose first row is the header if it is distinct texts. Keys of later
-records are columns too, so a large file is read twice. Numbers stay as they are written.
+records are columns too, so a large file's records are gathered on disk. Numbers stay as they are
+written.
 """
 
 from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
+from tasks.gathered import Gathered
 from tasks.json_text import BLANKS, DECODER, Doubled, Number, Text, dumps, lines, pieces
 from tasks.sources import FAULT
-from warehouse.errors import SourceMalformed, SourceUnavailable
+from warehouse.errors import SourceMalformed
 from warehouse.sources import JsonSource
 from warehouse.spec import Dataset
 
-ROWS, CHARACTERS = 10_000, 16 << 20  # of a batch, whichever comes first
 MOST_COLUMNS = 5_000
 SHOWN = 10  # keys that an error lists
 LOOKED_AT = 100  # lines that decide whether a broken text is JSON lines
@@ -38,57 +39,27 @@ def read(dataset: Dataset, path: Path | None) -> Iterator[pa.Table]:
     """The file's records, as text.
 
     Raises:
-        SourceUnavailable: it cannot be read, or was changed meanwhile.
-        SourceMalformed: it is a document and broken, or holds no list at `source.records`.
+        SourceUnavailable: it cannot be read.
+        SourceMalformed: it is a document and broken, or holds no list at `source.records`, or its
+            records have more than 5,000 different keys.
     """
     source = dataset.source
     assert path
     assert isinstance(source, JsonSource)
-    batches = _batches(rows(source, path))
-    head, more = next(batches, []), False
-    columns = dict.fromkeys(key for row in head for key in row)
-    for batch in batches:
-        more = True
-        columns.update(dict.fromkeys(key for row in batch for key in row))
-        if len(columns) > MOST_COLUMNS:
-            break
-    if len(columns) > MOST_COLUMNS:
-        raise SourceMalformed(
-            path,
-            f"its records have more than {MOST_COLUMNS:,} different keys.",
-            remedy="Are ids used as keys? Then change how it is written.",
-        )
-    if not columns.keys() - {FAULT}:
-        columns = dict.fromkeys(c.header for c in dataset.columns)
-    columns[FAULT] = columns.pop(FAULT, None)
-    if not more:
-        yield _table(path, head, columns)
-        return
-    head.clear()
-    for batch in _batches(rows(source, path)):
-        yield _table(path, batch, columns)
-
-
-def _batches(found: Iterable[Row]) -> Iterator[list[Row]]:
-    batch: list[Row] = []
-    size = 0
-    for row in found:
-        batch.append(row)
-        size += sum(len(v) for v in row.values() if v)
-        if len(batch) == ROWS or size > CHARACTERS:
-            yield batch
-            batch, size = [], 0
-    if batch:
-        yield batch
-
-
-def _table(path: Path, batch: list[Row], columns: dict[str, None]) -> pa.Table:
-    if not all(row.keys() <= columns.keys() for row in batch):
-        raise SourceUnavailable(
-            f"{path}: was changed while it was read.", remedy="Run again when it is whole."
-        )
-    cells = [pa.array([row.get(name) for row in batch], pa.string()) for name in columns]
-    return pa.table(cells, list(columns))
+    with Gathered() as gathered:
+        for row in rows(source, path):
+            gathered.add(row)
+            if len(gathered.columns) > MOST_COLUMNS:
+                raise SourceMalformed(
+                    path,
+                    f"its records have more than {MOST_COLUMNS:,} different keys.",
+                    remedy="Are ids used as keys? Then change how it is written.",
+                )
+        columns = gathered.columns
+        if not columns.keys() - {FAULT}:
+            columns.update(dict.fromkeys(c.header for c in dataset.columns))
+        columns[FAULT] = columns.pop(FAULT, None)
+        yield from gathered.tables(dataset)
 
 
 def rows(source: JsonSource, path: Path) -> Iterator[Row]:
@@ -314,9 +285,9 @@ def _spread(value: dict[str, Any], prefix: str, row: Row) -> None:
 
 def _whole(row: Row) -> None:
     """Refuse half characters (`\\ud800` alone), which no text can hold."""
+    text = "".join(filter(None, itertools.chain(row, row.values())))
     try:
-        for key, value in row.items():
-            if not (key.isascii() and (value is None or value.isascii())):
-                f"{key}{value}".encode()
+        if not text.isascii():
+            text.encode()
     except UnicodeEncodeError:
         raise Unfit("holds half a character (a lone surrogate)") from None

@@ -17,6 +17,7 @@ from pathlib import Path
 import pyarrow as pa
 
 import tasks.blocks  # noqa: F401 - it registers the error handler `carrel_mark`
+from tasks.arrays import texts
 from tasks.json_text import unpacked
 from tasks.marc8 import decoded
 from tasks.marc_xml import records as xml_records
@@ -105,7 +106,7 @@ def read(dataset: Dataset, path: Path | None) -> Iterator[pa.Table]:
 
 
 def _table(batch: list[dict[str, str | None]], names: list[str]) -> pa.Table:
-    cells = [pa.array([found.get(name) for found in batch], pa.string()) for name in names]
+    cells = [texts([found.get(name) for found in batch]) for name in names]
     return pa.table(cells, names)
 
 

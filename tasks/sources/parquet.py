@@ -23,7 +23,7 @@ def read(dataset: Dataset, path: Path | None) -> Iterator[pa.Table]:
     assert path
     try:
         with pq.ParquetFile(path) as file:
-            yield file.schema_arrow.empty_table()
+            yield pa.Table.from_batches([], file.schema_arrow)  # `empty_table` imports pandas
             for batch in file.iter_batches(ROWS):
                 yield pa.Table.from_batches([batch])
     except (pa.ArrowException, OSError, ValueError, OverflowError) as error:

@@ -9,6 +9,7 @@ import time
 from email.utils import format_datetime
 from typing import Any
 
+import httpx
 import pytest
 
 from deployments.stack import failing_hosts
@@ -58,6 +59,18 @@ def test_what_does_not_pass_is_not(web: Web, status: int) -> None:
         get(web)
     assert len(web.asked) == 1
     assert breakers() == []
+
+
+def test_certificates_are_read_once_a_host(web: Web, monkeypatch: pytest.MonkeyPatch) -> None:
+    web.pages["/"] = after(0)
+    made: list[object] = []
+    plain = httpx.HTTPTransport
+    monkeypatch.setattr(httpx, "HTTPTransport", lambda **how: made.append(how) or plain(**how))
+    with Client(web.url) as client:
+        for _ in range(3):
+            client.get(web.url).body.close()
+    assert len(web.asked) == 3
+    assert len(made) == 1
 
 
 def test_attempts_end(web: Web) -> None:

@@ -196,13 +196,10 @@ def test_types_of_postgresql_stay(postgresql: tuple[str, Run], source: Source) -
         'NaN'::numeric as nan
     """
     (found,) = table(source(postgresql[0], query))
-    assert found["exact"] == Decimal("12345678901234567890.1234567890")
-    assert (found["yes"], found["unknown"]) == (True, None)
-    assert (found["day"], found["at"]) == (
-        dt.date(2024, 2, 29),
-        dt.datetime(2024, 2, 29, 1, 2, 3, 4),
-    )
-    assert found["zoned"] == dt.datetime(2024, 2, 28, 20, tzinfo=dt.UTC)
+    assert found["exact"] == "12345678901234567890.1234567890"
+    assert (found["yes"], found["unknown"]) == ("true", None)
+    assert (found["day"], found["at"]) == ("2024-02-29", "2024-02-29 01:02:03.000004")
+    assert found["zoned"] == "2024-02-28 20:00:00"
     assert (found["raw"], found["big"]) == (b"\x00\xff", 2**63 - 1)
     assert (found["never"], found["ides"]) == ("infinity", "0044-03-15 BC")
     assert (found["parts"], found["list"]) == ('{"a": [1, null]}', "[1, 2]")
@@ -223,9 +220,9 @@ def test_types_of_mariadb_stay(maria: tuple[str, Run], source: Source) -> None:
     )
     run("set sql_mode = ''")
     (found,) = table(source(url, "select * from kinds"))
-    assert found["exact"] == Decimal("12345678901234567890.1234567890")
-    assert (found["yes"], found["day"]) == (1, dt.date(2024, 2, 29))
-    assert found["at"] == dt.datetime(2024, 2, 29, 1, 2, 3, 4)
+    assert found["exact"] == "12345678901234567890.1234567890"
+    assert (found["yes"], found["day"]) == (1, "2024-02-29")
+    assert found["at"] == "2024-02-29 01:02:03.000004"
     assert (found["raw"], str(found["big"])) == (b"\x00\xff", "18446744073709551615")
     assert (found["span"], found["flags"], found["word"]) == ("-101:30:00", 5, "\U0001f4a1")
 

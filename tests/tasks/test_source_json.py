@@ -14,7 +14,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tasks.load import load
-from tasks.sources import json as source_json
 from tasks.sources.json import rows as read_rows
 from tests.tasks.conftest import Make, as_text, ask, counts, create, findings, rows
 from warehouse.errors import SourceMalformed, SourceUnavailable
@@ -250,9 +249,9 @@ def test_broken_compression_is_told(tmp_path: Path) -> None:
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Batches and pieces so small that every seam is met."""
-    from tasks import json_text
+    from tasks import gathered, json_text
 
-    monkeypatch.setattr(source_json, "ROWS", 2)
+    monkeypatch.setattr(gathered, "ROWS", 2)
     monkeypatch.setattr(json_text, "SAMPLE", 40)
     monkeypatch.setattr(json_text, "PIECE", 7)
 
@@ -275,19 +274,6 @@ def test_what_is_skipped_is_walked_through(tmp_path: Path) -> None:
         "1",
         "2",
     ]
-
-
-def test_a_file_that_changes_while_it_is_read_is_told(things: Dataset, tmp_path: Path) -> None:
-    path = tmp_path / "x.jsonl"
-    lines = (
-        '{"id": 123456789, "name": "a name of some length"}\n' * 60_000
-    )  # more than is read at once
-    path.write_text(lines)
-    tables = source_json.read(things, path)
-    assert next(tables).num_rows == source_json.ROWS
-    path.write_text(lines.replace("id", "ID"))
-    with pytest.raises(SourceUnavailable, match=r"x\.jsonl.*changed"):
-        list(tables)
 
 
 def test_ids_used_as_keys_are_refused(things: Dataset, tmp_path: Path) -> None:

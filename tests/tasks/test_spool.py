@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
+import subprocess
+import sys
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -11,10 +13,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from tasks import sources, spool
 from tasks.load import load
 from tasks.rebuild import rebuild
 from tests.tasks.conftest import Make, ask, counts, findings, rows
-from warehouse.errors import SourceMalformed, SpecError
+from warehouse.errors import SourceMalformed, SourceUnavailable, SpecError
 from warehouse.settings import settings
 from warehouse.spec import Dataset
 
@@ -166,3 +169,79 @@ def test_a_fault_in_a_text_file_is_a_column_like_others(make: Make, tmp_path: Pa
     path.write_text("name,_fault\na,b\n")
     load(things, path)
     assert rows(things) == [("a", "b")]
+
+
+def test_a_file_that_changes_while_it_is_read_is_told(
+    things: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = parquet(tmp_path / "things.parquet")
+
+    def changing(kind: str) -> Any:
+        found = sources.reader(kind)
+
+        def read(dataset: Dataset, path: Path) -> Any:
+            yield from found(dataset, path)
+            path.write_bytes(path.read_bytes() + b"more")
+
+        return read
+
+    monkeypatch.setattr(spool, "reader", changing)
+    with pytest.raises(SourceUnavailable, match=r"things\.parquet: was changed while"):
+        load(things, path)
+    assert rows(things) == []
+
+
+@pytest.mark.usefixtures("database")
+@pytest.mark.parametrize("kind", ["json", "parquet", "excel", "database", "marc"])
+def test_no_kind_imports_pandas(tmp_path: Path, kind: str) -> None:
+    """It costs half a second and 40 MB a run."""
+    command = [sys.executable, "-c", ALONE, kind, str(tmp_path)]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "3\n", "")
+
+
+ALONE = """
+import datetime as dt, json, os, sqlite3, sys
+from pathlib import Path
+from tasks.shape import provisional
+from tasks.sources import reader
+from tasks.spool import write
+from warehouse.sources import AnySource
+from pydantic import TypeAdapter
+
+kind, folder = sys.argv[1], Path(sys.argv[2])
+rows = [(1, "a", 0.5, dt.date(2024, 2, 29)), (2, None, 1.5, None), (3, "c", None, None)]
+path, source = folder / "x", {"path": "x"}
+if kind == "json":
+    path.write_text(json.dumps([dict(zip("abc", row)) for row in rows]))
+elif kind == "parquet":
+    import pyarrow as pa, pyarrow.parquet as pq
+    schema = pa.schema([("a", pa.int64())])
+    values = pa.Array.from_buffers(pa.int64(), 3, [None, pa.py_buffer(bytes(24))])
+    pq.write_table(pa.table([values], schema=schema), path)
+elif kind == "excel":
+    import openpyxl
+    book = openpyxl.Workbook(write_only=True)
+    sheet = book.create_sheet()
+    for row in [("a", "b", "c", "d"), *rows]:
+        sheet.append(row)
+    book.save(path)
+elif kind == "marc":
+    import pymarc
+    record = pymarc.Record()
+    record.add_field(pymarc.Field("001", data="x"))
+    path.write_bytes(record.as_marc() * 3)
+    source["fields"] = {"a": "001", "b": "245$a"}
+else:
+    with sqlite3.connect(path) as connection:
+        connection.execute("create table t (a, b, c, d)")
+        given = [(*row[:3], str(row[3])) for row in rows]
+        connection.executemany("insert into t values (?, ?, ?, ?)", given)
+    os.environ["CARREL_SECRET_X"] = f"sqlite:///{path}"
+    path, source = None, {"url": "x", "query": "select * from t"}
+dataset = provisional(TypeAdapter(AnySource).validate_python({"kind": kind} | source))
+before = set(sys.modules)
+write(folder / "x.csv", reader(kind)(dataset, path))
+assert "pandas" not in set(sys.modules) - before, "pandas"
+print((folder / "x.csv").read_text().count(chr(10)) - 1)
+"""
