@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from warehouse.spec import Dataset
 
 
 def register(app: typer.Typer) -> None:
@@ -115,6 +118,9 @@ def retain(
 def stages(
     name: Annotated[str | None, typer.Argument(help="Dataset; default: every one.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+    steps: Annotated[
+        bool, typer.Option("--steps", help="Rather how fast each step of the last run was.")
+    ] = False,
 ) -> None:
     """Show what is raw, staged and processed: source, run, rows, checksum, schema, state, age."""
     import json
@@ -124,6 +130,9 @@ def stages(
     from warehouse.spec import dataset, datasets
 
     for member in [dataset(name)] if name else datasets().values():
+        if steps:
+            _tell_pace(member, as_json)
+            continue
         for stage in look.stages(member):
             if as_json:
                 typer.echo(json.dumps(asdict(stage), default=str, ensure_ascii=False))
@@ -137,3 +146,23 @@ def stages(
                 f"    source {stage.source}  sha256 {stage.sha256}  run {stage.run_id or '-'}"
             )
             typer.echo(f"    schema {stage.schema}")
+
+
+def _tell_pace(member: Dataset, as_json: bool) -> None:
+    """The steps of a dataset's last run: rows, seconds, rows a second."""
+    import json
+    from dataclasses import asdict
+
+    from tasks.pace import last_run
+
+    for pace in last_run(member):
+        if as_json:
+            facts = {"dataset": member.table} | asdict(pace) | {"per_second": pace.per_second}
+            typer.echo(json.dumps(facts, default=str))
+            continue
+        amount = "-" if pace.amount is None else f"{pace.amount:,} {pace.unit}"
+        rate = "-" if pace.per_second is None else f"{pace.per_second:,.0f}/s"
+        typer.echo(
+            f"{member.table:<36} {pace.step:<9} {pace.state:<7} {amount:>18}"
+            f" {pace.seconds:>9.2f} s {rate:>14}  run {pace.run_id}"
+        )
