@@ -67,7 +67,7 @@ def nested(count: int) -> Iterator[dict[str, Any]]:
 class Kind:
     """`read` is the plain library's way to a frame; `half`: only what is new of the second half.
 
-    `rows` of the wanted number are made: of MARC a tenth. `streams`: its memory should not grow.
+    `rows` of the wanted number are made: of MARC a fifth. `streams`: its memory should not grow.
     """
 
     source: dict[str, Any]
@@ -409,8 +409,8 @@ KINDS = {
     "json lines": Kind(JSON, file("loans.jsonl", write_lines), read_lines),
     "json lines .gz": Kind(JSON, file("loans.jsonl.gz", write_lines), read_lines),
     "parquet": Kind({"kind": "parquet"}, file("loans.parquet", write_parquet), read_parquet),
-    "marc": Kind(MARC, file("titles.mrc", write_marc), read_marc, TITLES, part=10),
-    "marcxml": Kind(MARC, file("titles.xml", write_marcxml), read_marcxml, TITLES, part=10),
+    "marc": Kind(MARC, file("titles.mrc", write_marc), read_marc, TITLES, part=5),
+    "marcxml": Kind(MARC, file("titles.xml", write_marcxml), read_marcxml, TITLES, part=5),
     "postgresql": Kind(DATABASE, postgresql, read_database),
     "postgresql new": Kind(NEW, postgresql, read_new, half=True),
     "sqlite": Kind(DATABASE, sqlite, read_database),
