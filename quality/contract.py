@@ -18,6 +18,10 @@ of the project folder, and is written in Soda's contract language:
       - duplicate: {columns: [source_code, branch_code]}
       - failed_rows: {name: opened in the past, expression: "opened_on > current_date"}
 
+A check's `attributes: {severity: info | warning | critical, part: …}` say how much it matters
+(critical unless said) and which part of the health score it counts in. `use: {check: NAME}` stands
+for a check written once (quality/shared.py), and a reference of the spec for a check of it.
+
 The database's name is filled in from the settings. Soda ignores a misspelt key, so that its check
 would pass in silence; here the JSON schema of its own wheel, made strict, names the key instead.
 """
@@ -25,23 +29,26 @@ would pass in silence; here the JSON schema of its own wheel, made strict, names
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Hashable, Iterator
+from collections.abc import Iterator
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import yaml
 from jsonschema import Draft202012Validator, ValidationError
 
+from quality import written
+from quality.shared import Place, expanded
 from warehouse.errors import SpecError
 from warehouse.settings import settings
 from warehouse.spec import Dataset
 
 SHIPPED = Path(__file__).parent / "contracts"
 SCHEMA = "contracts/soda_data_contract_json_schema_1_0_0.json"
-OUTSIDE = re.compile(r"\$\{(?!soda\.)")  # ${env.X}, ${var.X}: text put in from outside
+SEVERITIES = ("info", "warning", "critical")
+PARTS = (
+    "completeness", "validity", "uniqueness", "consistency", "freshness", "volume", "rules",
+)  # fmt: skip
 
 
 class Contract(NamedTuple):
@@ -83,17 +90,52 @@ def read_contract(path: Path, table: str) -> Contract:
     Raises:
         SpecError: naming the file and every key that is wrong.
     """
-    text = path.read_text("utf-8")
-    if OUTSIDE.search(text):
-        raise SpecError(path, "takes a variable from outside (`${…}`), which is raw SQL text")
-    try:
-        content = yaml.load(text, Loader=_UniqueKeys)  # noqa: S506 - a SafeLoader
-    except yaml.YAMLError as error:
-        raise SpecError(path, f"is not YAML: {error}") from error
+    content = _expand(path, written.read(path), table)
     if faults := _faults(content):
         raise SpecError(path, "; ".join(faults))
     _must_check(path, content, table)
     return Contract(path, content)
+
+
+def _expand(path: Path, content: Any, table: str) -> Any:
+    """The contract with each `use` replaced by the check that it names."""
+    if not isinstance(content, dict):
+        return content
+    columns = content.get("columns")
+    if isinstance(columns, list):
+        content["columns"] = [
+            _expand_checks(c, Place(path, table, c.get("name"))) if isinstance(c, dict) else c
+            for c in columns
+        ]
+    return _expand_checks(content, Place(path, table, None))
+
+
+def _expand_checks(holder: dict[str, Any], place: Place) -> dict[str, Any]:
+    checks = holder.get("checks")
+    if not isinstance(checks, list):
+        return holder
+    return holder | {"checks": [_expand_check(check, place) for check in checks]}
+
+
+def _expand_check(check: Any, place: Place) -> Any:
+    if not isinstance(check, dict) or "use" not in check:
+        return check
+    if len(check) > 1:
+        raise SpecError(place.contract, f"use: stands with {', '.join(check)}; give it its own -")
+    made, path = expanded(place, check["use"])
+    if faults := _faults(_alone(made, place)):
+        raise SpecError(path, f"{'; '.join(faults)} (used by {place.contract})")
+    return made
+
+
+def _alone(check: dict[str, Any], place: Place) -> dict[str, Any]:
+    """A contract with one check, so that what is wrong in it is told of its own file."""
+    column: dict[str, Any] = {"name": place.column or "any"}
+    holder = column if place.column else {}
+    holder["checks"] = [check]
+    return {"dataset": "carrel/carrel/silver/any", "columns": [column]} | (
+        {} if place.column else holder
+    )
 
 
 def _must_check(path: Path, content: dict[str, Any], table: str) -> None:
@@ -128,21 +170,12 @@ def _bodies(content: dict[str, Any]) -> Iterator[dict[str, Any] | None]:
             yield from check.values()
 
 
-class _UniqueKeys(yaml.SafeLoader):
-    """YAML in which a key written twice is an error, not the last one wins."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        keys = [k.value for k, _ in node.value]
-        if twice := {str(k) for k in keys if keys.count(k) > 1}:
-            raise yaml.MarkedYAMLError(
-                problem=f"key written twice: {', '.join(twice)}", problem_mark=node.start_mark
-            )
-        return super().construct_mapping(node, deep)
-
-
 @cache
 def _validator() -> Draft202012Validator:
-    """Soda's own schema, closed where it is open: a column's keys, and a check without a type."""
+    """Soda's own schema, closed where it is open: a column's keys, attributes, an empty check.
+
+    Soda reads attributes of every check, but its schema knows none of failed_rows and metric.
+    """
     spec = find_spec("soda_core")  # finds the wheel without importing it
     assert spec is not None
     assert spec.submodule_search_locations is not None
@@ -154,7 +187,24 @@ def _validator() -> Draft202012Validator:
         columns["items"]["allOf"][0]["properties"]["checks"],
     ):
         checks["items"]["minProperties"] = 1
+        for each in checks["items"]["anyOf"]:
+            _with_attributes(each)
+    schema["$defs"]["attributes"] = ATTRIBUTES
     return Draft202012Validator(schema)
+
+
+ATTRIBUTES = {
+    "type": "object",
+    "additionalProperties": False,
+    "properties": {"severity": {"enum": list(SEVERITIES)}, "part": {"enum": list(PARTS)}},
+}
+
+
+def _with_attributes(check: dict[str, Any]) -> None:
+    for body in check["properties"].values():
+        for form in body.get("oneOf", [body]):
+            if form.get("type") == "object":
+                form["properties"]["attributes"] = {"$ref": "#/$defs/attributes"}
 
 
 def _faults(content: object) -> list[str]:

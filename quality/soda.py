@@ -46,6 +46,33 @@ class Check:
     measured: float | None
     threshold: str
     outcome: str  # passed, failed, warned, not evaluated, excluded
+    severity: str = "critical"  # info, warning, critical
+    part: str = "rules"  # of the health score
+
+    @property
+    def holds(self) -> bool:
+        """Whether it was measured and is as it should be."""
+        return self.outcome == "passed"
+
+    @property
+    def warns(self) -> bool:
+        """Whether people should know of it, though it holds nothing back."""
+        return self.outcome == "warned" or (self.outcome == "failed" and self.severity == "warning")
+
+    @property
+    def blocks(self) -> bool:
+        """Whether it holds gold back."""
+        return self.outcome == "failed" and self.severity == "critical"
+
+
+PART_OF = {  # what a check of each type is about, unless its attributes say another part
+    "missing": "completeness",
+    "invalid": "validity",
+    "duplicate": "uniqueness",
+    "schema": "consistency",
+    "freshness": "freshness",
+    "row_count": "volume",
+}
 
 
 @dataclass(frozen=True)
@@ -158,6 +185,7 @@ def _name(result: CheckResult, given: set[str]) -> str:
 def _check(result: CheckResult, name: str) -> Check:
     check = result.check
     value = result.threshold_value
+    attributes = check.attributes or {}
     return Check(
         name=name,
         type=check.type,
@@ -167,6 +195,8 @@ def _check(result: CheckResult, name: str) -> Check:
         outcome={"WARN": "warned"}.get(
             result.outcome.name, result.outcome.name.lower().replace("_", " ")
         ),
+        severity=attributes.get("severity", "critical"),
+        part=attributes.get("part", PART_OF.get(check.type, "rules")),
     )
 
 

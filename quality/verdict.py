@@ -11,17 +11,19 @@ from sqlalchemy import text
 from quality.contract import contract
 from quality.soda import Check, Measurement, measure
 from warehouse.database import engine
+from warehouse.settings import settings
 from warehouse.spec import Dataset
 
 Outcome = Literal["passed", "failed", "error"]
+Standing = Literal["trusted", "warnings", "held back"]
 
 
 @dataclass(frozen=True)
 class Verdict:
     """What the contract says of a dataset as it stands in silver.
 
-    `passed`: every check was evaluated and held (or only warned); `failed`: a check did not hold;
-    `error`: a check could not be evaluated. Only `passed` lets gold be published.
+    `passed`: every check was evaluated and no critical one failed; `failed`: a critical check did
+    not hold; `error`: a check could not be evaluated. Only `passed` lets gold be published.
     """
 
     dataset: str
@@ -40,6 +42,18 @@ class Verdict:
     def publishes(self) -> bool:
         """Whether gold may be published."""
         return self.outcome == "passed"
+
+    @property
+    def warnings(self) -> tuple[Check, ...]:
+        """The checks that people should know of, though they hold nothing back."""
+        return tuple(c for c in self.checks if c.warns)
+
+    @property
+    def standing(self) -> Standing:
+        """What became of the load: trusted, warnings, or held back."""
+        if not self.publishes:
+            return "held back"
+        return "warnings" if self.warnings else "trusted"
 
     def __str__(self) -> str:
         said = f"{self.outcome}: {self.passed} of {len(self.checks)} checks passed"
@@ -66,18 +80,23 @@ def judge(dataset: Dataset, *, load_id: int | None = None, run_id: str | None = 
 
 
 def _outcome(measured: Measurement) -> Outcome:
-    """The gate: everything was evaluated, there was something to evaluate, and nothing failed."""
+    """The gate: all was evaluated, there was something to evaluate, and nothing critical failed."""
     outcomes = Counter(c.outcome for c in measured.checks)
     if measured.errors or outcomes["not evaluated"] or outcomes["excluded"] or not outcomes:
         return "error"
-    return "passed" if measured.is_ok else "failed"
+    if not measured.is_ok and not outcomes["failed"]:  # Soda knows of a fault that no check shows
+        return "error"
+    return "failed" if any(c.blocks for c in measured.checks) else "passed"
 
 
 def _message(measured: Measurement) -> str | None:
     if measured.errors:
         return "; ".join(measured.errors)
-    failed = [c.name for c in measured.checks if c.outcome == "failed"]
-    return f"not held: {', '.join(failed)}" if failed else None
+    failed = [c.name for c in measured.checks if c.blocks]
+    warned = [c.name for c in measured.checks if c.warns]
+    said = [f"not held: {', '.join(failed)}"] if failed else []
+    said += [f"warnings: {', '.join(warned)}"] if warned else []
+    return "; ".join(said) or None
 
 
 def save(verdict: Verdict) -> int:
@@ -91,14 +110,18 @@ def save(verdict: Verdict) -> int:
 
 
 _SAVE_VERDICT = text(
-    "insert into quality.verdicts (dataset, load_id, run_id, outcome, checks, passed, message)"
-    " values (:dataset, :load_id, :run_id, :outcome, :checks, :passed, :message)"
+    "insert into quality.verdicts"
+    " (dataset, load_id, run_id, outcome, checks, passed, warnings, message, day)"
+    " select :dataset, :load_id, :run_id, :outcome, :checks, :passed, :warnings, :message,"
+    " (coalesce((select started_at from ops.loads where load_id = :load_id), now())"
+    " at time zone :timezone)::date"
     " returning verdict_id"
 )
 _SAVE_RESULTS = text(
     "insert into quality.results"
-    " (verdict_id, name, check_type, column_name, outcome, measured, threshold)"
-    " values (:verdict_id, :name, :check_type, :column_name, :outcome, :measured, :threshold)"
+    " (verdict_id, name, check_type, column_name, outcome, measured, threshold, severity, part)"
+    " values (:verdict_id, :name, :check_type, :column_name, :outcome, :measured, :threshold,"
+    " :severity, :part)"
 )
 
 
@@ -110,6 +133,8 @@ def _verdict_row(verdict: Verdict) -> dict[str, object]:
         "outcome": verdict.outcome,
         "checks": len(verdict.checks),
         "passed": verdict.passed,
+        "warnings": len(verdict.warnings),
+        "timezone": settings().timezone,
         "message": verdict.message,
     }
 
@@ -123,6 +148,8 @@ def _result_row(verdict_id: int, check: Check) -> dict[str, object]:
         "outcome": check.outcome,
         "measured": check.measured,
         "threshold": check.threshold,
+        "severity": check.severity,
+        "part": check.part,
     }
 
 

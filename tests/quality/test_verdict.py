@@ -133,3 +133,47 @@ def test_the_password_is_written_nowhere(
     caplog.set_level(logging.DEBUG)
     judge(dataset("shop_loans"))
     assert settings().secrets["owner"] not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("severity", "outcome", "standing_", "message"),
+    [
+        ("critical", "failed", "held back", "not held: many loans"),
+        ("warning", "passed", "warnings", "warnings: many loans"),
+        ("info", "passed", "trusted", None),
+    ],
+)
+def test_severity_decides_what_follows(
+    write: Write, severity: str, outcome: str, standing_: str, message: str | None
+) -> None:
+    write(
+        "  - row_count: {name: many loans, threshold: {must_be_greater_than: 100},"
+        f" attributes: {{severity: {severity}}}}}\n"
+        "  - metric: {name: sum, query: select 1, threshold: {must_be: 1},"
+        " attributes: {severity: info, part: volume}}\n"
+    )
+    verdict = judge(dataset("shop_loans"), run_id="r1")
+    assert (verdict.outcome, verdict.standing) == (outcome, standing_)
+    assert verdict.message == message
+    with connect() as connection:
+        row = connection.execute(
+            "select outcome, measured, severity, part, run_id, day >= current_date - 1"
+            " from quality.history where dataset = 'shop_loans' and name = 'many loans'"
+        ).fetchone()
+        kept = connection.execute("select warnings from quality.verdicts").fetchone()
+    assert row == ("failed", 100.0, severity, "volume", "r1", True)
+    assert kept == (int(severity == "warning"),)
+
+
+def test_a_threshold_that_only_warns_is_a_warning(write: Write) -> None:
+    write("  - row_count: {name: many, threshold: {level: warn, must_be_greater_than: 100}}\n")
+    verdict = judge(dataset("shop_loans"))
+    assert (verdict.publishes, verdict.standing) == (True, "warnings")
+
+
+def test_a_warning_that_cannot_be_evaluated_holds_back_too(write: Write) -> None:
+    write(
+        '  - failed_rows: {name: cast, expression: "member_key::integer > 3",'
+        " attributes: {severity: warning}}\n"
+    )
+    assert judge(dataset("shop_loans")).standing == "held back"
