@@ -29,7 +29,7 @@ would pass in silence; here the JSON schema of its own wheel, made strict, names
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -37,7 +37,7 @@ from typing import Any, NamedTuple
 
 from jsonschema import Draft202012Validator, ValidationError
 
-from quality import written
+from quality import references, written
 from quality.shared import Place, expanded
 from warehouse.errors import SpecError
 from warehouse.settings import settings
@@ -76,7 +76,7 @@ def contract(dataset: Dataset) -> Contract:
             f"{dataset.table} has no contract, so nothing can say whether it may be trusted.",
             remedy=f"Write one, or draft it with `carrel add`; {SHIPPED} holds examples.",
         )
-    return read_contract(path, dataset.table)
+    return read_contract(path, dataset.table, more=references.uses(dataset))
 
 
 def _places(dataset: Dataset) -> tuple[Path, Path]:
@@ -84,13 +84,16 @@ def _places(dataset: Dataset) -> tuple[Path, Path]:
     return SHIPPED / below, settings().project / "contracts" / below
 
 
-def read_contract(path: Path, table: str) -> Contract:
-    """Read and validate one contract for silver.<table>.
+def read_contract(path: Path, table: str, *, more: Sequence[dict[str, Any]] = ()) -> Contract:
+    """Read and validate one contract for silver.<table>, with `more` checks of the dataset.
 
     Raises:
         SpecError: naming the file and every key that is wrong.
     """
-    content = _expand(path, written.read(path), table)
+    content = written.read(path)
+    if more and isinstance(content, dict) and isinstance(content.get("checks", []), list):
+        content["checks"] = [*content.get("checks", []), *more]
+    content = _expand(path, content, table)
     if faults := _faults(content):
         raise SpecError(path, "; ".join(faults))
     _must_check(path, content, table)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from sqlalchemy import text
 
+from quality import score
 from quality.contract import contract
+from quality.references import Lost, lost_keys
 from quality.soda import Check, Measurement, measure
 from warehouse.database import engine
 from warehouse.settings import settings
@@ -32,6 +34,8 @@ class Verdict:
     message: str | None = None
     load_id: int | None = None
     run_id: str | None = None
+    verdict_id: int | None = None  # of quality.verdicts, once it is kept
+    lost: tuple[Lost, ...] = ()  # rows that name what is not there
 
     @property
     def passed(self) -> int:
@@ -65,7 +69,9 @@ def judge(dataset: Dataset, *, load_id: int | None = None, run_id: str | None = 
 
     Raises:
         SpecError: the dataset has no contract, or the contract is wrong.
+        ConfigurationError: the weights of the score are wrong.
     """
+    score.weights()  # wrong ones are said before anything is measured
     measured = measure(contract(dataset))
     verdict = Verdict(
         dataset=dataset.table,
@@ -74,9 +80,9 @@ def judge(dataset: Dataset, *, load_id: int | None = None, run_id: str | None = 
         message=_message(measured),
         load_id=load_id,
         run_id=run_id,
+        lost=lost_keys(dataset, {c.name: c.measured for c in measured.checks}),
     )
-    save(verdict)
-    return verdict
+    return replace(verdict, verdict_id=save(verdict, dataset))
 
 
 def _outcome(measured: Measurement) -> Outcome:
@@ -99,13 +105,18 @@ def _message(measured: Measurement) -> str | None:
     return "; ".join(said) or None
 
 
-def save(verdict: Verdict) -> int:
-    """Keep a verdict and its results; returns its id."""
+def save(verdict: Verdict, dataset: Dataset) -> int:
+    """Keep a verdict, its results and the scores that follow from it; returns its id."""
     with engine().begin() as connection:
         verdict_id = connection.execute(_SAVE_VERDICT, _verdict_row(verdict)).scalar_one()
         rows = [_result_row(verdict_id, c) for c in verdict.checks]
         if rows:
             connection.execute(_SAVE_RESULTS, rows)
+        if verdict.lost:
+            connection.execute(
+                _SAVE_LOST, [{"verdict_id": verdict_id, **vars(x)} for x in verdict.lost]
+            )
+        score.keep(connection, dataset, verdict.checks, verdict_id, verdict.run_id)
     return int(verdict_id)
 
 
@@ -122,6 +133,11 @@ _SAVE_RESULTS = text(
     " (verdict_id, name, check_type, column_name, outcome, measured, threshold, severity, part)"
     " values (:verdict_id, :name, :check_type, :column_name, :outcome, :measured, :threshold,"
     " :severity, :part)"
+)
+
+_SAVE_LOST = text(
+    "insert into quality.lost_keys (verdict_id, name, rows, samples)"
+    " values (:verdict_id, :name, :rows, :samples)"
 )
 
 

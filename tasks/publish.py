@@ -1,8 +1,9 @@
 """Publish: bring gold up to date with the datasets that a run loaded, where verdicts allow it.
 
 A gold table is published when each dataset it reads was loaded and its latest verdict, given after
-its latest load, is `passed`; otherwise it stays as it is and says why. Which tables are behind is
-read from the database and not from the run, so the run after a kill publishes what was left.
+its latest load, is `passed` or is published anyway by a person; otherwise it stays as it is and
+says why. Which tables are behind is read from the database and not from the run, so the run after
+a kill publishes what was left.
 """
 
 from __future__ import annotations
@@ -141,8 +142,9 @@ left join lateral (
     from ops.loads where dataset = named.dataset
 ) as loads on true
 left join lateral (
-    select outcome, load_id from quality.verdicts
-    where dataset = named.dataset order by verdict_id desc limit 1
+    select case when o.verdict_id is null then v.outcome else 'passed' end as outcome, v.load_id
+    from quality.verdicts v left join quality.overrides o using (verdict_id)
+    where v.dataset = named.dataset order by v.verdict_id desc limit 1
 ) as verdict on true
 """
 

@@ -9,6 +9,8 @@ CarrelError                       1
   QualityFailed                   4   loaded, but held back from gold
   LoadFailed                      5   the database refused, or the counts do not add up
     Busy                          5   another run of the same dataset is under way
+
+Loaded and published, but with warnings, is no error: the command ends with WITH_WARNINGS.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ import datetime as dt
 from pathlib import Path
 from typing import Literal
 
+WITH_WARNINGS = 6
 Category = Literal["source", "schema", "validation", "load", "infrastructure"]
 # Classes of PostgreSQL's error codes (its manual, appendix A) that tell of no row: connection,
 # resources, an operator's intervention, system and internal errors.

@@ -84,6 +84,20 @@ class Settings(BaseSettings):
         5, ge=1, description="Failures in a row after which a remote host is left alone"
     )
     breaker_pause_s: float = Field(60, gt=0, description="Seconds that a host is left alone")
+    score_parts: str = Field(
+        "",
+        description="Weights of parts in a dataset's health score, as `rules=2,freshness=0`;"
+        " default: 1 each (docs/quality.md)",
+    )
+    score_severities: str = Field(
+        "critical=3,warning=1,info=0",
+        description="Weights of checks in a part of the health score, by severity",
+    )
+    score_datasets: str = Field(
+        "",
+        description="Weights of datasets in the score of their pipeline and of the whole, as"
+        " `library_fines=0.5`; default: 1 each",
+    )
     session_idle_min: int = Field(60, description="Minutes without a request that end a session")
     session_hours: int = Field(12, description="Hours after which a session ends in any case")
 

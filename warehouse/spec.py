@@ -154,6 +154,30 @@ class Elsewhere(Strict):
     )
 
 
+class Reference(Strict):
+    """Columns that name a row of another dataset. Asked after each load; it refuses no row."""
+
+    columns: tuple[Name, ...] = Field(min_length=1)
+    to: Name = Field(description="The other dataset, <domain>_<name>")
+    key: tuple[Name, ...] = Field((), description="Its columns, in the same order; default: same")
+    severity: Literal["info", "warning", "critical"] = Field(
+        "warning", description="critical holds gold back; warning and info do not"
+    )
+    most: float = Field(0, ge=0, le=100, description="Percent of the rows that may lead nowhere")
+    samples: int = Field(5, ge=0, le=50, description="Keys shown, unless a column is private")
+
+    @model_validator(mode="after")
+    def _as_many(self) -> Reference:
+        if self.key and len(self.key) != len(self.columns):
+            raise ValueError("key must have as many columns as columns")
+        return self
+
+    @property
+    def target(self) -> tuple[str, ...]:
+        """The key's columns in the other dataset."""
+        return self.key or self.columns
+
+
 class Dataset(Strict):
     """What a dataset is. `domain` and `name` come from the file's place."""
 
@@ -181,6 +205,7 @@ class Dataset(Strict):
     columns: tuple[Column, ...]
     derived: tuple[Derived, ...] = ()
     rules: tuple[Rule, ...] = ()
+    references: tuple[Reference, ...] = ()
     examples: tuple[dict[str, str | None], ...] = ()
 
     @model_validator(mode="before")
@@ -202,6 +227,7 @@ class Dataset(Strict):
             "event": [self.event] if self.event else [],
             "retention": self.retention.named,
             "rules": [r.column for r in self.rules if r.column],
+            "references": [c for r in self.references for c in r.columns],
         }
         for where, wanted in asked.items():
             for column in wanted:

@@ -79,7 +79,7 @@ create table quality.scores (
     parts jsonb not null
 );
 create index on quality.scores (level, subject, score_id desc);
-create unique index on quality.scores (run_id, level, subject);
+create index on quality.scores (run_id);
 comment on table quality.scores is
     'Health scores, 0 to 100, with formula, weights and parts; the newest of a subject is its own';
 comment on column quality.scores.subject is 'A dataset, a group of datasets, or all';
