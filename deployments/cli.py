@@ -9,14 +9,14 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from deployments import connecting, exporting, held_back, keeping
+from deployments import connecting, exporting, held_back, judging, keeping
 from deployments.scanning import scan
 from warehouse.errors import CarrelError, ConfigurationError, LoadFailed
 
 EXIT_CODES = (
     "Exit codes: 0 done; 1 something else failed; 2 configuration, spec or command wrong;"
     " 3 source unavailable; 4 loaded, but the quality contract failed; 5 load failed or busy;"
-    " 130 interrupted."
+    " 6 loaded and published, with warnings; 130 interrupted."
 )
 
 
@@ -273,6 +273,7 @@ connecting.register(app)
 exporting.register(app)
 held_back.register(app)
 keeping.register(app)
+judging.register(app)
 
 
 def main() -> None:

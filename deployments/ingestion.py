@@ -10,9 +10,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import typer
+
 from deployments import pipeline
+from warehouse.errors import WITH_WARNINGS, CarrelError
 from warehouse.settings import tell_libraries
-from warehouse.spec import dataset
+from warehouse.spec import Dataset, dataset
+
+LEVEL_OF = {"source": "file", "schema": "schema"}  # categories of errors as levels of findings
 
 
 def run_ingest(name: str, path: Path | None, *, force: bool) -> Iterator[str]:
@@ -23,12 +28,13 @@ def run_ingest(name: str, path: Path | None, *, force: bool) -> Iterator[str]:
         SourceUnavailable: the file is absent or its shape is wrong.
         LoadFailed: the database refused, or the counts do not add up.
         QualityFailed: loaded, but held back from gold.
+        Exit: loaded and published, but with warnings.
     """
-    table = dataset(name).table
+    found = dataset(name)
     _quiet()
     from flows.ingest import ingest
 
-    yield from _told(ingest, table, path=_full(path), force=force)
+    yield from _told(ingest, found, path=_full(path), force=force)
 
 
 def run_replay(name: str, path: Path | None, rule: str | None, load: int | None) -> Iterator[str]:
@@ -39,12 +45,13 @@ def run_replay(name: str, path: Path | None, rule: str | None, load: int | None)
         SourceUnavailable: the file is absent, or a row of it is no record of quarantine.
         LoadFailed: the database refused, or the counts do not add up.
         QualityFailed: loaded, but held back from gold.
+        Exit: loaded and published, but with warnings.
     """
-    table = dataset(name).table
+    found = dataset(name)
     _quiet()
     from flows.replay import replay
 
-    yield from _told(replay, table, path=_full(path), rule=rule, load=load)
+    yield from _told(replay, found, path=_full(path), rule=rule, load=load)
 
 
 def _quiet() -> None:
@@ -56,13 +63,22 @@ def _full(path: Path | None) -> str | None:
     return str(path.resolve()) if path else None
 
 
-def _told(flow: Any, table: str, **facts: Any) -> Iterator[str]:
+def _told(flow: Any, found: Dataset, **facts: Any) -> Iterator[str]:
     """Run a flow, as one where there is an API to run it, and tell its outcome."""
+    from tasks.findings import findings
+
     run = flow if pipeline.answers() else flow.fn
-    result = run(table, **facts)
+    try:
+        result = run(found.table, **facts)
+    except CarrelError as error:
+        yield f"{LEVEL_OF.get(error.category, error.category):<12} refused: nothing was loaded"
+        raise
     yield str(result)
     yield from result.notes
+    yield from map(str, findings(found, result.verdict))
     for published in result.published:
         reason = f" ({published.reason})" if published.reason else ""
         yield f"gold.{published.table}: {published.state}{reason}"
     result.require_quality()
+    if result.standing == "warnings":
+        raise typer.Exit(WITH_WARNINGS)

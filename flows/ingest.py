@@ -6,6 +6,8 @@ extract -> land beside clean -> merge     for each file
 
 from __future__ import annotations
 
+import datetime as dt
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -20,6 +22,8 @@ from quality.contract import contract
 from tasks.extract import Arrival
 from tasks.ledger import begin, closing, only_run
 from tasks.merge import Loaded
+from tasks.record import StepEnd, record
+from warehouse.errors import SpecError, category, said
 from warehouse.spec import Dataset
 from warehouse.spec import dataset as spec
 
@@ -79,12 +83,27 @@ def bring_in(
     dataset: Dataset, run_id: str, *, path: str | None = None, force: bool = False
 ) -> IngestResult:
     """Load a dataset's files one after another, then judge what stands in silver."""
-    contract(dataset)  # a wrong one is said before anything is written
+    _require_contract(dataset)
     with only_run(dataset):
         arrivals = extract(dataset, path and Path(path))
         loads = [load(dataset, arrival, run_id, force) for arrival in arrivals]
         verdict = verify(dataset, loads[-1].load_id, run_id)
     return IngestResult.of(dataset.table, run_id, loads, verdict)
+
+
+def _require_contract(dataset: Dataset) -> None:
+    """Say what is wrong with the contract before anything is loaded, and keep that the run failed.
+
+    Raises:
+        SpecError: the dataset has no contract, or it is wrong.
+    """
+    started_at = dt.datetime.now(dt.UTC)
+    try:
+        contract(dataset)
+    except SpecError as error:
+        end = StepEnd("contract", dataset.table, "failed", started_at)
+        record(replace(end, message=said(error), category=category(error)))
+        raise
 
 
 def load(dataset: Dataset, arrival: Arrival, run_id: str, force: bool) -> Loaded:

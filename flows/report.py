@@ -14,10 +14,12 @@ from prefect.context import FlowRunContext
 from prefect.states import Completed
 
 from flows.result import GroupResult, IngestResult
+from quality.score import Kept, standing_scores
 from tasks.publish import Published
 
 T = TypeVar("T")
 QUALITY_FAILED = "Completed, quality failed"
+WITH_WARNINGS = "Completed, with warnings"
 SPECIAL = str.maketrans({c: f"\\{c}" for c in "\\`*_{}[]<>()#+-!|~&"} | {"\n": " ", "\r": " "})
 
 
@@ -26,7 +28,9 @@ def conclude(result: IngestResult) -> IngestResult:
     if FlowRunContext.get() is None:
         return result
     report(result)
-    return _ending(result, [] if result.verdict.publishes else [result.dataset])
+    scorecard(result.run_id)
+    of = {result.standing: [result.dataset]}
+    return _ending(result, of.get("held back", []), of.get("warnings", []))
 
 
 def conclude_group(result: GroupResult) -> GroupResult:
@@ -35,20 +39,26 @@ def conclude_group(result: GroupResult) -> GroupResult:
         for one in result.done.values():
             report(one)
         create_markdown_artifact(group_summary(result), key="datasets", description="Datasets")
+        scorecard(result.run_id)
     for error in result.failed.values():
         raise error
-    return _ending(result, result.quality_failed) if FlowRunContext.get() else result
+    if FlowRunContext.get() is None:
+        return result
+    return _ending(result, result.quality_failed, result.warned)
 
 
-def _ending(result: T, held_back: list[str]) -> T:
-    """The result, in a state that says which datasets are held back from gold.
+def _ending(result: T, held_back: list[str], warned: list[str]) -> T:
+    """The result, in a state that says which datasets are held back, or published with warnings.
 
     Prefect unwraps the state again for whoever called the flow.
     """
-    if not held_back:
+    if not held_back and not warned:
         return result
-    message = f"Completed, quality failed: {', '.join(held_back)}"
-    return cast(T, Completed(name=QUALITY_FAILED, message=message, data=result))
+    name = QUALITY_FAILED if held_back else WITH_WARNINGS
+    message = f"{name}: {', '.join(held_back or warned)}"
+    if held_back and warned:
+        message += f"; with warnings: {', '.join(warned)}"
+    return cast(T, Completed(name=name, message=message, data=result))
 
 
 def report(result: IngestResult) -> None:
@@ -62,12 +72,36 @@ def report(result: IngestResult) -> None:
     )
 
 
+def scorecard(run_id: str) -> None:
+    """Leave the health scores that the run gave on its page, with their parts and formula."""
+    if scores := standing_scores(run_id):
+        create_table_artifact(
+            [row for score in scores for row in _card(score)],
+            key="scorecard",
+            description="Health scores, 0 to 100, with their parts and formula",
+        )
+
+
+def _card(score: Kept) -> list[dict[str, object]]:
+    """A row for the score, then one for each part of it."""
+    whose: dict[str, object] = {"level": score.level, "subject": escaped(score.subject)}
+    rows = [whose | {"part": "", "score": score.score, "weight": score.weight, "lost": ""}]
+    rows[0] |= {"outcome": score.outcome, "formula": escaped(score.formula)}
+    for part in score.parts:
+        lost = ", ".join(part.get("lost", ()))
+        name = part.get("part") or part["dataset"]
+        rows.append(whose | {"part": escaped(name), "score": part["score"],
+                             "weight": part["weight"], "lost": escaped(lost)})  # fmt: skip
+    return rows
+
+
 def checks(result: IngestResult) -> list[dict[str, str | float | None]]:
-    """A row a check: check, column, measured, threshold, outcome."""
+    """A row a check: check, column, severity, measured, threshold, outcome."""
     return [
         {
             "check": escaped(c.name),
             "column": escaped(c.column or ""),
+            "severity": c.severity,
             "measured": c.measured,
             "threshold": escaped(c.threshold),
             "outcome": c.outcome,
@@ -78,7 +112,7 @@ def checks(result: IngestResult) -> list[dict[str, str | float | None]]:
 
 def summary(result: IngestResult) -> str:
     """The run in markdown: verdict, where each record went, what became of gold."""
-    lines = [f"## {escaped(result.dataset)}: {result.verdict.outcome}", ""]
+    lines = [f"## {escaped(result.dataset)}: {result.standing}", ""]
     lines += [f"{escaped(str(result.verdict))}", ""]
     lines += [f"{result.files} files, {result.files_unchanged} of them known and left alone.", ""]
     lines += _table(("records", "count"), ((n.replace("_", " "), c) for n, c in _counts(result)))
@@ -92,8 +126,8 @@ def _counts(result: IngestResult) -> Iterable[tuple[str, int]]:
 def group_summary(result: GroupResult) -> str:
     """A line a dataset: how it went."""
     rows: list[tuple[str, str, str]]
-    rows = [(name, r.verdict.outcome, str(r)) for name, r in result.done.items()]
-    rows += [(name, "failed", str(error)) for name, error in result.failed.items()]
+    rows = [(name, r.standing, str(r)) for name, r in result.done.items()]
+    rows += [(name, "failed to run", str(error)) for name, error in result.failed.items()]
     rows += [(name, "held", reason) for name, reason in result.held.items()]
     table = _table(("dataset", "outcome", "what happened"), rows)
     return "\n".join(["## Datasets", "", *table, "", *_gold(result.published)])

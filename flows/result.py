@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
-from quality.verdict import Verdict
+from quality.verdict import Standing, Verdict
 from tasks.merge import Loaded
 from tasks.publish import Published
 from warehouse.errors import CarrelError, QualityFailed
@@ -45,6 +45,11 @@ class IngestResult:
         """The same, with what became of the gold tables."""
         return replace(self, published=tuple(published))
 
+    @property
+    def standing(self) -> Standing:
+        """What became of the load: trusted, warnings, or held back."""
+        return self.verdict.standing
+
     def require_quality(self) -> IngestResult:
         """Itself.
 
@@ -54,13 +59,14 @@ class IngestResult:
         if not self.verdict.publishes:
             raise QualityFailed(
                 f"{self.dataset}: the rows are loaded but held back from gold: {self.verdict}.",
-                remedy="See the failed checks in quality.results, or the run's page in Prefect.",
+                remedy="Mend the file or the contract and run again;"
+                f" `carrel quality publish {self.dataset} --reason …` publishes it all the same.",
             )
         return self
 
     def __str__(self) -> str:
         counts = ", ".join(f"{n:,} {name.replace('_', ' ')}" for name, n in self.counts.items())
-        return f"{self.dataset}: {self.files} files; {counts}; verdict {self.verdict}"
+        return f"{self.dataset}: {self.standing}; {self.files} files; {counts}; {self.verdict}"
 
 
 @dataclass(frozen=True)
@@ -82,6 +88,11 @@ class GroupResult:
     def quality_failed(self) -> list[str]:
         """Datasets that were loaded but are held back from gold."""
         return [name for name in self.done if name not in self.succeeded]
+
+    @property
+    def warned(self) -> list[str]:
+        """Datasets that were published with warnings."""
+        return [name for name, result in self.done.items() if result.standing == "warnings"]
 
     def require_success(self) -> GroupResult:
         """Itself.

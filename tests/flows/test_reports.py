@@ -46,13 +46,14 @@ def test_a_run_reports_itself(desk: Desk) -> None:
     assert {
         "check": "not too many rows",
         "column": "",
+        "severity": "critical",
         "measured": 2.0,
         "threshold": "must be less than: 1000000000",
         "outcome": "passed",
     } in table
     assert [r["check"] for r in table] == ["schema", "not too many rows"]
     said = found["ingest-desk-titles"].data
-    assert "desk\\_titles: passed" in said
+    assert "desk\\_titles: trusted" in said
     assert "| rows in | 2 |" in said
     assert "| desk\\_popular | held | " in said
     assert "Emma" not in said + str(table), "no row's values"
@@ -68,11 +69,38 @@ def test_a_failed_contract_ends_completed_quality_failed(desk: Desk) -> None:
     assert "desk_titles" in state.message
 
 
+def test_warnings_end_completed_with_warnings(desk: Desk) -> None:
+    desk.files()
+    warn = "  - row_count: {qualifier: w, name: few, threshold: {must_be_less_than: 1},"
+    desk.contract("titles", more=f"{warn} attributes: {{severity: warning}}}}\n")
+    result = ingest("desk_titles")
+    state = asked(lambda c: c.read_flow_run(UUID(result.run_id))).state
+    assert (state.type.value, state.name) == ("COMPLETED", "Completed, with warnings")
+    assert "desk_titles" in state.message
+
+
+def test_a_run_leaves_a_scorecard(desk: Desk) -> None:
+    import json
+
+    desk.files()
+    desk.contract("titles", most=1)
+    result = ingest("desk_titles")
+    card = json.loads(artifacts(result.run_id)["scorecard"].data)
+    whole, *_ = [row for row in card if row["level"] == "whole"]
+    assert whole["score"] == 50.0
+    assert "dataset weight" in whole["formula"]
+    (own,) = [row for row in card if row["level"] == "dataset" and not row["part"]]
+    assert (own["subject"], own["outcome"]) == ("desk\\_titles", "held back")
+    assert [row["lost"] for row in card if row["part"] == "volume"] == ["not too many rows"]
+    assert "Emma" not in str(card)
+
+
 def test_a_group_reports_each_dataset(desk: Desk) -> None:
     desk.files()
     result = ingest_group("desk")
     assert set(artifacts(result.run_id)) == {
         "datasets",
+        "scorecard",
         *(f"{kind}-desk-{n}" for kind in ("checks", "ingest")
           for n in ("titles", "loans", "copies", "totals")),
     }  # fmt: skip
