@@ -15,6 +15,7 @@ COMMANDS = {
     "batch": ["--peers", "--large"],
     "gold": [],
     "run": [],
+    "verify": [],
     "page": ["--streamlit"],
 }
 

@@ -15,13 +15,18 @@ from warehouse.settings import settings
 
 @dataclass(frozen=True)
 class Freshness:
-    """All changes before `complete_to` are in; `quality` is the share of checks passed, in %."""
+    """All changes before `complete_to` are in.
+
+    `quality` is the health score of the datasets that the figures are made of, 0 to 100 and rounded
+    down; of several, the mean by their weights. None where nothing has been judged.
+    """
 
     complete_to: dt.datetime | None
     quality: int | None
     checks: int
     passed: int
     held_back: tuple[str, ...]
+    published_anyway: tuple[str, ...] = ()
 
     @property
     def statement(self) -> str:
@@ -35,11 +40,20 @@ class Freshness:
     @property
     def explanation(self) -> str:
         """What quality means here, and what is held back."""
-        text = f"Quality is the share of contract checks passed: {self.passed} of {self.checks}."
+        text = (
+            "Quality is the health score of what the figures are made of: for each part"
+            " (completeness, validity, …) the share of its contract checks that hold, by severity,"
+            f" then their mean. {self.passed} of {self.checks} checks hold."
+        )
         if self.held_back:
             text += (
                 f" The newest load of {', '.join(self.held_back)} failed its contract and is held"
                 " back: these figures are the last that passed."
+            )
+        if self.published_anyway:
+            text += (
+                f" The newest load of {', '.join(self.published_anyway)} failed its contract; a"
+                " person published it all the same, with a reason on record."
             )
         return text
 
@@ -53,4 +67,5 @@ def freshness(viewer: Viewer, tables: Sequence[str], datasets: Sequence[str] = (
         found["checks"] or 0,
         found["passed"] or 0,
         tuple(found["held_back"] or ()),
+        tuple(found["published_anyway"] or ()),
     )

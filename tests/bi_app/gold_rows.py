@@ -200,6 +200,11 @@ def _publish(connection: psycopg.Connection[Any], last: dt.date) -> None:
         "insert into quality.verdicts (dataset, outcome, checks, passed)"
         " values ('library_loan_events', 'passed', 34, 33)"
     )
+    connection.execute("delete from quality.scores where subject = 'library_loan_events'")
+    connection.execute(
+        "insert into quality.scores (level, subject, score, weight, formula, parts)"
+        " values ('dataset', 'library_loan_events', 97.9, 1, 'as documented', '[]')"
+    )
     complete_to = dt.datetime.combine(last + dt.timedelta(days=1), dt.time(2, 10), dt.UTC)
     for table in TABLES:
         connection.execute(

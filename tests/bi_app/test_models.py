@@ -230,9 +230,30 @@ def test_freshness_says_until_when_and_how_sound() -> None:
         held = freshness(ADMIN, ["gold.library_circulation"])
         assert held.held_back == ("library_loan_events",)
         assert "held back" in held.explanation
+        with connect() as connection:
+            connection.execute(
+                "insert into quality.overrides (verdict_id, dataset, who, reason)"
+                " select max(verdict_id), 'library_loan_events', 'ann', 'known'"
+                " from quality.verdicts"
+            )
+        anyway = freshness(PERSON, ["gold.library_circulation"])  # a member may see that much
+        assert (anyway.held_back, anyway.published_anyway) == ((), ("library_loan_events",))
+        assert "a person published it" in anyway.explanation
+        assert "ann" not in anyway.explanation
     finally:
         with connect() as connection:
+            connection.execute("delete from quality.overrides")
+        with connect() as connection:
             connection.execute("delete from quality.verdicts where outcome = 'failed'")
+    with connect() as connection:
+        connection.execute(
+            "insert into quality.scores (level, subject, score, weight, formula, parts) values"
+            " ('dataset', 'library_items', 50, 0.5, 'as documented', '[]')"
+        )
+    both = freshness(ADMIN, ["gold.library_circulation"], ["library_items"])
+    assert both.quality == int((97.9 + 0.5 * 50) / 1.5)
+    with connect() as connection:
+        connection.execute("delete from quality.scores where subject = 'library_items'")
     assert freshness(ADMIN, ["gold.nothing"]).statement == "nothing has been published yet"
 
 
