@@ -177,7 +177,8 @@ def history() -> None:
         connection.execute(
             "insert into ops.catalogue (table_name, layer, domain, name, title, grain,"
             " key_columns, access, columns)"
-            " select 'silver.' || s, 'silver', 'set', s, s, s, '{}', '{}', '[]' from unnest(%s::text[]) s",
+            " select 'silver.' || s, 'silver', 'set', s, s, s, '{}', '{}', '[]'"
+            " from unnest(%s::text[]) s",
             [sets],
         )
         for statement, values in (
