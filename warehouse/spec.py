@@ -12,7 +12,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import (
     Field,
     StringConstraints,
@@ -22,6 +21,7 @@ from pydantic import (
 
 from warehouse.errors import ConfigurationError, SpecError
 from warehouse.sources import AnySource, CsvSource, Name, Strict
+from warehouse.written import parsed
 
 Line = Annotated[str, StringConstraints(pattern=r"^[^\r\n]+$")]  # stands in an SQL comment
 ColumnType = Literal[
@@ -288,8 +288,8 @@ def read_spec(path: Path) -> Dataset:
 
 def _mapping(path: Path) -> dict[str, Any]:
     try:
-        data = yaml.safe_load(path.read_text("utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        data = parsed(path.read_text("utf-8"), path)
+    except UnicodeDecodeError as error:
         raise SpecError(path, f"is not YAML: {error}") from error
     if not isinstance(data, dict):
         raise SpecError(path, "holds no mapping")

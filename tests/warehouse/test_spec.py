@@ -39,6 +39,7 @@ def test_a_spec_takes_domain_and_name_from_its_place(tmp_path: Path) -> None:
     ("change", "named"),
     [
         (("title: Visits", "titel: Visits"), "titel"),
+        (("title: Visits", "title: Visits\ntitle: Loans"), "key written twice: title"),
         (("key: [visit_id]", "key: [visit]"), "'visit', which is no column"),
         (("access: {staff: true}", "access: {staf: true}"), "access.staf"),
         (("access: {staff: true}", "access: {branch: shop}"), "'shop', which is no column"),
