@@ -1,4 +1,7 @@
-"""One value over time: a line over a tinted area, failing points marked, a bound dashed."""
+"""One value over time: a line over a tinted area, failing points marked, a bound dashed.
+
+A single value is a point.
+"""
 
 from __future__ import annotations
 
@@ -27,13 +30,15 @@ class Trend:
 
     def __init__(self, name: str, height: int = 230, colour: str = "checkouts") -> None:
         self.source = ColumnDataSource(_blank(), name=name)
-        self.marks = ColumnDataSource({"at": [], "value": [], "said": []}, name=f"{name}_marks")
+        self.marks = ColumnDataSource({"at": [], "value": [], "colour": []}, name=f"{name}_marks")
+        self._colour = theme.SERIES[colour]
         self.bound = Span(
             location=None, dimension="width", line_color=theme.MUTED, line_dash="dashed"
         )
-        self.figure = self._figure(name, height, theme.SERIES[colour])
+        self.figure = self._figure(name, height)
 
-    def _figure(self, name: str, height: int, colour: str) -> Any:
+    def _figure(self, name: str, height: int) -> Any:
+        colour = self._colour
         plot = theme.bare_figure(
             height=height, min_border_left=46, x_axis_type="datetime", name=f"{name}_chart",
             x_range=Range1d(start=0, end=1), y_range=Range1d(start=0, end=1),
@@ -41,7 +46,9 @@ class Trend:
         plot.varea(x="at", y1="floor", y2="value", source=self.source, fill_color=colour,
                    fill_alpha=0.16)  # fmt: skip
         line = plot.line(x="at", y="value", source=self.source, line_width=2.2, line_color=colour)
-        plot.scatter(x="at", y="value", source=self.marks, size=7, fill_color=BAD, line_color=None)
+        plot.scatter(
+            x="at", y="value", source=self.marks, size=7, fill_color="colour", line_color=None
+        )
         self.hover = theme.hover(
             renderers=[line], mode="vline", line_policy="nearest", point_policy="follow_mouse"
         )
@@ -75,10 +82,10 @@ class Trend:
             "at": at, "day": [_iso(p[0]) for p in points], "value": values, "said": said,
             "floor": [low] * len(at), "state": ["failed" if p[2] else "held" for p in points],
         }  # fmt: skip
-        bad = [i for i, p in enumerate(points) if p[2]]
+        marked = [i for i, p in enumerate(points) if p[2] or len(points) == 1]  # one makes no line
         self.marks.data = {
-            "at": [at[i] for i in bad], "value": [values[i] for i in bad],
-            "said": [said[i] for i in bad],
+            "at": [at[i] for i in marked], "value": [values[i] for i in marked],
+            "colour": [BAD if points[i][2] else self._colour for i in marked],
         }  # fmt: skip
         margin = max((max(at) - min(at)) * 0.01, 43_200_000) if at else 1
         if at:

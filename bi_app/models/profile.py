@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bi_app.models.quality import table, there
@@ -55,14 +55,6 @@ def _number(value: Any) -> float | None:
     return float(value) if isinstance(value, int | float) else None
 
 
-def _top(values: Any) -> str:
-    """The most frequent values, each with how often."""
-    pairs = values.items() if isinstance(values, Mapping) else values or ()
-    said = []
-    for one in list(pairs)[:3]:
-        pair = tuple(one.values()) if isinstance(one, Mapping) else one
-        value, *count = pair if isinstance(pair, list | tuple) else (pair,)
-        said.append(
-            f"{value} ({count[0]:,})" if count and isinstance(count[0], int) else f"{value}"
-        )
-    return ", ".join(said)
+def _top(values: Sequence[Mapping[str, Any]] | None) -> str:
+    """The three most frequent values, each with how often."""
+    return ", ".join(f"{one['value']} ({one['rows']:,})" for one in (values or ())[:3])
