@@ -12,7 +12,7 @@ from warehouse.settings import settings
 @pytest.fixture(scope="session")
 def shared() -> Path:
     """The folder of real data; its `library/...` is the layout that specs expect."""
-    folder = settings().shared / "data"
+    folder = (settings().shared / "data").resolve()  # a drafted spec names the file itself
     if folder.is_dir():
         return folder
     reason = f"no real data at {folder}; set CARREL_SHARED"

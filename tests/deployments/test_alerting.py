@@ -17,6 +17,7 @@ from quality.soda import Check
 from quality.verdict import Verdict, save
 from tests.tasks.fix_smtp import Post, post
 from warehouse.errors import ConfigurationError
+from warehouse.spec import dataset
 
 __all__ = ["post"]
 runner = CliRunner()
@@ -31,7 +32,7 @@ def carrel(*words: str) -> str:
 @pytest.fixture
 def _breach(database: str) -> None:
     held = Check("addresses are there", "missing", "address", 4.0, "must be: 0", "failed")
-    save(Verdict("shop_a", "failed", (held,), run_id="r1"))
+    save(Verdict("shop_a", "failed", (held,), run_id="r1"), dataset("library_branches"))
     raise_alerts(run_id="r1")
 
 

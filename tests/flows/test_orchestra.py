@@ -96,7 +96,7 @@ def test_a_schedule_fires_and_rows_and_artifacts_are_there(
         if a["flow_run_id"] == run["id"]
     }
     assert len(json.loads(found["checks-desk-loans"])) == 2
-    assert "desk\\_loans: passed" in found["ingest-desk-loans"]
+    assert "desk\\_loans: trusted" in found["ingest-desk-loans"]
 
 
 def test_every_line_of_the_logs_is_json(orchestra: Orchestra) -> None:
