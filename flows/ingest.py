@@ -84,7 +84,7 @@ def bring_in(
     dataset: Dataset, run_id: str, *, path: str | None = None, force: bool = False
 ) -> IngestResult:
     """Load a dataset's files one after another, then judge what stands in silver."""
-    _require_contract(dataset)
+    require_contract(dataset)
     with only_run(dataset):
         arrivals = extract(dataset, path and Path(path))
         loads = [load(dataset, arrival, run_id, force) for arrival in arrivals]
@@ -93,7 +93,7 @@ def bring_in(
     return IngestResult.of(dataset.table, run_id, loads, verdict)
 
 
-def _require_contract(dataset: Dataset) -> None:
+def require_contract(dataset: Dataset) -> None:
     """Say what is wrong with the contract before anything is loaded, and keep that the run failed.
 
     Raises:

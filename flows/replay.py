@@ -7,12 +7,11 @@ from pathlib import Path
 
 from prefect import flow
 
-from flows.ingest import DatasetName, load
+from flows.ingest import DatasetName, load, require_contract
 from flows.report import conclude
 from flows.result import IngestResult
 from flows.run import run
 from flows.steps import publish, sent_again, verify
-from quality.contract import contract
 from tasks.ledger import only_run
 from tasks.quarantine import Chosen
 from tasks.replay import newest_load
@@ -45,7 +44,7 @@ def replay(
 
 def bring_in(dataset: Dataset, run_id: str, path: str | None, chosen: Chosen) -> IngestResult:
     """Load the records of one load after another, then judge what stands in silver."""
-    contract(dataset)  # a wrong one is said before anything is written
+    require_contract(dataset)
     with only_run(dataset):
         newest_load(dataset)
         sending = sent_again(dataset, path and Path(path), chosen)
