@@ -12,7 +12,6 @@ from uuid import uuid4
 
 import typer
 
-from warehouse import log
 from warehouse.errors import WITH_WARNINGS, ConfigurationError, QualityFailed
 
 if TYPE_CHECKING:
@@ -33,6 +32,8 @@ def register(app: typer.Typer) -> None:
 @contextmanager
 def _act() -> Iterator[str]:
     """An id for what is done here, on every log line inside; imports no Prefect for it."""
+    from warehouse import log
+
     run_id = str(uuid4())
     with log.during(run_id):
         yield run_id
