@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import random
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -18,35 +16,20 @@ from tasks.ledger import only_run
 from tasks.load import load
 from tasks.rebuild import rebuild
 from tests.tasks.conftest import Make, ask, counts, findings, rows
+from tests.tasks.fix_kill import Point, killed, started
 from warehouse.database import connect
 from warehouse.errors import Busy, LoadFailed
 from warehouse.spec import Dataset
 
-ROOT = Path(__file__).parents[2]
-KILLED = """
-import importlib, os, sys
-from pathlib import Path
+LOAD = """
 from tasks import blocks
 from tasks.load import load
-from warehouse.spec import read_spec
-spec, file, module, name, call = sys.argv[1:]
 blocks.BLOCK = 2000
-if module:
-    place = importlib.import_module(module)
-    *owner, name = name.split(".")
-    place = getattr(place, owner[0]) if owner else place
-    real, calls = getattr(place, name), []
-    def stand_in(*args, **kwargs):
-        calls.append(1)
-        if len(calls) == int(call):
-            os.kill(os.getpid(), 9)
-        return real(*args, **kwargs)
-    setattr(place, name, stand_in)
 print("ready", flush=True)
-load(read_spec(Path(spec)), Path(file))
+load(read_spec(Path(given[0])), Path(given[1]))
 """
 POINTS = [
-    ("tasks.land", "escaped", 3),
+    ("tasks.land", "paged", 3),
     ("tasks.clean", "Cleaning._clean", 3),
     ("tasks.clean", "_settle", 1),
     ("tasks.settle", "Settling.find_changes", 1),
@@ -73,17 +56,6 @@ def lines(count: int, step: int = 1) -> str:
     return HEADER + "".join(
         f"{i - 1 if i % 11 == 0 else i},{'x' if i % 10 == 0 else i * step}\n" for i in range(count)
     )
-
-
-def start(dataset: Dataset, path: Path, point: tuple[str, str, int]) -> subprocess.Popen[str]:
-    command = [sys.executable, "-c", KILLED, str(dataset.path), str(path), *map(str, point)]
-    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
-
-
-def killed(dataset: Dataset, path: Path, point: tuple[str, str, int]) -> bool:
-    """Whether a run was killed at the point."""
-    with start(dataset, path, point) as running:
-        return running.wait(60) == -9
 
 
 def state(dataset: Dataset) -> Any:
@@ -127,7 +99,7 @@ def _cases() -> Iterator[Any]:
 
 @pytest.mark.parametrize(("point", "again"), list(_cases()))
 def test_the_run_after_a_kill_is_right(
-    point: tuple[str, str, int], again: bool, things: Dataset, tmp_path: Path
+    point: Point, again: bool, things: Dataset, tmp_path: Path
 ) -> None:
     path = tmp_path / "a.csv"
     if again:
@@ -135,7 +107,7 @@ def test_the_run_after_a_kill_is_right(
         load(things, path)
         before = rows(things)
     path.write_text(lines(1000))
-    assert killed(things, path, point)
+    assert killed(point, LOAD, things.path, path)
     assert not again or rows(things) == before
     loaded = load(things, path)[0]
     assert loaded.rows_in == 1000
@@ -152,7 +124,7 @@ def test_a_killed_run_whose_file_is_gone_is_finished_from_bronze(
 ) -> None:
     path = tmp_path / "a.csv"
     path.write_text(lines(300))
-    assert killed(things, path, ("tasks.merge", "merge_into", 1))
+    assert killed(("tasks.merge", "merge_into", 1), LOAD, things.path, path)
     path.unlink()
     (held,) = extract(things)
     assert held.bronze is not None
@@ -169,7 +141,7 @@ def test_a_killed_run_whose_file_is_gone_is_finished_from_bronze(
 def test_a_kill_at_any_time(seed: int, things: Dataset, tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_text(lines(30_000))
-    with start(things, path, ("", "", 0)) as running:
+    with started(("", "", 0), LOAD, things.path, path) as running:
         assert running.stdout
         running.stdout.readline()
         time.sleep(random.Random(seed).uniform(0, 1.2))

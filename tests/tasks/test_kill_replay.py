@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -11,6 +9,7 @@ import pytest
 from tasks.load import load
 from tasks.rebuild import rebuild
 from tests.tasks.conftest import Make, ask, rows
+from tests.tasks.fix_kill import Point, killed
 from tests.tasks.test_quarantine import (
     adds_up,
     bring,
@@ -21,24 +20,9 @@ from tests.tasks.test_quarantine import (
 )
 from warehouse.spec import Dataset
 
-ROOT = Path(__file__).parents[2]
-KILLED = """
-import importlib, os, sys
-from pathlib import Path
-from warehouse.spec import read_spec
+REPLAY = """
 from tests.tasks.test_quarantine import replay
-spec, file, module, name, call = sys.argv[1:]
-place = importlib.import_module(module)
-*owner, name = name.split(".")
-place = getattr(place, owner[0]) if owner else place
-real, calls = getattr(place, name), []
-def stand_in(*args, **kwargs):
-    calls.append(1)
-    if len(calls) == int(call):
-        os.kill(os.getpid(), 9)
-    return real(*args, **kwargs)
-setattr(place, name, stand_in)
-replay(read_spec(Path(spec)), Path(file))
+replay(read_spec(Path(given[0])), Path(given[1]))
 """
 # Of two loads' records: the second call is in the second replay.
 POINTS = [
@@ -72,16 +56,12 @@ def things(make: Make, tmp_path: Path) -> Dataset:
 @pytest.mark.parametrize(
     "point", [pytest.param(p, marks=() if p in FEW else pytest.mark.full) for p in POINTS]
 )
-def test_the_replay_after_a_kill_is_right(
-    point: tuple[str, str, int], things: Dataset, tmp_path: Path
-) -> None:
+def test_the_replay_after_a_kill_is_right(point: Point, things: Dataset, tmp_path: Path) -> None:
     path = edit(
         exported(things, tmp_path), lambda r: r.update(n="7") if r["n"] in {"x", "x\n"} else None
     )
     before = everything(things)
-    command = [sys.executable, "-c", KILLED, str(things.path), str(path), *map(str, point)]
-    done = subprocess.run(command, cwd=ROOT, check=False, timeout=60)
-    assert done.returncode == -9
+    assert killed(point, REPLAY, things.path, path)
     if point[2] == 1:
         assert everything(things) == before
     sent = replay(things, path)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import os
-import signal
 import socket
 import sqlite3
 import subprocess
@@ -24,6 +23,7 @@ from tasks.rebuild import rebuild
 from tasks.sources.database import CASTS, ROWS, one_select, read
 from tests.fix_warehouse import NUMBERS, copied
 from tests.tasks.conftest import Make, ask, counts, findings, rows
+from tests.tasks.fix_kill import Point, killed
 from tests.tasks.fix_mariadb import mariadb
 from warehouse.errors import (
     CircuitBreakerOpen,
@@ -419,36 +419,23 @@ def test_memory_stays_flat(kind: str, request: pytest.FixtureRequest, source: So
     assert grown_mb < 100, "200 MB were read"
 
 
-KILLED = """
-import os, sys
-from pathlib import Path
-from tasks import merge, spool
+LOAD = """
 from tasks.load import load
-from tasks.rebuild import rebuild
-from warehouse.spec import read_spec
-place, name, call = {"spool": (spool, "plain", 3), "merge": (merge, "merge_into", 1)}[sys.argv[2]]
-real, calls = getattr(place, name), []
-def stand_in(*args, **kwargs):
-    calls.append(1)
-    if len(calls) == call:
-        os.kill(os.getpid(), 9)
-    return real(*args, **kwargs)
-setattr(place, name, stand_in)
-load(read_spec(Path(sys.argv[1])))
+load(read_spec(Path(given[0])))
 """
 
 
-@pytest.mark.parametrize("point", ["spool", "merge"])
-def test_the_run_after_a_kill_is_right(point: str, sqlite: tuple[str, Run], source: Source) -> None:
+@pytest.mark.parametrize("point", [("tasks.spool", "plain", 3), ("tasks.merge", "merge_into", 1)])
+def test_the_run_after_a_kill_is_right(
+    point: Point, sqlite: tuple[str, Run], source: Source
+) -> None:
     url, run = sqlite
     run(TABLE.format("datetime"))
     run("insert into things values (?, ?, ?)", (1, "a", at(1)), (2, "b", at(2)))
     dataset = source(url, **CURSOR)
     load(dataset)
     run("insert into things values (?, ?, ?)", *((n, "new", at(3)) for n in range(3, 25_003)))
-    command = [sys.executable, "-c", KILLED, str(dataset.path), point]
-    done = subprocess.run(command, cwd=REPOSITORY, check=False)
-    assert done.returncode == -signal.SIGKILL
+    assert killed(point, LOAD, dataset.path)
     assert len(rows(dataset)) == 2
     run("update things set name = 'changed', changed_at = '2024-03-04 00:00:00' where id = 3")
     load(dataset)
