@@ -9,7 +9,16 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from deployments import alerting, connecting, exporting, held_back, judging, keeping, profiling
+from deployments import (
+    alerting,
+    connecting,
+    exporting,
+    held_back,
+    inviting,
+    judging,
+    keeping,
+    profiling,
+)
 from deployments.scanning import scan
 from warehouse.errors import CarrelError, ConfigurationError, LoadFailed
 
@@ -63,7 +72,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-users = typer.Typer(help="Accounts: list, add, set-password.", no_args_is_help=True)
+users = typer.Typer(help="Accounts: who may sign in, and as what.", no_args_is_help=True)
 app.add_typer(users, name="users")
 app.command()(scan)
 
@@ -273,6 +282,7 @@ alerting.register(app)
 connecting.register(app)
 exporting.register(app)
 held_back.register(app)
+inviting.register(app, users)
 keeping.register(app)
 judging.register(app)
 profiling.register(app)

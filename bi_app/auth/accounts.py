@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -63,7 +64,7 @@ def create_account(  # noqa: PLR0913, PLR0917 - an account has six parts
         ConfigurationError: the account exists, the role is unknown, the password is too short,
             or a member has no key.
     """
-    _check(email, role, branches, member_key)
+    check_parts(email, role, branches, member_key)
     rows = run(
         "add_account",
         email=email,
@@ -78,11 +79,15 @@ def create_account(  # noqa: PLR0913, PLR0917 - an account has six parts
     return int(rows[0].account_id)
 
 
-def _check(email: str, role: str, branches: Sequence[str], member_key: str | None) -> None:
-    """Refuse what the viewer's signed claim could not hold."""
+def check_parts(email: str, role: str, branches: Sequence[str], member_key: str | None) -> None:
+    """Refuse what the viewer's signed claim could not hold.
+
+    Raises:
+        ConfigurationError: naming the part.
+    """
     if role not in ROLES:
         raise ConfigurationError(f"{role!r} is no role.", remedy=f"Roles: {', '.join(ROLES)}.")
-    if "@" not in email or any(c in "|\n" for c in email):
+    if not re.fullmatch(r"[^@\s|]+@[^@\s|]+", email) or len(email) > 200:
         raise ConfigurationError(f"{email!r} is no e-mail address.")
     if any("|" in b or "," in b for b in branches) or "|" in (member_key or ""):
         raise ConfigurationError("A branch code or member key holds a separator.")
@@ -102,7 +107,7 @@ def set_password(email: str, password: str) -> None:
 def check_password(email: str, password: str) -> Account | None:
     """The account, when the password is right; as slow for an unknown e-mail as for a known."""
     rows = run("account", email=email)
-    hashed = rows[0].password_hash if rows else _decoy()
+    hashed = (rows[0].password_hash if rows else None) or _decoy()
     return account(rows[0]) if verify_password(password, hashed) and rows else None
 
 
