@@ -253,6 +253,9 @@ def add_user(
     name: Annotated[str, typer.Option(help="The person's name.")] = "",
     branch: Annotated[list[str] | None, typer.Option(help="A librarian's branch; repeat.")] = None,
     member: Annotated[str | None, typer.Option(help="A member's key in the data.")] = None,
+    old_hash: Annotated[
+        bool, typer.Option("--old-hash", help="Read a PBKDF2 hash from standard input.")
+    ] = False,
 ) -> None:
     """Make an account; its generated password is printed once."""
     from deployments import sign_ins
@@ -261,7 +264,10 @@ def add_user(
     known = {r: r for r in ROLES}
     if role not in known:
         raise ConfigurationError(f"{role!r} is no role.", remedy=f"Roles: {', '.join(ROLES)}.")
-    typer.echo(sign_ins.add(email, name or email, known[role], branch or [], member))
+    kept = sys.stdin.readline().strip() if old_hash else None
+    made = sign_ins.add(email, name or email, known[role], branch or [], member, kept)
+    if kept is None:
+        typer.echo(made)
 
 
 @users.command("set-password")

@@ -149,6 +149,10 @@ def test_users(database: str) -> None:
     short = runner.invoke(app, ["users", "set-password", "ann@example.org", "--stdin"], input="x\n")
     assert short.exit_code == 2
     assert runner.invoke(app, ["users", "add", "bo@example.org", "owner"]).exit_code == 2
+    brought = ["users", "add", "cy@example.org", "admin", "--old-hash"]
+    assert runner.invoke(app, brought, input="no hash\n").exit_code == 2
+    kept = runner.invoke(app, brought, input="pbkdf2_sha256$10000$seasalt$YWJj\n")
+    assert (kept.exit_code, kept.stdout) == (0, "")
 
 
 def test_first_sign_ins_are_made_once_and_hashed(database: str) -> None:
