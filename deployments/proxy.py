@@ -121,8 +121,8 @@ async def serve(
         await refuse(browser, 503)
     except TimeoutError:
         await refuse(browser, 504)
-    except (OSError, h11.LocalProtocolError):
-        pass  # one of the two is gone; the browser asks again
+    except (OSError, h11.LocalProtocolError):  # one of the two is gone
+        await refuse(browser, 502)
     finally:
         with suppress(OSError):
             writer.close()
@@ -136,6 +136,16 @@ async def exchange(processes: Processes, browser: Side) -> bool:
         return False
     if not isinstance(request, h11.Request):
         return False
+    try:
+        return await asked(processes, request, browser)
+    except OSError:
+        if not may_ask_again(request, browser):
+            raise
+        return await asked(processes, request, browser)  # the process died as it was asked
+
+
+async def asked(processes: Processes, request: h11.Request, browser: Side) -> bool:
+    """Ask the process that serves the person; whether another request may follow."""
     reader, writer = await processes.connect(person(request, browser))
     try:
         app = Side(h11.Connection(h11.CLIENT), reader, writer)
@@ -148,6 +158,13 @@ async def exchange(processes: Processes, browser: Side) -> bool:
     finally:
         with suppress(OSError):
             writer.close()
+
+
+def may_ask_again(request: h11.Request, browser: Side) -> bool:
+    """Whether nothing came back yet and asking twice does no harm (RFC 9110, 9.2.2)."""
+    bodiless = not {b"content-length", b"transfer-encoding"} & {n for n, _ in request.headers}
+    unanswered = browser.state.our_state is h11.SEND_RESPONSE
+    return bodiless and unanswered and request.method in (b"GET", b"HEAD")
 
 
 def person(request: h11.Request, browser: Side) -> str:
@@ -189,6 +206,8 @@ def passed_on(request: h11.Request, browser: Side) -> h11.Request:
 
 async def body(sender: Side, receiver: Side) -> None:
     """Pass on what follows the head, to its end."""
+    if sender.state.their_state is not h11.SEND_BODY:  # it has been read: this is a second try
+        return await receiver.send(h11.EndOfMessage())
     while True:
         event = await sender.event()
         if event is h11.PAUSED or isinstance(event, h11.ConnectionClosed):
@@ -201,9 +220,10 @@ async def body(sender: Side, receiver: Side) -> None:
 async def answer(app: Side, browser: Side) -> Any:
     """Pass the app's answer on; the state of its connection afterwards."""
     while True:
-        event = await app.event()
-        if isinstance(event, h11.ConnectionClosed):
-            raise OSError("the process ended amid its answer")
+        try:
+            event = await app.event()
+        except h11.RemoteProtocolError as wrong:
+            raise OSError("the process ended amid its answer") from wrong
         if isinstance(event, h11.Response):
             kept = [(n, v) for n, v in event.headers.raw_items() if n.lower() != b"connection"]
             event = h11.Response(status_code=event.status_code, headers=kept, reason=event.reason)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import sys
 
 from tornado.web import Application, RequestHandler
@@ -24,6 +25,13 @@ class Echo(RequestHandler):
         self.set_header("Content-Length", "12")
 
 
+class Fatal(RequestHandler):
+    def get(self) -> None:
+        os._exit(1)
+
+    post = get
+
+
 class Long(RequestHandler):
     async def get(self) -> None:
         for _ in range(int(self.get_query_argument("pieces"))):
@@ -40,7 +48,7 @@ class Socket(WebSocketHandler):
 
 
 async def main() -> None:
-    routes = [("/echo", Echo), ("/long", Long), ("/ws", Socket)]
+    routes = [("/echo", Echo), ("/long", Long), ("/fatal", Fatal), ("/ws", Socket)]
     Application(routes, websocket_max_message_size=1 << 26).listen(int(sys.argv[1]), "127.0.0.1")
     await asyncio.Event().wait()
 
