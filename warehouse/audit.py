@@ -254,8 +254,12 @@ def _append(connection: Connection, entries: list[dict[str, Any]], *, sign: bool
 
 
 def heads_file() -> Path:
-    """Where signed heads are kept outside the database, one JSON object a line."""
-    return settings().home / "audit-heads.jsonl"
+    """Where signed heads of this database are kept outside it, one JSON object a line."""
+    url = settings().url()
+    place = url.database or ""
+    if settings().database_url:  # the embedded server's port may change
+        place = f"{url.host}:{url.port}/{place}"
+    return settings().home / f"audit-heads-{hashlib.sha256(place.encode()).hexdigest()[:8]}.jsonl"
 
 
 def keep_outside(head: Head) -> None:

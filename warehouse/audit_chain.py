@@ -2,7 +2,7 @@
 
 An entry's hash is SHA-256 over its parts and the hash of the entry before; `_canonical` writes the
 same bytes as `audit.canonical` in the database. Heads (hashes of some entries, signed with a key
-that the database does not hold) stand in `audit.heads` and in `audit-heads.jsonl` at home. So is
+that the database does not hold) stand in `audit.heads` and in `audit-heads-*.jsonl` at home. So is
 found: any entry that was changed, removed, put in or moved (the hashes), the end cut off (the
 chain's own row, and heads whose entry is gone), and a chain that was written anew (its heads).
 """
@@ -314,9 +314,7 @@ def take_over() -> str | None:
     """
     aside = None
     if heads_file().exists():
-        aside = heads_file().with_name(
-            f"audit-heads-{dt.datetime.now(dt.UTC):%Y%m%dT%H%M%SZ}.jsonl"
-        )
+        aside = heads_file().with_suffix(f".{dt.datetime.now(dt.UTC):%Y%m%dT%H%M%SZ}")
         heads_file().replace(aside)
     with connect() as db:
         foreign = "select max(entry_id) from audit.heads where key_print <> %s"
