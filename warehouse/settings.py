@@ -45,6 +45,9 @@ class Settings(BaseSettings):
     pg_port: int = Field(5432, description="First port tried for the embedded PostgreSQL")
     prefect_port: int = Field(4200, description="First port tried for the Prefect server")
     app_port: int = Field(5006, description="First port tried for the web app")
+    app_processes: int = Field(
+        1, ge=1, le=32, description="Processes of the web app; several stand behind a sticky proxy"
+    )
     prefect_database_url: SecretStr | None = Field(
         None, description="Prefect's own database; default: SQLite in the home"
     )
