@@ -9,7 +9,16 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from deployments import alerting, connecting, exporting, held_back, judging, keeping, profiling
+from deployments import (
+    alerting,
+    auditing,
+    connecting,
+    exporting,
+    held_back,
+    judging,
+    keeping,
+    profiling,
+)
 from deployments.scanning import scan
 from warehouse.errors import CarrelError, ConfigurationError, LoadFailed
 
@@ -168,11 +177,14 @@ def sample(
 @app.command()
 def migrate() -> None:
     """Bring the database up to date."""
+    from warehouse import audit
     from warehouse.migrate import migrate as apply
 
     applied = apply()
     for name in applied:
         typer.echo(name)
+    if applied:
+        audit.note(audit.shell(), "migrate", "database", migrations=applied)
     say(f"{len(applied)} migrations applied")
 
 
@@ -247,12 +259,15 @@ def add_user(
 ) -> None:
     """Make an account; its generated password is printed once."""
     from deployments import sign_ins
+    from warehouse import audit
     from warehouse.access import ROLES
 
     known = {r: r for r in ROLES}
     if role not in known:
         raise ConfigurationError(f"{role!r} is no role.", remedy=f"Roles: {', '.join(ROLES)}.")
-    typer.echo(sign_ins.add(email, name or email, known[role], branch or [], member))
+    with audit.acting(audit.shell(), "account", "add", role=role, branches=branch or []):
+        made = sign_ins.add(email, name or email, known[role], branch or [], member)
+    typer.echo(made)
 
 
 @users.command("set-password")
@@ -262,14 +277,17 @@ def set_password(
 ) -> None:
     """Give an account a new password and end its sessions; a generated one is printed once."""
     from deployments import sign_ins
+    from warehouse import audit
 
     password = sys.stdin.readline().rstrip("\n") if stdin else None
-    made = sign_ins.reset(email, password)
+    with audit.acting(audit.shell(), "account", "set password"):
+        made = sign_ins.reset(email, password)
     if password is None:
         typer.echo(made)
 
 
 alerting.register(app)
+auditing.register(app)
 connecting.register(app)
 exporting.register(app)
 held_back.register(app)

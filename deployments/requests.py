@@ -16,6 +16,7 @@ import psycopg
 from psycopg.rows import dict_row
 
 from deployments import pipeline
+from warehouse import audit
 from warehouse import log as log_lines
 from warehouse.database import connect
 from warehouse.errors import CarrelError, ConfigurationError
@@ -24,6 +25,7 @@ from warehouse.spec import dataset
 log = logging.getLogger(__name__)
 LOOK_SECONDS, PAUSE_SECONDS = 15.0, 5.0
 PATIENCE = "1 hour"
+BY = audit.By("carrel", "schedule", "system")
 DEPLOYMENT = "ingest/ingest-dataset"
 OPEN = """
 select request_id, action, subject, asked_at < now() - %s::interval as late
@@ -40,6 +42,10 @@ def carry_out() -> int:
             end = _end_of(request)
             if end:
                 connection.execute(END, [*end, request["request_id"]])
+                outcome: audit.Outcome = "done" if end[0] == "done" else "failed"
+                audit.note_late(
+                    BY, "run", request["subject"], outcome, request=request["request_id"]
+                )
                 log.info("request %s of %s: %s", request["request_id"], request["subject"], end[0])
                 ended += 1
     return ended

@@ -7,6 +7,7 @@ What `carrel up` finds out while it starts (ports, place of the data) stands in
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import secrets
@@ -22,7 +23,7 @@ from warehouse.errors import ConfigurationError
 
 ROOT = Path(__file__).resolve().parent.parent
 LOGINS = ("owner", "app", "admin", "librarian", "member")
-KEYS = ("claim_key", "pseudonym_key", "cookie_key", "superuser")
+KEYS = ("claim_key", "pseudonym_key", "cookie_key", "audit_key", "superuser")
 
 
 class Settings(BaseSettings):
@@ -151,6 +152,9 @@ class Settings(BaseSettings):
     smtp_ca: Path | None = Field(
         None, description="File of authorities to trust the mail server by; default: the system's"
     )
+    audit_days: int | None = Field(
+        None, ge=30, description="Days that the audit log is kept; default: for ever"
+    )
     session_idle_min: int = Field(60, description="Minutes without a request that end a session")
     session_hours: int = Field(12, description="Hours after which a session ends in any case")
 
@@ -176,7 +180,8 @@ class Settings(BaseSettings):
         path = self.home / "secrets.json"
         if not path.exists():
             _write_new(path, {n: secrets.token_urlsafe(32) for n in (*LOGINS, *KEYS)})
-        return dict(json.loads(path.read_text()))
+        known = dict(json.loads(path.read_text()))
+        return known if known.keys() >= {*LOGINS, *KEYS} else _complete(path)
 
     @property
     def library_variables(self) -> dict[str, str]:
@@ -262,6 +267,21 @@ def _write_new(path: Path, content: dict[str, str]) -> None:
         pass
     finally:
         draft.unlink()
+
+
+def _complete(path: Path) -> dict[str, str]:
+    """Add what a newer Carrel needs to a file of secrets; of several processes, one does."""
+    with path.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        known = dict(json.loads(path.read_text()))
+        missing = [n for n in (*LOGINS, *KEYS) if n not in known]
+        if missing:
+            known |= {n: secrets.token_urlsafe(32) for n in missing}
+            draft = path.with_suffix(f".{os.getpid()}")
+            draft.touch(0o600)
+            draft.write_text(json.dumps(known, indent=1))
+            draft.replace(path)
+    return known
 
 
 def child_environment(**extra: str) -> dict[str, str]:
