@@ -23,7 +23,7 @@ from warehouse.errors import ConfigurationError
 
 ROOT = Path(__file__).resolve().parent.parent
 LOGINS = ("owner", "app", "admin", "librarian", "member")
-KEYS = ("claim_key", "pseudonym_key", "cookie_key", "audit_key", "superuser")
+KEYS = ("claim_key", "pseudonym_key", "cookie_key", "audit_key", "factor_key", "superuser")
 
 
 class Settings(BaseSettings):
@@ -157,6 +157,52 @@ class Settings(BaseSettings):
     )
     session_idle_min: int = Field(60, description="Minutes without a request that end a session")
     session_hours: int = Field(12, description="Hours after which a session ends in any case")
+    registration: Literal["off", "mail", "approval"] = Field(
+        "off",
+        description="Who may register as a member: nobody, who proves an e-mail address, or whom an"
+        " admin approves",
+    )
+    invite_hours: int = Field(72, ge=1, description="Hours that a link into an account is good for")
+    reset_min: int = Field(
+        30, ge=5, description="Minutes that a link to a new password is good for"
+    )
+    breached_passwords: Path | None = Field(
+        None,
+        description="File of SHA-1 hashes of passwords to refuse, sorted, one a line, as Have I"
+        " Been Pwned gives it; default: only the common ones that come with Carrel",
+    )
+    second_factor: str = Field(
+        "",
+        pattern=r"^$|^(admin|librarian|member)(, ?(admin|librarian|member))*$",
+        description="Roles that must have a second factor, comma separated; others may",
+    )
+    sign_in_days: int = Field(
+        180, ge=1, description="Days after which sign-ins and ended sessions are forgotten"
+    )
+    oidc_issuer: str = Field(
+        "", description="Address of a provider of OpenID Connect; default: passwords alone"
+    )
+    oidc_client_id: str = Field(
+        "", description="Our name at the provider; the secret `oidc_client_secret` goes with it"
+    )
+    oidc_name: str = Field("your organisation", description="What the button to the provider says")
+    oidc_scope: str = Field("openid email profile", description="What the provider is asked for")
+    oidc_role_claim: str = Field(
+        "", description="Claim that says who has which role, such as `groups`; default: none does"
+    )
+    oidc_roles: str = Field(
+        "",
+        description="Role by value of that claim, as `desk=librarian,it=admin`; the highest counts",
+    )
+    oidc_branch_claim: str = Field(
+        "", description="Claim with a librarian's branches; default: an admin sets them"
+    )
+    oidc_member_claim: str = Field(
+        "", description="Claim with the member number, which links the loans; default: none"
+    )
+    oidc_unknown: Literal["refuse", "member"] = Field(
+        "refuse", description="What becomes of people from the provider who have no account"
+    )
 
     @cached_property
     def landing_folder(self) -> Path:
@@ -182,6 +228,11 @@ class Settings(BaseSettings):
             _write_new(path, {n: secrets.token_urlsafe(32) for n in (*LOGINS, *KEYS)})
         known = dict(json.loads(path.read_text()))
         return known if known.keys() >= {*LOGINS, *KEYS} else _complete(path)
+
+    @property
+    def mails(self) -> bool:
+        """Whether a mail server was set: without one, links are handed over by an admin."""
+        return "smtp_host" in self.model_fields_set
 
     @property
     def library_variables(self) -> dict[str, str]:
