@@ -75,6 +75,12 @@ class Settings(BaseSettings):
     stale_h: float = Field(
         48, gt=0, description="Hours without news after which figures on a page are greyed"
     )
+    suppress_below: int = Field(
+        5,
+        ge=3,
+        description="Smallest number of people that a published count may tell, 3 or more"
+        " (docs/suppression.md)",
+    )
     timezone: str = Field("Europe/London", description="Time zone of schedules and of day bounds")
     closed_days: str = Field(
         "",
