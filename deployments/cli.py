@@ -251,7 +251,7 @@ def list_users() -> None:
 
 
 @users.command("add")
-def add_user(
+def add_user(  # noqa: PLR0913, PLR0917 - each is an option
     email: str,
     role: Annotated[str, typer.Argument(help="admin, librarian or member.")],
     name: Annotated[str, typer.Option(help="The person's name.")] = "",
