@@ -105,10 +105,8 @@ def pack(wanted: Iterable[str], now: dt.datetime) -> None:
     for channel in wanted:
         with engine().begin() as connection:
             connection.execute(text("select pg_advisory_xact_lock(hashtext('carrel outbox'))"))
-            values = {
-                "now": now, "patience": PATIENCE, "least": settings().alert_least,
-                "channel": channel,
-            }  # fmt: skip
+            least = mail.least() if channel == "mail" else settings().alert_least
+            values = {"now": now, "patience": PATIENCE, "least": least, "channel": channel}
             waiting = connection.execute(_WAITING, values).all()
             due = [*waiting] if channel == "webhook" else due_by_mail(waiting, now)
             if due:
@@ -236,7 +234,7 @@ def _document(alerts: list[dict[str, Any]], delivery: str) -> str:
 # Sending ----------------------------------------------------------------------------------------
 
 _NEXT = text("""
-select delivery_id::text, channel, message_id, subject, body, made_at, attempts
+select delivery_id::text, channel, message_id, severity, subject, body, made_at, attempts
 from quality.deliveries
 where sent_at is null and gave_up_at is null and next_try_at <= clock_timestamp()
   and channel = any(:channels)
@@ -255,7 +253,9 @@ update quality.deliveries set attempts = attempts + 1, last_error = :error,
 where delivery_id = cast(:id as uuid)
 """)
 _SENDERS: dict[str, Callable[[Row[Any]], None]] = {
-    "mail": lambda m: mail.send(mail.message(m.subject, m.body, m.message_id, m.made_at)),
+    "mail": lambda m: mail.send(
+        mail.message(m.subject, m.body, m.message_id, m.made_at, m.severity)
+    ),
     "webhook": lambda m: webhook.post(m.body, m.delivery_id),
 }
 
