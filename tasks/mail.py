@@ -44,9 +44,16 @@ def domain() -> str:
 
 
 def message(
-    subject: str, body: str, message_id: str, made_at: dt.datetime, severity: Severity
+    subject: str,
+    body: str,
+    message_id: str,
+    made_at: dt.datetime,
+    *,
+    to: str | None = None,
 ) -> EmailMessage:
-    """The mail, to whom its severity is told; made of the same parts it is the same mail.
+    """The mail; made of the same parts it is the same mail, whenever it is sent.
+
+    It goes to one address, or by default to those that alerts are mailed to.
 
     Raises:
         ConfigurationError: an address of the settings is none.
@@ -54,7 +61,7 @@ def message(
     mail = EmailMessage()
     try:
         mail["From"] = settings().mail_from
-        mail["To"] = ", ".join(recipients(severity) or recipients())
+        mail["To"] = to or ", ".join(recipients())
     except ValueError as error:
         raise ConfigurationError(
             f"An address of mail is wrong: {error}.",

@@ -12,6 +12,7 @@ import json
 import logging
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from email.message import EmailMessage
 from typing import Any
 from uuid import uuid4
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -252,10 +253,16 @@ update quality.deliveries set attempts = attempts + 1, last_error = :error,
         then clock_timestamp() end
 where delivery_id = cast(:id as uuid)
 """)
+
+
+def _mail(one: Row[Any]) -> EmailMessage:
+    """The mail, to whom its severity is told; to all where the settings now name nobody."""
+    to = ", ".join(mail.recipients(one.severity)) or None
+    return mail.message(one.subject, one.body, one.message_id, one.made_at, to=to)
+
+
 _SENDERS: dict[str, Callable[[Row[Any]], None]] = {
-    "mail": lambda m: mail.send(
-        mail.message(m.subject, m.body, m.message_id, m.made_at, m.severity)
-    ),
+    "mail": lambda m: mail.send(_mail(m)),
     "webhook": lambda m: webhook.post(m.body, m.delivery_id),
 }
 
