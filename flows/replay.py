@@ -1,4 +1,4 @@
-"""Replay: send records that quarantine holds again, then judge and publish as after any load."""
+"""Replay: send records that quarantine holds again; judge, observe and publish as after a load."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 from prefect import flow
 
-from flows.ingest import DatasetName, load, require_contract
+from flows.ingest import DatasetName, load, look_on, require_contract
 from flows.report import conclude
 from flows.result import IngestResult
 from flows.run import run
@@ -51,5 +51,6 @@ def bring_in(dataset: Dataset, run_id: str, path: str | None, chosen: Chosen) ->
         loads = [load(dataset, arrival, run_id, False) for arrival in sending.arrivals]
         clear(dataset)  # the texts hold persons in clear
         verdict = verify(dataset, loads[-1].load_id if loads else newest_load(dataset), run_id)
+        look_on(dataset, run_id)
     result = IngestResult.of(dataset.table, run_id, loads, verdict)
     return replace(result, notes=tuple(sending.notes))

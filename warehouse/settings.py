@@ -123,7 +123,9 @@ class Settings(BaseSettings):
         " `library_fines=0.5`; default: 1 each",
     )
     alert_mail_to: str = Field(
-        "", description="Addresses that alerts are mailed to, comma separated; default: no mail"
+        "",
+        description="Addresses that alerts are mailed to, comma separated;"
+        " `critical=ann@example.org` is told of that severity and worse alone; default: no mail",
     )
     alert_webhook: str = Field("", description="URL that alerts are posted to; default: none")
     alert_least: Literal["info", "warning", "critical"] = Field(
