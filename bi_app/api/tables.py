@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from bi_app.models import alerts, dataset, explore, pipelines, quality, schedule
+from bi_app.models import alerts, dataset, explore, pipelines, quality, schedule, unusual
 from bi_app.models.circulation import circulation
 from bi_app.models.my_loans import my_loans
 from bi_app.models.overview import View
@@ -72,6 +72,7 @@ def judged(viewer: Viewer, name: str, arguments: Arguments) -> Table:
         "failing": lambda: quality.failing(viewer),
         "datasets": lambda: quality.datasets_table(now),
         "rules": lambda: quality.held_records(viewer, now),
+        "unusual": lambda: unusual.unusual(viewer),
     }
     return written(tables[name]())
 
@@ -104,6 +105,7 @@ def one_dataset(viewer: Viewer, name: str, arguments: Arguments) -> Table:
     tables = {
         "checks": lambda: quality.checks(viewer, asked),
         "rules": lambda: dataset.rules(viewer, asked),
+        "unusual": lambda: unusual.unusual(viewer, asked),
         "loads": lambda: dataset.loads(viewer, asked),
         "columns": lambda: dataset.columns(entry),
     }
