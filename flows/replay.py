@@ -14,6 +14,7 @@ from flows.run import run
 from flows.steps import publish, sent_again, verify
 from tasks.ledger import only_run
 from tasks.quarantine import Chosen
+from tasks.repair import as_export, carried_out_by
 from tasks.replay import newest_load
 from tasks.spool import clear
 from warehouse.spec import Dataset
@@ -22,7 +23,11 @@ from warehouse.spec import dataset as spec
 
 @flow(name="replay", flow_run_name="replay {dataset}", persist_result=False)
 def replay(
-    dataset: DatasetName, path: str | None = None, rule: str | None = None, load: int | None = None
+    dataset: DatasetName,
+    path: str | None = None,
+    rule: str | None = None,
+    load: int | None = None,
+    request: int | None = None,
 ) -> IngestResult:
     """Send held-back records of one dataset again, judge it, and publish the gold that reads it.
 
@@ -31,14 +36,21 @@ def replay(
         path: an edited export of quarantine; default: the records as they were.
         rule: without a path, those that break this rule.
         load: without a path, those of this load.
+        request: those that a person edited on a page and asked to be sent again.
 
     Raises:
-        ConfigurationError: no such dataset, or its spec or contract is wrong; nothing is written.
+        ConfigurationError: no such dataset, or its spec or contract is wrong, or the request sends
+            nothing; nothing is written.
         SourceUnavailable: the file is absent, or a row of it is no record of quarantine.
         LoadFailed: the database refused, or the counts do not add up.
     """
     with run() as run_id:
-        result = bring_in(spec(dataset), run_id, path, Chosen(rule, load))
+        if request is None:
+            result = bring_in(spec(dataset), run_id, path, Chosen(rule, load))
+        else:
+            carried_out_by(request, run_id)
+            with as_export(spec(dataset), request) as edited:
+                result = bring_in(spec(dataset), run_id, str(edited), Chosen())
         return conclude(result.with_gold(publish([spec(dataset)], run_id)))
 
 

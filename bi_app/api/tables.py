@@ -15,6 +15,7 @@ from bi_app.models import (
     quality,
     schedule,
     staffing,
+    unusual,
 )
 from bi_app.models.circulation import circulation
 from bi_app.models.my_loans import my_loans
@@ -81,6 +82,7 @@ def judged(viewer: Viewer, name: str, arguments: Arguments) -> Table:
         "failing": lambda: quality.failing(viewer),
         "datasets": lambda: quality.datasets_table(now),
         "rules": lambda: quality.held_records(viewer, now),
+        "unusual": lambda: unusual.unusual(viewer),
     }
     return written(tables[name]())
 
@@ -113,6 +115,7 @@ def one_dataset(viewer: Viewer, name: str, arguments: Arguments) -> Table:
     tables = {
         "checks": lambda: quality.checks(viewer, asked),
         "rules": lambda: dataset.rules(viewer, asked),
+        "unusual": lambda: unusual.unusual(viewer, asked),
         "loads": lambda: dataset.loads(viewer, asked),
         "columns": lambda: dataset.columns(entry),
     }
