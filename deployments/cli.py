@@ -15,6 +15,7 @@ from deployments import (
     connecting,
     exporting,
     held_back,
+    inviting,
     judging,
     keeping,
     profiling,
@@ -72,7 +73,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-users = typer.Typer(help="Accounts: list, add, set-password.", no_args_is_help=True)
+users = typer.Typer(help="Accounts: who may sign in, and as what.", no_args_is_help=True)
 app.add_typer(users, name="users")
 app.command()(scan)
 
@@ -250,12 +251,15 @@ def list_users() -> None:
 
 
 @users.command("add")
-def add_user(
+def add_user(  # noqa: PLR0913, PLR0917 - each is an option
     email: str,
     role: Annotated[str, typer.Argument(help="admin, librarian or member.")],
     name: Annotated[str, typer.Option(help="The person's name.")] = "",
     branch: Annotated[list[str] | None, typer.Option(help="A librarian's branch; repeat.")] = None,
     member: Annotated[str | None, typer.Option(help="A member's key in the data.")] = None,
+    old_hash: Annotated[
+        bool, typer.Option("--old-hash", help="Read a PBKDF2 hash from standard input.")
+    ] = False,
 ) -> None:
     """Make an account; its generated password is printed once."""
     from deployments import sign_ins
@@ -265,9 +269,11 @@ def add_user(
     known = {r: r for r in ROLES}
     if role not in known:
         raise ConfigurationError(f"{role!r} is no role.", remedy=f"Roles: {', '.join(ROLES)}.")
+    kept = sys.stdin.readline().strip() if old_hash else None
     with audit.acting(audit.shell(), "account", "add", role=role, branches=branch or []):
-        made = sign_ins.add(email, name or email, known[role], branch or [], member)
-    typer.echo(made)
+        made = sign_ins.add(email, name or email, known[role], branch or [], member, kept)
+    if kept is None:
+        typer.echo(made)
 
 
 @users.command("set-password")
@@ -291,6 +297,7 @@ auditing.register(app)
 connecting.register(app)
 exporting.register(app)
 held_back.register(app)
+inviting.register(app, users)
 keeping.register(app)
 judging.register(app)
 profiling.register(app)

@@ -4,18 +4,20 @@
 
 A request stays open while Prefect is away, for at most an hour. A kill between starting the run and
 noting it starts no second one: Prefect knows the request by its number.
+Beside it, in a thread of its own, the mails of accounts are sent (`deployments.letters`).
 """
 
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from typing import Any
 
 import psycopg
 from psycopg.rows import dict_row
 
-from deployments import pipeline
+from deployments import letters, pipeline
 from warehouse import audit
 from warehouse import log as log_lines
 from warehouse.database import connect
@@ -86,4 +88,5 @@ def watch() -> None:
 
 if __name__ == "__main__":
     log_lines.start()
+    threading.Thread(target=letters.watch, name="letters", daemon=True).start()
     watch()

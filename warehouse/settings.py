@@ -23,7 +23,7 @@ from warehouse.errors import ConfigurationError
 
 ROOT = Path(__file__).resolve().parent.parent
 LOGINS = ("owner", "app", "admin", "librarian", "member")
-KEYS = ("claim_key", "pseudonym_key", "cookie_key", "audit_key", "superuser")
+KEYS = ("claim_key", "pseudonym_key", "cookie_key", "factor_key", "audit_key", "superuser")
 
 
 class Settings(BaseSettings):
@@ -157,6 +157,52 @@ class Settings(BaseSettings):
     )
     session_idle_min: int = Field(60, description="Minutes without a request that end a session")
     session_hours: int = Field(12, description="Hours after which a session ends in any case")
+    registration: Literal["off", "mail", "approval"] = Field(
+        "off",
+        description="Who may register as a member: nobody, who proves an e-mail address, or whom an"
+        " admin approves",
+    )
+    invite_hours: int = Field(72, ge=1, description="Hours that a link into an account is good for")
+    reset_min: int = Field(
+        30, ge=5, description="Minutes that a link to a new password is good for"
+    )
+    breached_passwords: Path | None = Field(
+        None,
+        description="File of SHA-1 hashes of passwords to refuse, sorted, one a line, as Have I"
+        " Been Pwned gives it; default: only the common ones that come with Carrel",
+    )
+    second_factor: str = Field(
+        "",
+        pattern=r"^$|^(admin|librarian|member)(, ?(admin|librarian|member))*$",
+        description="Roles that must have a second factor, comma separated; others may",
+    )
+    sign_in_days: int = Field(
+        180, ge=1, description="Days after which sign-ins and ended sessions are forgotten"
+    )
+    oidc_issuer: str = Field(
+        "", description="Address of a provider of OpenID Connect; default: passwords alone"
+    )
+    oidc_client_id: str = Field(
+        "", description="Our name at the provider; the secret `oidc_client_secret` goes with it"
+    )
+    oidc_name: str = Field("your organisation", description="What the button to the provider says")
+    oidc_scope: str = Field("openid email profile", description="What the provider is asked for")
+    oidc_role_claim: str = Field(
+        "", description="Claim that says who has which role, such as `groups`; default: none does"
+    )
+    oidc_roles: str = Field(
+        "",
+        description="Role by value of that claim, as `desk=librarian,it=admin`; the highest counts",
+    )
+    oidc_branch_claim: str = Field(
+        "", description="Claim with a librarian's branches; default: an admin sets them"
+    )
+    oidc_member_claim: str = Field(
+        "", description="Claim with the member number, which links the loans; default: none"
+    )
+    oidc_unknown: Literal["refuse", "member"] = Field(
+        "refuse", description="What becomes of people from the provider who have no account"
+    )
 
     @cached_property
     def landing_folder(self) -> Path:
@@ -179,9 +225,16 @@ class Settings(BaseSettings):
         """Generated passwords (one a login) and keys; made once, readable by the owner alone."""
         path = self.home / "secrets.json"
         if not path.exists():
-            _write_new(path, {n: secrets.token_urlsafe(32) for n in (*LOGINS, *KEYS)})
-        known = dict(json.loads(path.read_text()))
-        return known if known.keys() >= {*LOGINS, *KEYS} else _complete(path)
+            _write_new(path, _new_secrets())
+        found = dict(json.loads(path.read_text()))
+        if found.keys() < _new_secrets().keys():  # made by an older version
+            found = _completed(path)
+        return found
+
+    @property
+    def mails(self) -> bool:
+        """Whether a mail server was set: without one, links are handed over by an admin."""
+        return "smtp_host" in self.model_fields_set
 
     @property
     def library_variables(self) -> dict[str, str]:
@@ -255,6 +308,24 @@ class Settings(BaseSettings):
         return f"{self.role_prefix}_{name}"
 
 
+def _new_secrets() -> dict[str, str]:
+    return {name: secrets.token_urlsafe(32) for name in (*LOGINS, *KEYS)}
+
+
+def _completed(path: Path) -> dict[str, str]:
+    """Add the keys that newer versions know, one process at a time; what is there stays."""
+    with path.open() as old:
+        fcntl.flock(old, fcntl.LOCK_EX)
+        there = json.loads(path.read_text())  # by name: another may have replaced it meanwhile
+        found: dict[str, str] = _new_secrets() | there
+        if found.keys() > there.keys():
+            draft = path.with_suffix(f".{os.getpid()}")
+            draft.touch(0o600)
+            draft.write_text(json.dumps(found, indent=1))
+            draft.replace(path)
+    return found
+
+
 def _write_new(path: Path, content: dict[str, str]) -> None:
     """Write a file that only its owner can read, unless another process was first."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -267,21 +338,6 @@ def _write_new(path: Path, content: dict[str, str]) -> None:
         pass
     finally:
         draft.unlink()
-
-
-def _complete(path: Path) -> dict[str, str]:
-    """Add what a newer Carrel needs to a file of secrets; of several processes, one does."""
-    with path.with_suffix(".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        known = dict(json.loads(path.read_text()))
-        missing = [n for n in (*LOGINS, *KEYS) if n not in known]
-        if missing:
-            known |= {n: secrets.token_urlsafe(32) for n in missing}
-            draft = path.with_suffix(f".{os.getpid()}")
-            draft.touch(0o600)
-            draft.write_text(json.dumps(known, indent=1))
-            draft.replace(path)
-    return known
 
 
 def child_environment(**extra: str) -> dict[str, str]:
