@@ -8,17 +8,31 @@ from bi_app.api.closed import close_imports
 from bi_app.auth import accounts, gate
 from bi_app.auth.roles import add_own_pages
 from bi_app.models.ahead import fetch, fetch_ahead, fetch_mine
-from bi_app.pages import alerts, dataset, explore, my_loans, overview, pipelines, quality
-from warehouse import log
-
-IMPORTED = (
+from bi_app.pages import (
+    activity,
     alerts,
     dataset,
     explore,
     my_loans,
     overview,
+    people,
     pipelines,
     quality,
+    sign_ins,
+)
+from warehouse import log
+
+IMPORTED = (
+    activity,
+    alerts,
+    dataset,
+    explore,
+    my_loans,
+    overview,
+    people,
+    pipelines,
+    quality,
+    sign_ins,
 )  # now, so that the first visitor need not wait
 
 log.start()
