@@ -11,6 +11,8 @@ from bi_app.models.ahead import fetch, fetch_ahead, fetch_mine
 from bi_app.pages import (
     activity,
     alerts,
+    busy_hours,
+    circulation,
     dataset,
     explore,
     my_loans,
@@ -25,6 +27,8 @@ from warehouse import log
 IMPORTED = (
     activity,
     alerts,
+    busy_hours,
+    circulation,
     dataset,
     explore,
     my_loans,
@@ -34,6 +38,7 @@ IMPORTED = (
     quality,
     sign_ins,
 )  # now, so that the first visitor need not wait
+REPORTS = (circulation, busy_hours)
 
 log.start()
 add_own_pages()
@@ -41,4 +46,5 @@ close_imports()
 accounts.decoy()  # now, so that the first stranger does not wait longer than others
 threading.Thread(target=fetch_ahead, name="fetch-ahead", daemon=True).start()
 gate.PREPARE |= {"/overview": fetch, "/app": fetch, "/my_loans": fetch_mine}
+gate.PREPARE |= {f"/{page.LAYOUT.report.name}": page.prepare for page in REPORTS}
 gate.PREPARE |= {"/quality": quality.prepare, "/pipelines": pipelines.prepare}

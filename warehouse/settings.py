@@ -23,7 +23,7 @@ from warehouse.errors import ConfigurationError
 
 ROOT = Path(__file__).resolve().parent.parent
 LOGINS = ("owner", "app", "admin", "librarian", "member")
-KEYS = ("claim_key", "pseudonym_key", "cookie_key", "factor_key", "audit_key", "superuser")
+KEYS = ("claim_key", "pseudonym_key", "cookie_key", "audit_key", "factor_key", "superuser")
 
 
 class Settings(BaseSettings):
@@ -74,6 +74,12 @@ class Settings(BaseSettings):
     )
     stale_h: float = Field(
         48, gt=0, description="Hours without news after which figures on a page are greyed"
+    )
+    suppress_below: int = Field(
+        5,
+        ge=3,
+        description="Smallest number of people that a published count may tell, 3 or more"
+        " (docs/suppression.md)",
     )
     timezone: str = Field("Europe/London", description="Time zone of schedules and of day bounds")
     closed_days: str = Field(
@@ -225,11 +231,9 @@ class Settings(BaseSettings):
         """Generated passwords (one a login) and keys; made once, readable by the owner alone."""
         path = self.home / "secrets.json"
         if not path.exists():
-            _write_new(path, _new_secrets())
-        found = dict(json.loads(path.read_text()))
-        if found.keys() < _new_secrets().keys():  # made by an older version
-            found = _completed(path)
-        return found
+            _write_new(path, {n: secrets.token_urlsafe(32) for n in (*LOGINS, *KEYS)})
+        known = dict(json.loads(path.read_text()))
+        return known if known.keys() >= {*LOGINS, *KEYS} else _complete(path)
 
     @property
     def mails(self) -> bool:
@@ -308,24 +312,6 @@ class Settings(BaseSettings):
         return f"{self.role_prefix}_{name}"
 
 
-def _new_secrets() -> dict[str, str]:
-    return {name: secrets.token_urlsafe(32) for name in (*LOGINS, *KEYS)}
-
-
-def _completed(path: Path) -> dict[str, str]:
-    """Add the keys that newer versions know, one process at a time; what is there stays."""
-    with path.open() as old:
-        fcntl.flock(old, fcntl.LOCK_EX)
-        there = json.loads(path.read_text())  # by name: another may have replaced it meanwhile
-        found: dict[str, str] = _new_secrets() | there
-        if found.keys() > there.keys():
-            draft = path.with_suffix(f".{os.getpid()}")
-            draft.touch(0o600)
-            draft.write_text(json.dumps(found, indent=1))
-            draft.replace(path)
-    return found
-
-
 def _write_new(path: Path, content: dict[str, str]) -> None:
     """Write a file that only its owner can read, unless another process was first."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -338,6 +324,21 @@ def _write_new(path: Path, content: dict[str, str]) -> None:
         pass
     finally:
         draft.unlink()
+
+
+def _complete(path: Path) -> dict[str, str]:
+    """Add what a newer Carrel needs to a file of secrets; of several processes, one does."""
+    with path.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        known = dict(json.loads(path.read_text()))
+        missing = [n for n in (*LOGINS, *KEYS) if n not in known]
+        if missing:
+            known |= {n: secrets.token_urlsafe(32) for n in missing}
+            draft = path.with_suffix(f".{os.getpid()}")
+            draft.touch(0o600)
+            draft.write_text(json.dumps(known, indent=1))
+            draft.replace(path)
+    return known
 
 
 def child_environment(**extra: str) -> dict[str, str]:

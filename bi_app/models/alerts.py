@@ -8,7 +8,7 @@ from typing import Any
 
 from psycopg import Error
 
-from bi_app.models.quality import SEVERITIES, Row, badge, figure, table, there
+from bi_app.models.quality import SEVERITIES, Row, badge, figure, table
 from bi_app.models.table import Column, Table
 from bi_app.queries import Noted, rows, write
 from warehouse.access import Viewer
@@ -47,11 +47,6 @@ EVENT_COLUMNS = (
     Column("action", "Did"),
     Column("note", "Note"),
 )
-
-
-def present(viewer: Viewer) -> bool:
-    """Whether this database keeps alerts."""
-    return "quality.alerts" in there(viewer)
 
 
 def inbox(viewer: Viewer, *, everything: bool) -> Sequence[Row]:
