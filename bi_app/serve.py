@@ -16,7 +16,7 @@ from warehouse.settings import ROOT, settings
 HERE = Path(__file__).parent
 SHIPPED = (
     "overview", "circulation", "busy_hours", "my_loans", "explore", "quality", "pipelines",
-    "alerts", "dataset",
+    "alerts", "dataset", "people", "sign_ins", "activity",
 )  # fmt: skip
 LOOPBACK = "127.0.0.1"
 

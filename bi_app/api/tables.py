@@ -7,13 +7,16 @@ from dataclasses import replace
 from typing import Any
 
 from bi_app.models import (
+    activity,
     alerts,
     dataset,
     explore,
     lending_report,
+    people,
     pipelines,
     quality,
     schedule,
+    sign_ins,
     staffing,
     unusual,
 )
@@ -133,6 +136,54 @@ def alerted(viewer: Viewer, name: str, arguments: Arguments) -> Table:
     return written(alerts.inbox_table(alerts.inbox(viewer, everything=True)))
 
 
+def accounts(viewer: Viewer, name: str, arguments: Arguments) -> Table:
+    """The accounts, of one state if it is asked for.
+
+    Raises:
+        KeyError: there is no such table.
+    """
+    if name != "people":
+        raise KeyError(name)
+    return written(people.people_table(people.found(viewer, _text(arguments, "state"))))
+
+
+def signed_in(viewer: Viewer, name: str, arguments: Arguments) -> Table:
+    """The live sessions, or failed sign-ins by account or address.
+
+    Raises:
+        KeyError: there is no such table.
+    """
+    days = _text(arguments, "days")
+    span = int(days) if days in sign_ins.SPANS else 7
+    tables = {
+        "sessions": lambda: sign_ins.sessions_table(sign_ins.live(viewer), ""),
+        "account": lambda: sign_ins.tried(viewer, "account", span),
+        "address": lambda: sign_ins.tried(viewer, "address", span),
+    }
+    found = written(tables[name]())
+    return replace(found, columns=[c for c in found.columns if c.key != "end"])
+
+
+def acts(viewer: Viewer, name: str, arguments: Arguments) -> Table:
+    """The entries of the audit log that fit (at most 50,000), active people, or pages.
+
+    Raises:
+        KeyError: there is no such table.
+    """
+    keys = ("days", "who", "act", "door", "outcome")
+    chosen = activity.choice({key: _text(arguments, key) for key in keys})
+    tables = {
+        "activity": lambda: activity.entries_table(viewer, chosen, activity.SAVED),
+        "active": lambda: activity.days_table(activity.days(viewer)),
+        "pages": lambda: activity.pages_table(viewer, chosen.days),
+    }
+    return written(tables[name]())
+
+
+def _text(arguments: Arguments, key: str) -> str:
+    return bytes(arguments.get(key, [b""])[0]).decode("utf-8", "replace")
+
+
 def written(table: Table) -> Table:
     """A table for a file: without what is drawn, and links as their words."""
     columns = [c for c in table.columns if c.kind != "spark" and c.key != "run"]
@@ -150,7 +201,7 @@ def written(table: Table) -> Table:
 
 def _written(value: Any, kind: str) -> Any:
     if kind == "action":
-        return value["label"]
+        return value["label"] if value else ""
     if kind == "link":
         return str(value).partition("|")[2]
     return value["score"] if kind == "score" and value else value
@@ -165,5 +216,8 @@ TABLES: dict[str, Callable[[Viewer, str, Arguments], Table]] = {
     "pipelines": run,
     "dataset": one_dataset,
     "alerts": alerted,
+    "people": accounts,
+    "sign_ins": signed_in,
+    "activity": acts,
     **{report.name: report.table for report in REPORTS},
 }

@@ -332,7 +332,7 @@
         make("div", { class: "pop-body" }, ...scoreParts({ ...value, parts: value.parts.slice(0, 12) })));
     },
     action(value) {
-      if (value.act === "open") return make("button", { type: "button", class: "link", "data-focus": `open${value.subject}`, "aria-pressed": String(value.on), onclick: () => choose({ alert: value.on ? "" : value.subject }) }, value.label);
+      if (value.act === "open") return make("button", { type: "button", class: "link", "data-focus": `open${value.subject}`, "aria-pressed": String(value.on), onclick: () => choose({ [value.key || "alert"]: value.on ? "" : value.subject }) }, value.label);
       const waits = value.waits;
       return make("button", { type: "button", class: "button small", "data-focus": `act${value.subject}`, "aria-label": `${value.label}: ${value.about}`, disabled: waits, onclick: (e) => { e.target.disabled = true; act({ act: value.act, subject: value.subject }); } }, waits ? "Asked for" : value.label);
     },
@@ -552,7 +552,7 @@
       return;
     }
     cell.dataset.drawn = shape;
-    if (what != null) box.replaceChildren(...{ lineage: drawLineage, acts: drawActs, repair: drawRepair, override: drawOverride }[cell.dataset.cell](what));
+    if (what != null) box.replaceChildren(...{ lineage: drawLineage, acts: drawActs, invite: drawActs, repair: drawRepair, override: drawOverride }[cell.dataset.cell](what));
   }
 
   /* --- Repair ---------------------------------------------------------------------------------- */
@@ -620,7 +620,13 @@
       make("h3", {}, title), nodes.length ? make("ul", {}, ...nodes.map(node)) : make("p", { class: "soft" }, "nothing"))))];
   }
 
-  /** What may be done about an alert: one form an act. */
+  /** A field that an act names: {name, label, type, value, required, placeholder}, or with values: [[value, text]]. */
+  function control({ name, values, value, type, required, placeholder }) {
+    if (!values) return make("input", { name, type: type || "text", value, required, placeholder, maxlength: 200, autocomplete: "off" });
+    return make("select", { name }, ...values.map(([one, text]) => make("option", { value: one, selected: one === value }, text)));
+  }
+
+  /** What may be done about an alert or an account: one form an act. */
   function drawActs({ alert, acts, people }) {
     const field = (label, control) => make("label", {}, label, control);
     const forms = acts.map((one) => {
@@ -628,6 +634,7 @@
       if (one.reasons) parts.push(field("Reason", make("select", { name: "reason" }, ...one.reasons.map((r) => make("option", {}, r)))));
       if (one.person) parts.push(field("To", make("input", { name: "person", type: "email", required: true, list: "people", placeholder: "e-mail of an admin or librarian" })));
       if (one.spans) parts.push(field("For", make("select", { name: "span" }, ...one.spans.map((s) => make("option", {}, s)))));
+      for (const f of one.fields || []) parts.push(field(f.label, control(f)));
       if (one.note) parts.push(field("Note", make("input", { name: "note", maxlength: 2000, autocomplete: "off" })));
       const submit = (event) => { event.preventDefault(); act({ ...Object.fromEntries(new FormData(event.target)), act: one.act, subject: alert }); };
       return make("form", { class: "act", "data-form": one.act, onsubmit: submit }, ...parts, make("button", { class: "button", type: "submit" }, one.label));
@@ -718,7 +725,7 @@
   /** Fewer ticks where there is little room. */
   function startSmall() {
     if (innerWidth > 640) return;
-    for (const name of ["daily_chart", "daily_strip", "score_chart", "runs_chart", "trend_chart", "over_time_chart", "over_time_strip"]) {
+    for (const name of ["daily_chart", "daily_strip", "score_chart", "runs_chart", "trend_chart", "attempts_chart", "active_chart", "over_time_chart", "over_time_strip"]) {
       const chart = source(name);
       if (chart) chart.below[0].ticker.setv({ desired_num_ticks: 3 }, { sync: false });
     }
