@@ -12,6 +12,7 @@ from bi_app.pages import (
     alerts,
     busy_hours,
     circulation,
+    collection,
     dataset,
     explore,
     my_loans,
@@ -25,6 +26,7 @@ IMPORTED = (
     alerts,
     busy_hours,
     circulation,
+    collection,
     dataset,
     explore,
     my_loans,
@@ -32,7 +34,7 @@ IMPORTED = (
     pipelines,
     quality,
 )  # now, so that the first visitor need not wait
-REPORTS = (circulation, busy_hours)
+REPORTS = (circulation, busy_hours, collection)
 
 log.start()
 add_own_pages()
