@@ -13,6 +13,7 @@ from bi_app.pages import (
     alerts,
     busy_hours,
     circulation,
+    collection,
     dataset,
     explore,
     my_loans,
@@ -29,6 +30,7 @@ IMPORTED = (
     alerts,
     busy_hours,
     circulation,
+    collection,
     dataset,
     explore,
     my_loans,
@@ -38,7 +40,7 @@ IMPORTED = (
     quality,
     sign_ins,
 )  # now, so that the first visitor need not wait
-REPORTS = (circulation, busy_hours)
+REPORTS = (circulation, busy_hours, collection)
 
 log.start()
 add_own_pages()

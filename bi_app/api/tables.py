@@ -9,6 +9,7 @@ from typing import Any
 from bi_app.models import (
     activity,
     alerts,
+    collection,
     dataset,
     explore,
     lending_report,
@@ -207,7 +208,7 @@ def _written(value: Any, kind: str) -> Any:
     return value["score"] if kind == "score" and value else value
 
 
-REPORTS = (lending_report.REPORT, staffing.REPORT)
+REPORTS = (lending_report.REPORT, staffing.REPORT, collection.REPORT)
 TABLES: dict[str, Callable[[Viewer, str, Arguments], Table]] = {
     "overview": overview,
     "my_loans": mine,

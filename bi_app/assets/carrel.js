@@ -268,11 +268,11 @@
     if (kind === "date") return dates.format(new Date(value));
     if (kind === "datetime") return String(value).replace("T", " ").slice(0, 16);
     if (typeof value !== "number") return String(value);
-    if (kind === "money") return money.format(value);
+    if (kind === "money" || kind === "ratio") return money.format(value);
     return kind === "number" ? decimal.format(value) : kind === "integer" ? whole.format(value) : String(value);
   }
 
-  const isNumber = (column) => ["integer", "number", "percent", "money", "seconds"].includes(column.kind);
+  const isNumber = (column) => ["integer", "number", "percent", "money", "ratio", "seconds"].includes(column.kind);
 
   /** A moment as people say it: with the time within half a year, with the year before that. */
   function moment(value) {

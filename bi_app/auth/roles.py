@@ -38,6 +38,7 @@ PAGES = {
         PageRule("/my_loans", "My loans", frozenset({"member"}), "book"),
         PageRule("/circulation", "Circulation", STAFF, group="Library"),
         PageRule("/busy_hours", "Busy hours", STAFF, group="Library"),
+        PageRule("/collection", "Collection", STAFF, group="Library"),
         PageRule("/explore", "Explore", STAFF, "table"),
         PageRule("/quality", "Quality", STAFF, "check"),
         PageRule("/pipelines", "Pipelines", STAFF, "flow"),
