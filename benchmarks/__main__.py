@@ -21,6 +21,7 @@ COMMANDS = {
     "quality": [],
     "anomalies": [],
     "quality_pages": [],
+    "api": [],
 }
 
 

@@ -9,7 +9,16 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from deployments import alerting, connecting, exporting, held_back, judging, keeping, profiling
+from deployments import (
+    alerting,
+    api_access,
+    connecting,
+    exporting,
+    held_back,
+    judging,
+    keeping,
+    profiling,
+)
 from deployments.scanning import scan
 from warehouse.errors import CarrelError, ConfigurationError, LoadFailed
 
@@ -94,7 +103,7 @@ def up(
 
 
 def _tell(started: Any) -> None:
-    names = {"app": "Carrel", "prefect-server": "Prefect", "postgres": "PostgreSQL"}
+    names = {"app": "Carrel", "prefect-server": "Prefect", "postgres": "PostgreSQL", "api": "API"}
     for name, address in started.addresses.items():
         typer.echo(f"{names[name]:<12} {address}")
     for one in started.sign_ins:
@@ -270,6 +279,7 @@ def set_password(
 
 
 alerting.register(app)
+api_access.register(app)
 connecting.register(app)
 exporting.register(app)
 held_back.register(app)

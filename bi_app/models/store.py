@@ -31,7 +31,7 @@ def held(viewer: Viewer, tables: Sequence[str], load: Callable[[Viewer], T]) -> 
     Two who ask for the same wait for one load; who asks for something else does not wait.
     """
     key = (viewer.scope, load.__qualname__, *tables)
-    stamp = _stamp(viewer, tuple(tables))
+    stamp = published(viewer, tables) or 0.0
     found = _found(key, stamp)
     if found is None:
         with _lock:
@@ -66,12 +66,18 @@ def forget() -> None:
         _stamps.clear()
 
 
-def _stamp(viewer: Viewer, tables: tuple[str, ...]) -> float:
-    """When the tables were last published; asked at most every few seconds."""
-    looked, stamp = _stamps.get(tables, (0.0, 0.0))
-    if time.monotonic() - looked > STAMP_SECONDS:
-        stamp = rows(viewer, "stamp", {"tables": bare(tables)})[0]["stamp"]
-        _stamps[tables] = (time.monotonic(), stamp)
+def published(viewer: Viewer, tables: Sequence[str], *, ask: bool = True) -> float | None:
+    """When the tables were last published, in seconds since 1970; looked up every few seconds.
+
+    None: it was not looked up of late, and `ask` is false.
+    """
+    looked, stamp = _stamps.get(tuple(tables), (-STAMP_SECONDS, 0.0))
+    if time.monotonic() - looked <= STAMP_SECONDS:
+        return stamp
+    if not ask:
+        return None
+    stamp = float(rows(viewer, "stamp", {"tables": bare(tables)})[0]["stamp"])
+    _stamps[tuple(tables)] = (time.monotonic(), stamp)
     return stamp
 
 

@@ -1,0 +1,2 @@
+-- An account's live sessions.
+select * from app.sessions_of(%(which)s)
