@@ -26,8 +26,8 @@ from warehouse.settings import ROOT
 
 EMAIL = "bench-librarian@carrel.example"
 PREFIX = "/api/v1"
-MEASURE = f"{PREFIX}/measures/circulation.figures?period=12m"
-DAILY = f"{PREFIX}/measures/circulation.daily?period=90d"
+MEASURE = f"{PREFIX}/measures/overview.figures?period=12m"
+DAILY = f"{PREFIX}/measures/overview.daily?period=90d"
 ROWS = f"{PREFIX}/datasets/gold.library_circulation/rows?filter=day:ge:2026-10-01&limit=50"
 OPEN = 8
 

@@ -4,18 +4,21 @@
 
 A request stays open while Prefect is away, for at most an hour. A kill between starting the run and
 noting it starts no second one: Prefect knows the request by its number.
+Beside it, in a thread of its own, the mails of accounts are sent (`deployments.letters`).
 """
 
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from typing import Any
 
 import psycopg
 from psycopg.rows import dict_row
 
-from deployments import pipeline
+from deployments import letters, pipeline
+from warehouse import audit
 from warehouse import log as log_lines
 from warehouse.database import connect
 from warehouse.errors import CarrelError, ConfigurationError
@@ -24,6 +27,7 @@ from warehouse.spec import dataset
 log = logging.getLogger(__name__)
 LOOK_SECONDS, PAUSE_SECONDS = 15.0, 5.0
 PATIENCE = "1 hour"
+BY = audit.By("carrel", "schedule", "system")
 DEPLOYMENT = "ingest/ingest-dataset"
 OPEN = """
 select request_id, action, subject, asked_at < now() - %s::interval as late
@@ -40,6 +44,10 @@ def carry_out() -> int:
             end = _end_of(request)
             if end:
                 connection.execute(END, [*end, request["request_id"]])
+                outcome: audit.Outcome = "done" if end[0] == "done" else "failed"
+                audit.note_late(
+                    BY, "run", request["subject"], outcome, request=request["request_id"]
+                )
                 log.info("request %s of %s: %s", request["request_id"], request["subject"], end[0])
                 ended += 1
     return ended
@@ -80,4 +88,5 @@ def watch() -> None:
 
 if __name__ == "__main__":
     log_lines.start()
+    threading.Thread(target=letters.watch, name="letters", daemon=True).start()
     watch()

@@ -17,7 +17,7 @@ from typing import Any
 
 from sqlalchemy import Row
 
-from bi_app.auth import tokens
+from bi_app.auth import short_tokens
 from bi_app.auth.accounts import Account, account, check_password
 from bi_app.auth.sql import run
 from warehouse.access import Viewer
@@ -88,7 +88,7 @@ def find(credential: str) -> Caller | None:
 
 
 def _of_token(credential: str) -> tuple[Caller, float] | None:
-    token = tokens.read(credential)
+    token = short_tokens.read(credential)
     if token is None:
         return None
     rows = run(
@@ -100,7 +100,7 @@ def _of_token(credential: str) -> tuple[Caller, float] | None:
     if not rows:
         return None
     caller = Caller(account(rows[0]), frozenset(SCOPES), session_id=token.session_id)
-    return caller, token.expires + tokens.LEEWAY
+    return caller, token.expires + short_tokens.LEEWAY
 
 
 def _of_key(digest: bytes) -> tuple[Caller, float] | None:
@@ -112,11 +112,15 @@ def _of_key(digest: bytes) -> tuple[Caller, float] | None:
 
 
 def verified(email: str, password: str, code: str | None = None) -> Account | None:
-    """The account whose password (and second factor, where it has one) is right.
+    """The account whose password is right; `code` is that of its second factor.
 
-    The one place where the API asks for a second factor: `code` is what the person typed.
+    The one place where the API asks for a second factor. Until it can, who has one is not let in
+    here: a key that was made on this machine (`carrel api-key create`) is their way.
     """
-    return check_password(email, password)
+    found = check_password(email, password)
+    if found is None or run("has_second_factor", account_id=found.account_id):
+        return None
+    return found
 
 
 def start(who: Account, *, address: str, client: str) -> Pair:
@@ -131,7 +135,7 @@ def start(who: Account, *, address: str, client: str) -> Pair:
         address=address,
         client=client[:200],
     )
-    return Pair(tokens.issue(who.account_id, str(rows[0].session_id)), refresh, who)
+    return Pair(short_tokens.issue(who.account_id, str(rows[0].session_id)), refresh, who)
 
 
 def renew(refresh: str) -> Pair | None:
@@ -152,7 +156,7 @@ def renew(refresh: str) -> Pair | None:
         forget()
         return None
     who = account(rows[0])
-    return Pair(tokens.issue(who.account_id, str(rows[0].session_id)), fresh, who)
+    return Pair(short_tokens.issue(who.account_id, str(rows[0].session_id)), fresh, who)
 
 
 def sessions_of(caller: Caller) -> Sequence[Row[Any]]:

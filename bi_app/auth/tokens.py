@@ -1,83 +1,76 @@
-"""The API's short tokens: JWTs (RFC 9068), signed with Ed25519, good for fifteen minutes.
-
-A token names an account and a session and holds no rights: those are looked up at each request.
-"""
+"""Tokens of links: random, for one purpose, used once, expiring; the database keeps a SHA-256."""
 
 from __future__ import annotations
 
+import hashlib
 import secrets
-import time
 from dataclasses import dataclass
-from uuid import UUID
+from typing import Literal
 
-from joserfc import jwt
-from joserfc.errors import JoseError
-from joserfc.jwk import GuestProtocol, OKPKey
-from joserfc.jwt import JWTClaimsRegistry
+from bi_app.auth.sql import run
+from warehouse.settings import settings
 
-from bi_app.auth.token_keys import token_keys
-
-ISSUER, AUDIENCE, TYPE = "carrel", "carrel-api", "at+jwt"
-ALGORITHM = "Ed25519"  # EdDSA's name since RFC 9864; the only one that is accepted
-SECONDS = 15 * 60
-LEEWAY = 5
-LONGEST = 2048
-CLAIMS = JWTClaimsRegistry(
-    leeway=LEEWAY,
-    iss={"essential": True, "value": ISSUER},
-    aud={"essential": True, "value": AUDIENCE},
-    exp={"essential": True},
-    nbf={"essential": True},
-    iat={"essential": True},
-    jti={"essential": True},
-    sub={"essential": True},
-    sid={"essential": True},
-)
+Purpose = Literal["join", "reset", "second"]
+LINKS: tuple[Purpose, ...] = ("join", "reset")
+SECOND_MINUTES = 10
 
 
 @dataclass(frozen=True)
-class Token:
-    """What a good token says; `expires` is in seconds since 1970."""
+class Bearer:
+    """Whom a token is for: an account, or (`account_id` None) one that is to be made."""
 
-    account_id: int
-    session_id: str
-    expires: int
-
-
-def issue(account_id: int, session_id: str, *, now: float | None = None) -> str:
-    """A token for a session."""
-    keys = token_keys()
-    moment = int(time.time() if now is None else now)
-    claims = {
-        "iss": ISSUER, "aud": AUDIENCE, "sub": str(account_id), "sid": session_id,
-        "iat": moment, "nbf": moment, "exp": moment + SECONDS, "jti": secrets.token_urlsafe(12),
-    }  # fmt: skip
-    header = {"alg": ALGORITHM, "typ": TYPE, "kid": keys.current}
-    return jwt.encode(header, claims, keys.by_id[keys.current], algorithms=[ALGORITHM])
+    purpose: Purpose
+    account_id: int | None
+    email: str
+    name: str
+    stated_key: str | None = None
+    attempts: int = 0
 
 
-def read(text: str) -> Token | None:
-    """What a token says; None unless its signature, algorithm, type and every claim hold."""
-    if len(text) > LONGEST:
-        return None
-    try:
-        token = jwt.decode(text, _key_of, algorithms=[ALGORITHM])
-        if token.header.get("typ") != TYPE:
-            return None
-        CLAIMS.validate(token.claims)
-        said = token.claims
-        return Token(int(said["sub"]), str(UUID(said["sid"])), int(said["exp"]))
-    except (JoseError, ValueError, TypeError, KeyError, AttributeError):
-        return None
+def make(bearer: Bearer) -> str:
+    """A new token; it is not kept and cannot be had again."""
+    token = secrets.token_urlsafe(32)
+    known = bearer.account_id is not None
+    run(
+        "add_token",
+        token_sha256=digest(token),
+        purpose=bearer.purpose,
+        account_id=bearer.account_id,
+        email=None if known else bearer.email,
+        name=None if known else bearer.name,
+        stated_key=bearer.stated_key,
+        minutes=minutes(bearer.purpose),
+    )
+    return token
 
 
-def _key_of(asked: GuestProtocol) -> OKPKey:
-    """The key that the header names: one of ours, or none.
+def minutes(purpose: Purpose) -> int:
+    """How long a token of this purpose is good for."""
+    wanted = settings()
+    spans = {"join": wanted.invite_hours * 60, "reset": wanted.reset_min}
+    return spans.get(purpose, SECOND_MINUTES)
 
-    Raises:
-        ValueError: it is none of ours.
-    """
-    found = token_keys().by_id.get(str(asked.headers().get("kid")))
-    if found is None:
-        raise ValueError("no such key")
-    return found
+
+def link(token: str) -> str:
+    """The address that stands in a mail. The page behind it takes the token out of the address."""
+    return f"{settings().app_address}/link/{token}"
+
+
+def look(token: str, *purposes: Purpose) -> Bearer | None:
+    """Whom the token is for; None when it is unknown, used, expired or for something else."""
+    return _bearer("token", token, purposes)
+
+
+def spend(token: str, *purposes: Purpose) -> Bearer | None:
+    """The same as `look`, and the token is used up."""
+    return _bearer("spend_token", token, purposes)
+
+
+def _bearer(statement: str, token: str, purposes: tuple[Purpose, ...]) -> Bearer | None:
+    rows = run(statement, token_sha256=digest(token), purposes=list(purposes))
+    return Bearer(*rows[0]) if rows else None
+
+
+def digest(token: str) -> bytes:
+    """What the database keeps of a token: it has 256 random bits, so a plain hash will do."""
+    return hashlib.sha256(token.encode()).digest()

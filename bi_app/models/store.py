@@ -31,13 +31,13 @@ def held(viewer: Viewer, tables: Sequence[str], load: Callable[[Viewer], T]) -> 
     Two who ask for the same wait for one load; who asks for something else does not wait.
     """
     key = (viewer.scope, load.__qualname__, *tables)
-    stamp = published(viewer, tables) or 0.0
-    found = _found(key, stamp)
+    published = stamp(viewer, tuple(tables))
+    found = _found(key, published)
     if found is None:
         with _lock:
             loading = _loading.setdefault(key, threading.Lock())
         with loading:
-            found = _found(key, stamp) or _keep(key, stamp, load(viewer))
+            found = _found(key, published) or _keep(key, published, load(viewer))
     value: T = found[1]
     return value
 
@@ -66,19 +66,13 @@ def forget() -> None:
         _stamps.clear()
 
 
-def published(viewer: Viewer, tables: Sequence[str], *, ask: bool = True) -> float | None:
-    """When the tables were last published, in seconds since 1970; looked up every few seconds.
-
-    None: it was not looked up of late, and `ask` is false.
-    """
-    looked, stamp = _stamps.get(tuple(tables), (-STAMP_SECONDS, 0.0))
-    if time.monotonic() - looked <= STAMP_SECONDS:
-        return stamp
-    if not ask:
-        return None
-    stamp = float(rows(viewer, "stamp", {"tables": bare(tables)})[0]["stamp"])
-    _stamps[tuple(tables)] = (time.monotonic(), stamp)
-    return stamp
+def stamp(viewer: Viewer, tables: tuple[str, ...]) -> float:
+    """When the tables were last published; asked at most every few seconds."""
+    looked, published = _stamps.get(tables, (0.0, 0.0))
+    if time.monotonic() - looked > STAMP_SECONDS:
+        published = rows(viewer, "stamp", {"tables": bare(tables)})[0]["stamp"]
+        _stamps[tables] = (time.monotonic(), published)
+    return published
 
 
 def bare(tables: Sequence[str]) -> list[str]:

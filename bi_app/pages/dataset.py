@@ -70,13 +70,12 @@ class OneDataset:
             Cell("loads", "Loads", dataset.LOADS, kind="table", search=False, download="loads"),
             Cell("lineage", "Where it comes from, and what reads it", kind="drawn"),
             Cell("columns", "Columns", kind="table", rows=25, download="columns"),
+            Cell("profile", "Profile", profile.ABOUT, kind="table", rows=25),
         ]  # fmt: skip
         if self.viewer.role == "admin":
             sample = Cell("samples", "Samples from quarantine", dataset.SAMPLES, kind="table",
                           search=False, span=6)  # fmt: skip
             found.insert(3, sample)
-        if "profile" in self.controls.tables:
-            found.append(Cell("profile", "Profile", profile.ABOUT, kind="table", rows=25))
         return Page(self.title, source="dataset", controls=self.controls, cells=found)
 
 
@@ -105,7 +104,7 @@ def answer_of(viewer: Viewer, asked: dict[str, Any]) -> Answer:
             "loads": {**sendable(dataset.loads(viewer, name)), "none": "It was never loaded."},
             "columns": sendable(dataset.columns(entry)),
             **samples_of(viewer, name, rule),
-            **profile_of(viewer, name),
+            "profile": {**sendable(profile.newest(viewer, name)), "none": "Not profiled yet."},
         },
         "notes": notes(viewer, entry, check, rule),
         "detail": {"lineage": lineage.lineage(viewer, name)},
@@ -128,12 +127,6 @@ def samples_of(viewer: Viewer, name: str, rule: str) -> dict[str, Any]:
         return {}
     found = sendable(dataset.samples(viewer, name, rule or None))
     return {"samples": {**found, "none": "No record of this rule is held back."}}
-
-
-def profile_of(viewer: Viewer, name: str) -> dict[str, Any]:
-    """The newest profile, where profiles are kept."""
-    found = profile.newest(viewer, name)
-    return {} if found is None else {"profile": {**sendable(found), "none": "Not profiled yet."}}
 
 
 def options(names: dict[str, str], checks: list[str]) -> dict[str, Any]:

@@ -26,7 +26,7 @@ class Found(NamedTuple):
     failing: Table
     held: Table
     trend: list[Point]
-    alerts: quality.Row | None
+    alerts: quality.Row
 
 
 def prepare(viewer: Viewer) -> Found:

@@ -9,7 +9,7 @@ with latest as (
 ),
 failing as (
     select l.dataset, r.name, r.check_type, r.column_name, r.outcome, r.measured, r.threshold,
-        coalesce(to_jsonb(r) ->> 'severity', 'critical') as severity
+        r.severity
     from latest l join quality.results r using (verdict_id)
     where r.outcome <> 'passed'
 )

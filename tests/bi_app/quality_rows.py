@@ -118,12 +118,8 @@ def fill_history(
     asked = {"made": made, "days": days, "checks": checks, "fault": fault}
     for statement in (CATALOGUE, LOADS, STEPS, VERDICTS, RESULTS):
         connection.execute(statement.encode(), asked)
-    if _there(connection, "quality.scores"):
-        connection.execute(SEVERITIES.encode())
-        connection.execute(WARNINGS.encode())
-        connection.execute(SCORES.encode())
-    if _there(connection, "quality.alerts"):
-        connection.execute(ALERTS.encode())
+    for statement in (SEVERITIES, WARNINGS, SCORES, ALERTS):
+        connection.execute(statement.encode())
 
 
 def hold_back(connection: psycopg.Connection[Any], dataset: str, count: int = 24) -> None:
@@ -147,8 +143,3 @@ def hold_back(connection: psycopg.Connection[Any], dataset: str, count: int = 24
         " ('allowed', 'kind', 'slipped@person.example')) as r (rule, col, value)".encode(),
         [dataset],
     )
-
-
-def _there(connection: psycopg.Connection[Any], table: str) -> bool:
-    row = connection.execute("select to_regclass(%s)", [table]).fetchone()
-    return bool(row and row[0])

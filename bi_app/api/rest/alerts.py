@@ -11,10 +11,10 @@ from starlette.concurrency import run_in_threadpool
 from bi_app.api.rest import answers, shapes
 from bi_app.api.rest.once import Key, once
 from bi_app.api.rest.paging import After, Limit, opened, page
-from bi_app.api.rest.problems import Problem
+from bi_app.api.rest.problems import Problem, address
 from bi_app.api.rest.who import Acts, Reads
 from bi_app.auth.callers import Caller
-from bi_app.queries import rows, write
+from bi_app.queries import Noted, rows, write
 from warehouse.access import Viewer
 
 router = APIRouter(tags=["alerts"])
@@ -124,7 +124,8 @@ async def _act(  # noqa: PLR0913, PLR0917
         }  # fmt: skip
         if not rows(caller.viewer, "alerts_page", NOT_ASKED | {"alert": number, "limit": 1}):
             raise Problem(404, "There is no such alert.")
-        write(caller.viewer, "alert_act", values)
+        noted = Noted("alert", f"alert {number}", address(request), {"did": act}, "api")
+        write(caller.viewer, "alert_act", values, noted)
         return 200, _whole(caller.viewer, number)
 
     return await once(request, caller, key, do)

@@ -14,12 +14,13 @@ from starlette.concurrency import run_in_threadpool
 
 from bi_app.api.rest import answers, shapes
 from bi_app.api.rest.paging import After, Limit, opened, page
-from bi_app.api.rest.problems import Problem
+from bi_app.api.rest.problems import Problem, address
 from bi_app.api.rest.who import Exports, Reads
 from bi_app.models.explore import SAVED_ROWS, Entry, catalogue, plain
 from bi_app.models.export import WRITERS, file_name
 from bi_app.models.table import Table
 from bi_app.queries import rows
+from warehouse import audit
 from warehouse.access import Role, Viewer
 
 router = APIRouter(tags=["datasets"])
@@ -94,7 +95,8 @@ async def dataset_rows(  # noqa: PLR0913, PLR0917 - as the address has it
     responses={200: {"content": {media: {} for media, _ in WRITERS.values()}}},
     response_class=Response,
 )
-async def file(
+async def file(  # noqa: PLR0913, PLR0917 - as the address has it
+    request: Request,
     caller: Exports,
     name: Named,
     kind: Literal["csv", "xlsx"],
@@ -111,6 +113,8 @@ async def file(
         heads = [c for c in entry.shown() if c.key in wanted]
         table = Table("rows", entry.title, heads, data, [entry.grain, entry.table_name])
         media, write = WRITERS[kind]
+        by = audit.viewer(caller.viewer, "api", address(request))
+        audit.note(by, "export", name, kind=kind, rows=len(table), columns=wanted)
         file_ = file_name(table, kind, today=dt.date.today())
         headers = {"Content-Disposition": f'attachment; filename="{file_}"'}
         return Response(write(table), 200, headers, media)

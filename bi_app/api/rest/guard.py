@@ -111,6 +111,6 @@ class _Request:
             "route": getattr(route, "path", None),
             "status": self.status,
             "ms": round((time.perf_counter() - self.began) * 1000, 1),
-            "account": self.scope.get("account"),
+            "account": caller.account.account_id if (caller := self.scope.get("caller")) else None,
         }
         log.info("request", extra=facts)

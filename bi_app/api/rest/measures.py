@@ -8,15 +8,16 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
+from psycopg.errors import InsufficientPrivilege
 from starlette.concurrency import run_in_threadpool
 
 from bi_app.api import tables
 from bi_app.api.rest import answers, shapes
-from bi_app.api.rest.problems import Problem
+from bi_app.api.rest.problems import Problem, address
 from bi_app.api.rest.who import Exports, Reads
 from bi_app.models import measures as defined
 from bi_app.models import my_loans, overview, pipelines, quality
@@ -25,22 +26,44 @@ from bi_app.models.export import WRITERS, file_name, shown
 from bi_app.models.freshness import Freshness, freshness
 from bi_app.models.measures import MEASURES
 from bi_app.models.overview import View
-from bi_app.models.selection import Selection, select
-from bi_app.models.store import published
+from bi_app.models.report import Known, Report
+from bi_app.models.selection import Select, Selection, select
+from bi_app.models.store import stamp
 from bi_app.models.table import Column, Table
 from bi_app.models.titles import titles
+from warehouse import audit
 from warehouse.access import Viewer
 
 router = APIRouter(tags=["measures"])
 Period = Literal["7d", "30d", "90d", "12m", "year", "all"]
-FRESH_SECONDS = 5.0
+Counted = Literal["checkouts", "renewals", "total", "returns", "in_house_uses"]
+FRESH_SECONDS = 3.0
 KEPT, KEPT_BYTES = 512, 32 * 2**20
+FIGURES = "figures"
+OVERVIEW = {
+    FIGURES: f"The figures on top of the page. {defined.CHANGE}",
+    "daily": defined.DAILY,
+    "busy": defined.BUSY,
+    "branches": defined.BRANCHES,
+    "titles": defined.TITLES,
+}
+PLAIN = {
+    "my_loans.loans": my_loans.DEFINITIONS["on_loan"],
+    "my_loans.holds": my_loans.DEFINITIONS["holds"],
+    "my_loans.fines": my_loans.DEFINITIONS["owed"],
+    "my_loans.past": my_loans.DEFINITIONS["past"],
+    "quality.datasets": quality.OUTCOMES,
+    "quality.failing": quality.FAILING,
+    "quality.rules": "Records in quarantine by dataset and rule.",
+    "pipelines.pipelines": pipelines.RUNS,
+    "pipelines.failures": pipelines.FAILURES,
+}
 FIGURE_COLUMNS = (
     Column("name", "Name"),
     Column("title", "Title"),
-    Column("unit", "Unit"),
     Column("value", "Value", "number"),
     Column("text", "As the page shows it"),
+    Column("note", "Note"),
     Column("change", "Change in percent", "percent"),
     Column("definition", "Definition"),
 )
@@ -48,86 +71,72 @@ FIGURE_COLUMNS = (
 
 @dataclass(frozen=True)
 class Asked:
-    """What a measure was asked for."""
+    """What a measure was asked for; `more` are a page's own choices, as `key:value`."""
 
     period: str | None = None
     start: dt.date | None = None
     end: dt.date | None = None
     branches: tuple[str, ...] = ()
-
-    @property
-    def given(self) -> bool:
-        """Whether anything was chosen."""
-        return self != Asked()
+    measure: str | None = None
+    more: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Measure:
-    """A measure as the API names it: a table of a page.
+    """A measure as the API names it: `<page>.<table>`.
 
-    `chosen`: it is taken over a period and branches. `own`: it is about the caller, kept nowhere.
+    `made` makes its table for a viewer and what was asked for; None where nothing is chosen, and
+    the page's table is taken as it is. `reads` names the gold tables behind it.
     """
 
-    name: str
     page: str
-    title: str
-    definition: str
-    columns: Sequence[Column] = ()
-    chosen: bool = False
-    own: bool = False
+    part: str
+    definition: str = ""
+    made: Callable[[Viewer, Asked], tuple[Table, Selection]] | None = None
+    reads: Callable[[Viewer], Sequence[str]] = tables_of
+    choices: Callable[[Viewer], Sequence[Select]] = lambda _: ()
 
+    @property
+    def name(self) -> str:
+        """Its name in addresses."""
+        return f"{self.page}.{self.part}"
 
-def _circulation(name: str, title: str, definition: str, columns: Sequence[Column]) -> Measure:
-    return Measure(f"circulation.{name}", "overview", title, definition, columns, chosen=True)
-
-
-def _of_each(*first: Column) -> tuple[Column, ...]:
-    return (*first, *(Column(m.name, m.title, "integer") for m in MEASURES.values()))
+    @property
+    def own(self) -> bool:
+        """Whether it is about the caller, and so kept nowhere."""
+        return self.page == "my_loans"
 
 
 @cache
 def known() -> dict[str, Measure]:
-    """All measures, by name."""
-    mine, words = my_loans, my_loans.DEFINITIONS
+    """All measures, by name: the overview's, each report's, and those without a choice."""
     found = [
-        _circulation(
-            "figures", "Circulation in figures",
-            " ".join(f"{m.title}: {m.definition}" for m in MEASURES.values())
-            + f" {defined.PER_DAY} {defined.CHANGE}", FIGURE_COLUMNS,
-        ),
-        _circulation(
-            "daily", "Circulation by day", defined.DAILY, _of_each(Column("day", "Day", "date"))
-        ),
-        _circulation(
-            "busy", "By weekday and hour", defined.BUSY,
-            _of_each(Column("weekday", "Weekday"), Column("hour", "Hour from", "integer"),
-                     Column("days", "Such days", "integer")),
-        ),
-        _circulation(
-            "branches", "Circulation by branch", defined.BRANCHES,
-            _of_each(Column("code", "Code"), Column("name", "Branch")),
-        ),
-        _circulation("titles", "Top titles", defined.TITLES, overview.TITLE_COLUMNS),
-        Measure("my_loans.loans", "my_loans", "On loan", words["on_loan"], mine.LOAN_COLUMNS,
-                own=True),
-        Measure("my_loans.holds", "my_loans", "Holds", words["holds"], mine.HOLD_COLUMNS, own=True),
-        Measure("my_loans.fines", "my_loans", "Charges", words["owed"], own=True),
-        Measure("my_loans.past", "my_loans", "History", words["past"], mine.PAST_COLUMNS, own=True),
-        Measure("quality.datasets", "quality", "Datasets", quality.OUTCOMES),
-        Measure("quality.failing", "quality", "Failing checks", quality.FAILING),
-        Measure("quality.rules", "quality", "Records held back",
-                "Records in quarantine by dataset and rule."),
-        Measure("pipelines.pipelines", "pipelines", "Pipelines", pipelines.RUNS),
-        Measure("pipelines.failures", "pipelines", "Failures by kind", pipelines.FAILURES),
+        Measure("overview", part, words, partial(_of_overview, part=part))
+        for part, words in OVERVIEW.items()
     ]  # fmt: skip
+    for report in tables.REPORTS:
+        found += [_of_report(report, part) for part in (FIGURES, *report.measures)]
+    for name, words in PLAIN.items():
+        page, _, part = name.partition(".")
+        found.append(Measure(page, part, words))
     return {m.name: m for m in found}
 
 
-def asked(
+# Asking ----------------------------------------------------------------------------------------
+
+
+def asked(  # noqa: PLR0913, PLR0917 - as the address has it
     period: Annotated[Period | None, Query(description="Default 12m; not beside start")] = None,
     start: Annotated[dt.date | None, Query(description="First day")] = None,
     end: Annotated[dt.date | None, Query(description="Last day; default: the newest")] = None,
     branch: Annotated[list[shapes.Code] | None, Query(max_length=200)] = None,
+    measure: Annotated[
+        Counted | None, Query(description="What is counted; not of overview")
+    ] = None,
+    choose: Annotated[
+        list[Annotated[str, Query(pattern=r"^[a-z_]{1,40}:[^\x00]{0,80}$")]] | None,
+        Query(max_length=20, description="`key:value`: a page's own choices, as the list has them"),
+    ] = None,
 ) -> Asked:
     """What is chosen.
 
@@ -142,7 +151,8 @@ def asked(
     )  # fmt: skip
     if fault:
         raise Problem(422, "This is no period.", errors=[{"where": "query.period", "what": fault}])
-    return Asked(period, start, end, tuple(sorted(set(branch or ()))))
+    branches, more = (tuple(sorted(set(v or ()))) for v in (branch, choose))
+    return Asked(period, start, end, branches, measure, more)
 
 
 Choice = Annotated[Asked, Depends(asked)]
@@ -150,28 +160,52 @@ Named = Annotated[str, Path(pattern=r"^[a-z_]{1,40}\.[a-z_]{1,40}$")]
 
 
 @router.get("/measures", response_model=shapes.Measures)
-async def measures(caller: Reads) -> Response:
-    """All measures with their definitions; whether one is yours to read is said when you ask."""
-    items = [
-        {
-            "name": m.name, "title": m.title, "definition": m.definition, "page": m.page,
-            "parameters": ["period", "start", "end", "branch"] if m.chosen else [],
-            "columns": _columns(m.columns),
-        }
-        for m in known().values()
-    ]  # fmt: skip
-    return answers.sent({"items": items})
+async def measures(request: Request, caller: Reads) -> Response:
+    """The measures that are yours to ask for, with definitions and choices."""
+
+    def listed() -> dict[str, Any]:
+        return {"items": [e for m in known().values() if (e := _entry(m, caller.viewer))]}
+
+    viewer = caller.viewer
+    kept = await run_in_threadpool(_remembered, viewer, "", Asked(), tables_of(viewer), listed)
+    return answers.keepable(request, caller, kept.body, kept.stamp)
+
+
+def _entry(one: Measure, viewer: Viewer) -> dict[str, Any] | None:
+    """A measure as the list has it; None where it is not the viewer's, or nothing is there yet."""
+    if one.own and viewer.role != "member":
+        return None
+    try:
+        table = _table(one, viewer, Asked())[0]
+        choices = one.choices(viewer)
+    except InsufficientPrivilege:
+        return None
+    except Problem:
+        table, choices = Table(one.part, one.part, (), {}), ()
+    return {
+        "name": one.name, "title": table.title, "page": one.page,
+        "definition": one.definition or (table.notes[-1] if table.notes else ""),
+        "parameters": ["period", "start", "end", "branch"] if one.made else [],
+        "choices": {s.key: [value for value, _ in s.values] for s in choices},
+        "columns": _columns(table.columns),
+    }  # fmt: skip
 
 
 @router.get("/measures/{name}", response_model=shapes.MeasureOut)
 async def measure(request: Request, caller: Reads, name: Named, chosen: Choice) -> Response:
-    """A measure as the caller may see it. A copy may be kept, but for the own loans."""
-    one = _known(name, chosen)
-    if not one.chosen:
-        return answers.sent(await run_in_threadpool(_plain, one, caller.viewer))
-    kept = _kept_answer(caller.viewer, one, chosen)
+    """A measure as the caller may see it. A copy may be kept, but for what is about the caller."""
+    one, viewer = _known(name, chosen), caller.viewer
+    if one.made is None:
+        return answers.sent(await run_in_threadpool(_plain, one, viewer))
+    reads = one.reads(viewer)
+    kept = _kept_answer(viewer, one.name, chosen, reads)
     if kept is None:
-        kept = await run_in_threadpool(_made, caller.viewer, one, chosen)
+
+        def make() -> dict[str, Any]:
+            table, selection = _table(one, viewer, chosen)
+            return _out(one, table, selection, _looked_up(viewer, reads).fresh)
+
+        kept = await run_in_threadpool(_remembered, viewer, one.name, chosen, reads, make)
     return answers.keepable(request, caller, kept.body, kept.stamp)
 
 
@@ -181,7 +215,7 @@ async def measure(request: Request, caller: Reads, name: Named, chosen: Choice) 
     response_class=Response,
 )
 async def file(
-    caller: Exports, name: Named, kind: Literal["csv", "xlsx"], chosen: Choice
+    request: Request, caller: Exports, name: Named, kind: Literal["csv", "xlsx"], chosen: Choice
 ) -> Response:
     """A measure as a file: the same that the page saves."""
     one = _known(name, chosen)
@@ -189,6 +223,8 @@ async def file(
 
     def make() -> Response:
         table = _table(one, caller.viewer, chosen)[0]
+        by = audit.viewer(caller.viewer, "api", address(request))
+        audit.note(by, "export", f"/{one.page}", table=one.part, kind=kind, rows=len(table))
         file_ = file_name(table, kind, today=dt.date.today())
         headers = {"Content-Disposition": f'attachment; filename="{file_}"'}
         return Response(write(table), 200, headers, media)
@@ -205,12 +241,26 @@ def _known(name: str, chosen: Asked) -> Measure:
     one = known().get(name)
     if one is None:
         raise Problem(404, "There is no such measure; see /measures.")
-    if chosen.given and not one.chosen:
+    if chosen != Asked() and one.made is None:
         raise Problem(422, "This measure takes neither a period nor branches.")
     return one
 
 
 # What is kept ----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Stand:
+    """When tables were published and how fresh they are, as of `looked` (a monotonic time)."""
+
+    looked: float
+    published: float
+    fresh: Freshness
+
+    @property
+    def mark(self) -> object:
+        """What an answer is right for; `stale` comes with time alone."""
+        return self.published, self.fresh, self.fresh.stale
 
 
 @dataclass(frozen=True)
@@ -223,61 +273,61 @@ class Kept:
 
 Key = tuple[Any, ...]
 _answers: OrderedDict[Key, Kept] = OrderedDict()
-_fresh: OrderedDict[Key, tuple[float, Freshness]] = OrderedDict()
+_stands: OrderedDict[Key, Stand] = OrderedDict()
 _lock = threading.Lock()
 
 
-def _kept_answer(viewer: Viewer, one: Measure, chosen: Asked) -> Kept | None:
-    """A kept answer that is still right; asks the database nothing."""
-    stamp, key = _stamp_now(viewer), _key(viewer, one, chosen)
+def _kept_answer(viewer: Viewer, name: str, chosen: Asked, reads: Sequence[str]) -> Kept | None:
+    """A kept answer that is still right; asks the database nothing.
+
+    Whoever shares it sees the same: members see public figures, so they share one copy.
+    """
+    stand = _stands.get((public(viewer).scope, *reads))
+    if stand is None or time.monotonic() - stand.looked > FRESH_SECONDS:
+        return None
+    key = (public(viewer).scope, name, chosen)
     with _lock:
         kept = _answers.get(key)
-        if stamp is None or kept is None or kept.stamp != stamp:
+        if kept is None or kept.stamp != stand.mark:
             return None
         _answers.move_to_end(key)
         return kept
 
 
-def _key(viewer: Viewer, one: Measure, chosen: Asked) -> Key:
-    """Whoever shares it sees the same: members see public figures, so they share one copy."""
-    return (public(viewer).scope, one.name, chosen)
+def _remembered(
+    viewer: Viewer,
+    name: str,
+    chosen: Asked,
+    reads: Sequence[str],
+    make: Callable[[], dict[str, Any]],
+) -> Kept:
+    """A kept answer, or a new one, kept for the viewer's scope.
 
-
-def _stamp_now(viewer: Viewer) -> object:
-    """Publication and freshness, where both were looked up in the last seconds; else None."""
-    at, fresh = _fresh.get(public(viewer).scope, (0.0, None))
-    moment = published(viewer, tables_of(viewer), ask=False)
-    if fresh is None or moment is None or time.monotonic() - at > FRESH_SECONDS:
-        return None
-    return moment, fresh, fresh.stale
-
-
-def _made(viewer: Viewer, one: Measure, chosen: Asked) -> Kept:
-    """A new answer, kept for the viewer's scope."""
-    stamp, fresh = _looked_up(viewer)
-    if kept := _kept_answer(viewer, one, chosen):
+    The publication is looked up before the figures are: what is kept is at least as new.
+    """
+    mark = _looked_up(viewer, reads).mark
+    if kept := _kept_answer(viewer, name, chosen, reads):
         return kept
-    table, selection = _table(one, viewer, chosen)
-    made = Kept(stamp, answers.written(_out(one, table, selection, fresh)))
+    made, key = Kept(mark, answers.written(make())), (public(viewer).scope, name, chosen)
     with _lock:
-        _answers.pop(_key(viewer, one, chosen), None)
-        _answers[_key(viewer, one, chosen)] = made
+        _answers.pop(key, None)
+        _answers[key] = made
         held = sum(len(kept.body) for kept in _answers.values())
         while len(_answers) > KEPT or held > KEPT_BYTES:
             held -= len(_answers.popitem(last=False)[1].body)
     return made
 
 
-def _looked_up(viewer: Viewer) -> tuple[object, Freshness]:
+def _looked_up(viewer: Viewer, reads: Sequence[str]) -> Stand:
     """Publication and freshness, asked of the database unless that was done just now."""
-    scope = public(viewer).scope
-    at, fresh = _fresh.get(scope, (0.0, None))
-    if fresh is None or time.monotonic() - at > FRESH_SECONDS:
-        fresh = freshness(viewer, tables_of(viewer))
-        _fresh[scope] = (time.monotonic(), fresh)
-        while len(_fresh) > KEPT:
-            _fresh.popitem(last=False)
-    return (published(viewer, tables_of(viewer)), fresh, fresh.stale), fresh
+    key = (public(viewer).scope, *reads)
+    stand = _stands.get(key)
+    if stand is None or time.monotonic() - stand.looked > FRESH_SECONDS:
+        looked, published = time.monotonic(), stamp(viewer, tuple(reads))
+        stand = _stands[key] = Stand(looked, published, freshness(viewer, reads))
+        while len(_stands) > KEPT:
+            _stands.popitem(last=False)
+    return stand
 
 
 # The figures -----------------------------------------------------------------------------------
@@ -294,19 +344,19 @@ def _table(one: Measure, viewer: Viewer, chosen: Asked) -> tuple[Table, Selectio
         Problem: 404, nothing has been published, there is no such branch for the viewer, or no
             history was agreed to.
     """
-    _, _, part = one.name.partition(".")
-    if not one.chosen:
-        if one.own and viewer.role != "member":
-            raise Problem(404, "Only a library card has loans of its own.")
-        try:
-            return tables.TABLES[one.page](viewer, part, {}), None
-        except KeyError:
-            raise Problem(404, "There is nothing to see here.") from None
+    if one.made:
+        return one.made(viewer, chosen)
+    if one.own and viewer.role != "member":
+        raise Problem(404, "Only a library card has loans of its own.")
+    try:
+        return tables.TABLES[one.page](viewer, one.part, {}), None
+    except KeyError:
+        raise Problem(404, "There is nothing to see here.") from None
+
+
+def _of_overview(viewer: Viewer, chosen: Asked, part: str) -> tuple[Table, Selection]:
     view = seen(viewer, chosen)
-    made: Callable[[], Table] = (
-        (lambda: figures(view)) if part == "figures" else lambda: view.table(part)
-    )
-    return made(), view.chosen
+    return (figures(view) if part == FIGURES else view.table(part)), view.chosen
 
 
 def seen(viewer: Viewer, chosen: Asked) -> View:
@@ -315,34 +365,97 @@ def seen(viewer: Viewer, chosen: Asked) -> View:
     Raises:
         Problem: 404, nothing has been published, or there is no such branch for the viewer.
     """
+    if chosen.measure or chosen.more:
+        raise Problem(422, "The overview's tables hold every measure: nothing else is chosen.")
     counts = circulation(viewer)
     if counts.empty:
         raise Problem(404, "Nothing has been published yet.")
-    if lost := [b for b in chosen.branches if b not in counts.codes]:
-        raise Problem(404, f"You see no branch {lost[0]}.", known=list(counts.codes))
-    wanted: dict[str, Any] = {"branches": chosen.branches, "period": chosen.period}
+    wanted = _wanted(chosen, counts.codes, counts.bounds.last)
+    return View(counts, titles(viewer, counts), select(wanted, counts.bounds))
+
+
+def _wanted(chosen: Asked, codes: Sequence[str], last: dt.date) -> dict[str, Any]:
+    """What was asked for, as `select` takes it.
+
+    Raises:
+        Problem: 404, there is no such branch for the viewer.
+    """
+    if lost := [b for b in chosen.branches if b not in codes]:
+        raise Problem(404, f"You see no branch {lost[0]}.", known=list(codes))
+    wanted: dict[str, Any] = {
+        "branches": chosen.branches, "period": chosen.period, "measure": chosen.measure,
+    }  # fmt: skip
     if chosen.start:
-        wanted |= {"start": chosen.start, "end": chosen.end or counts.bounds.last}
-    picked = select({k: v for k, v in wanted.items() if v}, counts.bounds)
-    return View(counts, titles(viewer, counts), picked)
+        wanted |= {"start": chosen.start, "end": chosen.end or last}
+    return {k: v for k, v in wanted.items() if v}
+
+
+def _of_report(report: Report[Any], part: str) -> Measure:
+    """A measure of a report, or its figures."""
+
+    def made(viewer: Viewer, chosen: Asked) -> tuple[Table, Selection]:
+        there = _there(report, viewer)
+        wanted = _wanted(chosen, there.bounds.codes, there.bounds.last)
+        selection = report.choose(there, wanted | _more(chosen, report.selects(there)))
+        if part != FIGURES:
+            return report.measures[part](there, selection), selection
+        cards = report.cards(there, selection)
+        return _card_table(cards, {}), selection
+
+    def choices(viewer: Viewer) -> Sequence[Select]:
+        return report.selects(_there(report, viewer))
+
+    words = OVERVIEW[FIGURES] if part == FIGURES else ""
+    return Measure(report.name, part, words, made, lambda _: report.reads, choices)
+
+
+def _there(report: Report[Any], viewer: Viewer) -> Known:
+    found: Known | None = report.load(viewer)
+    if found is None:
+        raise Problem(404, "Nothing has been published yet.")
+    return found
+
+
+def _more(chosen: Asked, selects: Sequence[Select]) -> dict[str, str]:
+    """A page's own choices.
+
+    Raises:
+        Problem: 422, naming those that there are.
+    """
+    offered = {s.key: [value for value, _ in s.values] for s in selects}
+    picked = dict(text.split(":", 1) for text in chosen.more)
+    for key, value in picked.items():
+        if value not in offered.get(key, ()):
+            raise Problem(422, f"There is no choice {key}:{value}.", choices=offered)
+    return picked
 
 
 def figures(view: View) -> Table:
     """The overview's cards, with the numbers that their texts are made of."""
     values: dict[str, Any] = {m: int(measured(view.now, m).sum()) for m in MEASURES}
     values["per_day"] = overview.per_open_day(view.now)
-    units = {m.name: m.unit for m in MEASURES.values()} | {"per_day": "checkouts a day"}
-    cards = view.cards()
+    return _card_table(view.cards(), values)
+
+
+def _card_table(cards: Sequence[Mapping[str, Any]], values: Mapping[str, Any]) -> Table:
+    """Cards as a table; the value of one that is a whole number is read from its text."""
     data = {
         "name": [c["name"] for c in cards],
         "title": [c["title"] for c in cards],
-        "unit": [units.get(c["name"], "") for c in cards],
-        "value": [values.get(c["name"]) for c in cards],
+        "value": [values.get(c["name"], _number(c["value"])) for c in cards],
         "text": [c["value"] for c in cards],
-        "change": [c["change"] for c in cards],
+        "note": [c.get("note") for c in cards],
+        "change": [c.get("change") for c in cards],
         "definition": [c["definition"] for c in cards],
     }
-    return Table("figures", "Circulation in figures", FIGURE_COLUMNS, data, [defined.CHANGE])
+    return Table(FIGURES, "In figures", FIGURE_COLUMNS, data, [defined.CHANGE])
+
+
+def _number(text: str) -> float | None:
+    try:
+        return float(text.replace(",", ""))
+    except ValueError:
+        return None
 
 
 def _out(
@@ -355,6 +468,7 @@ def _out(
         "notes": list(table.notes) or [one.definition],
         "chosen": chosen and {
             "start": chosen.start, "end": chosen.end, "branches": list(chosen.branches),
+            "measure": chosen.measure, "more": dict(chosen.more),
         },
         "freshness": fresh and {
             "complete_to": fresh.complete_to, "quality": fresh.quality, "stale": fresh.stale,

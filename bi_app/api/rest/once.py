@@ -15,7 +15,7 @@ from bi_app.api.rest.problems import Problem
 from bi_app.auth.callers import Caller
 from bi_app.auth.sql import run
 
-SECRETS = ("password", "key")
+SECRETS = ("link", "key")
 Key = Annotated[
     str | None,
     Header(
@@ -33,7 +33,7 @@ async def once(
 ) -> Response:
     """Do `act()`, which returns status and content, unless it was done for this key.
 
-    The answer is kept without what is shown once (a password, a key). A refusal frees the key.
+    The answer is kept without what is shown once (a link, a key). A refusal frees the key.
 
     Raises:
         Problem: 409 while the first is under way, 422 when the key was used for something else.

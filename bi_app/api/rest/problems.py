@@ -14,6 +14,8 @@ from fastapi.exceptions import RequestValidationError
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
 
+from bi_app.auth.sql import NotAllowed, NotLegal
+from warehouse import audit
 from warehouse.errors import CarrelError, ConfigurationError
 
 log = logging.getLogger(__name__)
@@ -77,6 +79,10 @@ async def _invalid(request: Request, error: Exception) -> Response:
 
 async def _ours(request: Request, error: Exception) -> Response:
     assert isinstance(error, CarrelError)
+    if isinstance(error, NotAllowed):
+        return refused(request)
+    if isinstance(error, NotLegal):
+        return answer(409, str(error))
     if isinstance(error, ConfigurationError):
         return answer(422, str(error))
     return answer(503, str(error), {"Retry-After": "30"})
@@ -87,8 +93,7 @@ async def _database(request: Request, error: Exception) -> Response:
     cause = getattr(error, "orig", None) or error
     code = getattr(cause, "sqlstate", None) or ""
     if code == "42501":
-        log.warning("refused by the database", extra={"path": request.scope.get("path")})
-        return answer(403, "This is not yours to see or to do.")
+        return refused(request)
     if code in NOT_LEGAL:
         own = str(cause).partition("\n")[0] if code == "CA001" else "It is against the rules."
         return answer(409, own)
@@ -100,6 +105,19 @@ async def _database(request: Request, error: Exception) -> Response:
         return await _fault(request, error)
     log.warning("the database did not answer: %s", type(cause).__name__)
     return answer(503, "The database does not answer.", {"Retry-After": "5"})
+
+
+def refused(request: Request) -> Response:
+    """403, and a line in the audit log."""
+    if (caller := request.scope.get("caller")) is not None:
+        by = audit.viewer(caller.viewer, "api", address(request))
+        audit.note_late(by, "refusal", request.url.path, "refused", method=request.method)
+    return answer(403, "This is not yours to see or to do.")
+
+
+def address(request: Request) -> str:
+    """Where a request comes from."""
+    return request.client.host if request.client else ""
 
 
 async def _fault(request: Request, error: Exception) -> Response:

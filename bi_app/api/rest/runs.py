@@ -10,10 +10,10 @@ from starlette.concurrency import run_in_threadpool
 from bi_app.api.rest import answers, shapes
 from bi_app.api.rest.once import Key, once
 from bi_app.api.rest.paging import After, Limit, opened, page
-from bi_app.api.rest.problems import Problem
+from bi_app.api.rest.problems import Problem, address
 from bi_app.api.rest.who import Acts, Reads
 from bi_app.models.dataset import names
-from bi_app.queries import rows, write
+from bi_app.queries import Noted, rows, write
 
 router = APIRouter(tags=["runs"])
 Id = Annotated[int, Path(ge=1, le=2**63 - 1)]
@@ -57,7 +57,8 @@ async def ask_to_run(
     def ask() -> tuple[int, Any]:
         if asked.dataset not in names(caller.viewer):
             raise Problem(404, "There is no such dataset.")
-        made = write(caller.viewer, "ask", {"action": "run", "subject": asked.dataset})
+        noted = Noted("run", asked.dataset, address(request), door="api")
+        made = write(caller.viewer, "ask", {"action": "run", "subject": asked.dataset}, noted)
         return 202, rows(caller.viewer, "request", {"request": made[0]["request_id"]})[0]
 
     return await once(request, caller, key, ask)

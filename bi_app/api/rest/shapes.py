@@ -83,6 +83,7 @@ class Session(BaseModel):
     expires_at: dt.datetime
     address: str | None
     client: str | None
+    method: str = Field(description="How it was opened: `api`, or a way of signing in on a page")
 
 
 class Sessions(BaseModel):
@@ -132,8 +133,11 @@ class User(BaseModel):
     role: RoleName
     branches: list[str]
     linked: bool = Field(description="Whether a library card is linked")
+    state: Literal["waiting", "invited", "active", "disabled"]
+    second_factor: bool
+    sessions: int = Field(description="Live ones")
     created_at: dt.datetime
-    disabled_at: dt.datetime | None
+    last_seen_at: dt.datetime | None
 
 
 class Users(BaseModel):
@@ -144,26 +148,25 @@ class Users(BaseModel):
 
 
 class UserAsked(Asked):
-    """A new account. Without a password one is made, and shown once."""
+    """A person to invite."""
 
     email: Email
     name: Line
     role: RoleName
     branches: Annotated[list[Code], Field(max_length=200)] = []
-    member_key: Code | None = None
-    password: Annotated[str, StringConstraints(min_length=10, max_length=LONGEST)] | None = None
 
 
 class UserMade(User):
-    """A new account."""
+    """An invited account."""
 
-    password: str | None = Field(None, description="The password that was made, shown once")
+    link: str | None = Field(
+        None, description="Where the person chooses a password, shown once; null: sent by mail"
+    )
 
 
 class UserChange(Asked):
     """What to change of an account; a change of rights ends its sessions."""
 
-    name: Line | None = None
     role: RoleName | None = None
     branches: Annotated[list[Code], Field(max_length=200)] | None = None
     disabled: bool | None = None
@@ -201,7 +204,8 @@ class MeasureEntry(BaseModel):
     definition: str
     page: str
     parameters: list[str]
-    columns: list[ColumnOut] = Field(description="What a figure is of, where it is fixed")
+    choices: dict[str, list[str]] = Field(description="The page's own: send as choose=key:value")
+    columns: list[ColumnOut]
 
 
 class Measures(BaseModel):
@@ -216,6 +220,8 @@ class Chosen(BaseModel):
     start: dt.date
     end: dt.date
     branches: list[str]
+    measure: str
+    more: dict[str, str] = Field(description="The page's own choices")
 
 
 class MeasureOut(BaseModel):

@@ -9,12 +9,13 @@ from uuid import UUID
 from fastapi import APIRouter, Path, Request, Response
 from starlette.concurrency import run_in_threadpool
 
-from bi_app.api.rest import answers, shapes
+from bi_app.api.rest import answers, problems, shapes
 from bi_app.api.rest.once import Key, once
 from bi_app.api.rest.problems import Problem
 from bi_app.api.rest.who import CHALLENGE, Person, Reads
-from bi_app.auth import callers, sessions, tokens
+from bi_app.auth import callers, sessions, short_tokens
 from bi_app.auth.callers import Pair
+from warehouse import audit
 
 router = APIRouter()
 WRONG = "E-mail, password or code is not right."
@@ -24,23 +25,31 @@ VERIFYING = asyncio.Semaphore(2)  # each verification takes 47 MiB
 @router.post("/token", response_model=shapes.Tokens, tags=["sign in"])
 async def sign_in(request: Request, asked: shapes.SignIn) -> Response:
     """Sign in with e-mail and password (and a code, where the account has a second factor)."""
-    address = _address(request)
+    address = problems.address(request)
     wait = await run_in_threadpool(sessions.wait, asked.email, address)
     if wait:
-        await run_in_threadpool(sessions.note, asked.email, address, "locked")
+        await run_in_threadpool(_refused, asked.email, address, "locked")
         raise Problem(429, f"Too many attempts; wait {wait} s.", headers={"Retry-After": str(wait)})
     async with VERIFYING:
         found = await run_in_threadpool(callers.verified, asked.email, asked.password, asked.code)
     if found is None:
-        await run_in_threadpool(sessions.note, asked.email, address, "refused")
+        await run_in_threadpool(_refused, asked.email, address, "refused")
         raise Problem(401, WRONG, headers=CHALLENGE)
     client = request.headers.get("user-agent", "")
 
     def start() -> Pair:
         sessions.note(found.email, address, "ok")
+        by = audit.viewer(found.viewer, "api", address)
+        audit.note(by, "sign_in", f"account {found.account_id}")
         return callers.start(found, address=address, client=client)
 
     return _given(await run_in_threadpool(start))
+
+
+def _refused(email: str, address: str, why: str) -> None:
+    sessions.note(email, address, why)
+    by = audit.By(email, "api", address=address, claimed=True)
+    audit.note_late(by, "sign_in_refused", "account", "refused", why=why)
 
 
 @router.post("/token/refresh", response_model=shapes.Tokens, tags=["sign in"])
@@ -56,13 +65,9 @@ def _given(pair: Pair) -> Response:
     return answers.sent(
         {
             "access_token": pair.access, "refresh_token": pair.refresh,
-            "token_type": "Bearer", "expires_in": tokens.SECONDS,
+            "token_type": "Bearer", "expires_in": short_tokens.SECONDS,
         }
     )  # fmt: skip
-
-
-def _address(request: Request) -> str:
-    return request.client.host if request.client else ""
 
 
 @router.get("/me", response_model=shapes.Me, tags=["sign in"])
@@ -86,8 +91,10 @@ async def own_sessions(caller: Person) -> Response:
 
 
 @router.delete("/sessions/current", status_code=204, tags=["sign in"])
-async def sign_out(caller: Person) -> Response:
+async def sign_out(request: Request, caller: Person) -> Response:
     """Sign out: token and refresh token are worth nothing from now on."""
+    by = audit.viewer(caller.viewer, "api", problems.address(request))
+    audit.note_late(by, "sign_out", f"account {caller.account.account_id}")
     await run_in_threadpool(callers.end_session, caller, str(caller.session_id))
     return Response(status_code=204)
 
@@ -115,6 +122,8 @@ async def make_key(
     """Make a key for a program; it is shown this once, and not again by an Idempotency-Key."""
 
     def make() -> tuple[int, dict[str, Any]]:
+        by = audit.viewer(caller.viewer, "api", problems.address(request))
+        audit.note(by, "change", "API keys", scopes=asked.scopes, days=asked.days)
         made, kept = callers.make_key(
             caller.account.account_id, asked.name, asked.scopes, asked.days
         )

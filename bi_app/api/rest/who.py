@@ -14,9 +14,10 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from starlette.concurrency import run_in_threadpool
 
 from bi_app.api.rest.limits import Buckets
-from bi_app.api.rest.problems import Problem
+from bi_app.api.rest.problems import Problem, address
 from bi_app.auth import callers, sessions
 from bi_app.auth.callers import Caller
+from warehouse import audit
 from warehouse.settings import settings
 
 BEARER = HTTPBearer(
@@ -26,6 +27,7 @@ BEARER = HTTPBearer(
 )
 CHALLENGE = {"WWW-Authenticate": 'Bearer realm="carrel"'}
 EXPORTS_A_MINUTE = 30
+VIEWS = Buckets(1, 1)
 Credentials = Annotated[HTTPAuthorizationCredentials | None, Depends(BEARER)]
 
 
@@ -51,10 +53,20 @@ async def caller(request: Request, given: Credentials) -> Caller:
     found = await _looked_up(given.credentials) if given else None
     if found is None:
         raise Problem(401, "Sign in: no good token or key was sent.", headers=CHALLENGE)
-    request.scope["account"] = found.account.account_id
+    request.scope["caller"] = found
     _check_rate(account_rates(), found)
     _check_names(request)
+    _note_view(request, found)
     return found
+
+
+def _note_view(request: Request, found: Caller) -> None:
+    """One line a minute in the audit log for who reads what: the first time in it."""
+    if request.method == "GET":
+        seen = (found.account.account_id, request.url.path)
+        if not VIEWS.take(seen):
+            by = audit.viewer(found.viewer, "api", address(request))
+            audit.note_late(by, "view", request.url.path, key=found.key_id)
 
 
 async def _looked_up(credential: str) -> Caller | None:

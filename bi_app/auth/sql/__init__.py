@@ -1,14 +1,29 @@
-"""Statements of the app's own login; `run` is the only way to use them."""
+"""Statements about accounts: as the app's own login, or as the viewer who asks."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Row, text
+from sqlalchemy.exc import DBAPIError
 
+from warehouse.access import Viewer, acting_as
 from warehouse.database import engine
+from warehouse.errors import ConfigurationError
+
+ILLEGAL, FORBIDDEN = "CA001", "42501"  # what our functions refuse with; what PostgreSQL does
+
+
+class NotLegal(ConfigurationError):
+    """It is against the rules, whoever asks."""
+
+
+class NotAllowed(ConfigurationError):
+    """The asker's role may not do this."""
 
 
 @cache
@@ -21,3 +36,30 @@ def run(statement: str, /, **values: Any) -> list[Row[Any]]:
     with engine("app").begin() as connection:
         result = connection.execute(text(_statement(statement)), values)
         return list(result) if result.returns_rows else []
+
+
+def run_as(by: Viewer, statement: str, /, **values: Any) -> list[Row[Any]]:
+    """Run `<statement>.sql` as the viewer, whom the database lets do what their role may.
+
+    Raises:
+        NotAllowed: the role may not do this.
+        NotLegal: it is illegal whoever asks.
+    """
+    with _refusals(), acting_as(by, writes=True) as connection:
+        result = connection.execute(text(_statement(statement)), values)
+        return list(result) if result.returns_rows else []
+
+
+@contextmanager
+def _refusals() -> Iterator[None]:
+    """The database's refusal in words."""
+    try:
+        yield
+    except DBAPIError as error:
+        code = getattr(error.orig, "sqlstate", None)
+        if code == ILLEGAL:
+            said = error.orig.diag.message_primary  # type: ignore[union-attr]
+            raise NotLegal(str(said)) from None
+        if code == FORBIDDEN:
+            raise NotAllowed("Only an admin may do this.") from None
+        raise

@@ -11,3 +11,4 @@ where k.key_sha256 = :key_sha256
     and k.ended_at is null
     and k.expires_at > now()
     and a.disabled_at is null
+    and a.approved_at is not null

@@ -11,6 +11,7 @@ join app.accounts a using (account_id)
 where s.session_id = cast(:session_id as uuid)
     and a.account_id = :account_id
     and a.disabled_at is null
+    and a.approved_at is not null
     and s.ended_at is null
     and s.expires_at > now()
     and s.seen_at > now() - make_interval(mins => :idle_minutes)

@@ -6,6 +6,7 @@ with found as (
     join app.accounts a using (account_id)
     where r.token_sha256 = :token_sha256
         and a.disabled_at is null
+        and a.approved_at is not null
         and s.ended_at is null
         and s.expires_at > now()
         and s.seen_at > now() - make_interval(mins => :idle_minutes)

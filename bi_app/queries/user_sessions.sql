@@ -1,2 +1,0 @@
--- An account's live sessions.
-select * from app.sessions_of(%(which)s)
