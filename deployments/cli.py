@@ -11,6 +11,7 @@ from typer.core import TyperGroup
 
 from deployments import (
     alerting,
+    api_access,
     auditing,
     connecting,
     exporting,
@@ -104,7 +105,7 @@ def up(
 
 
 def _tell(started: Any) -> None:
-    names = {"app": "Carrel", "prefect-server": "Prefect", "postgres": "PostgreSQL"}
+    names = {"app": "Carrel", "prefect-server": "Prefect", "postgres": "PostgreSQL", "api": "API"}
     for name, address in started.addresses.items():
         typer.echo(f"{names[name]:<12} {address}")
     for one in started.sign_ins:
@@ -293,6 +294,7 @@ def set_password(
 
 
 alerting.register(app)
+api_access.register(app)
 auditing.register(app)
 connecting.register(app)
 exporting.register(app)

@@ -23,6 +23,14 @@ CHANGES = {
 ILLEGAL, FORBIDDEN = "CA001", "42501"  # what our functions refuse with; what PostgreSQL does
 
 
+class NotLegal(ConfigurationError):
+    """It is against the rules, whoever asks."""
+
+
+class NotAllowed(ConfigurationError):
+    """The asker's role may not do this."""
+
+
 @cache
 def _statement(name: str) -> str:
     return (Path(__file__).parent / f"{name}.sql").read_text("utf-8")
@@ -41,7 +49,8 @@ def run_as(by: Viewer, statement: str, /, **values: Any) -> list[Row[Any]]:
     A change is put on record in the same transaction; its door is that of `audit.through`.
 
     Raises:
-        ConfigurationError: the role may not do this, or it is illegal whoever asks.
+        NotAllowed: the role may not do this.
+        NotLegal: it is illegal whoever asks.
     """
     with _refusals(), acting_as(by, writes=True) as connection:
         result = connection.execute(text(_statement(statement)), values)
@@ -69,7 +78,7 @@ def _refusals() -> Iterator[None]:
         code = getattr(error.orig, "sqlstate", None)
         if code == ILLEGAL:
             said = error.orig.diag.message_primary  # type: ignore[union-attr]
-            raise ConfigurationError(str(said)) from None
+            raise NotLegal(str(said)) from None
         if code == FORBIDDEN:
-            raise ConfigurationError("Only an admin may do this.") from None
+            raise NotAllowed("Only an admin may do this.") from None
         raise
