@@ -14,7 +14,10 @@ from bi_app.auth.sessions import COOKIES, signature
 from warehouse.settings import ROOT, settings
 
 HERE = Path(__file__).parent
-SHIPPED = ("overview", "my_loans", "explore", "quality", "pipelines", "alerts", "dataset")
+SHIPPED = (
+    "overview", "circulation", "busy_hours", "collection", "my_loans", "explore", "quality",
+    "pipelines", "alerts", "dataset", "people", "sign_ins", "activity",
+)  # fmt: skip
 LOOPBACK = "127.0.0.1"
 
 

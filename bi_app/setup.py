@@ -8,18 +8,39 @@ from bi_app.api.closed import close_imports
 from bi_app.auth import accounts, gate
 from bi_app.auth.roles import add_own_pages
 from bi_app.models.ahead import fetch, fetch_ahead, fetch_mine
-from bi_app.pages import alerts, dataset, explore, my_loans, overview, pipelines, quality
-from warehouse import log
-
-IMPORTED = (
+from bi_app.pages import (
+    activity,
     alerts,
+    busy_hours,
+    circulation,
+    collection,
     dataset,
     explore,
     my_loans,
     overview,
+    people,
     pipelines,
     quality,
+    sign_ins,
+)
+from warehouse import log
+
+IMPORTED = (
+    activity,
+    alerts,
+    busy_hours,
+    circulation,
+    collection,
+    dataset,
+    explore,
+    my_loans,
+    overview,
+    people,
+    pipelines,
+    quality,
+    sign_ins,
 )  # now, so that the first visitor need not wait
+REPORTS = (circulation, busy_hours, collection)
 
 log.start()
 add_own_pages()
@@ -27,4 +48,5 @@ close_imports()
 accounts.decoy()  # now, so that the first stranger does not wait longer than others
 threading.Thread(target=fetch_ahead, name="fetch-ahead", daemon=True).start()
 gate.PREPARE |= {"/overview": fetch, "/app": fetch, "/my_loans": fetch_mine}
+gate.PREPARE |= {f"/{page.LAYOUT.report.name}": page.prepare for page in REPORTS}
 gate.PREPARE |= {"/quality": quality.prepare, "/pipelines": pipelines.prepare}

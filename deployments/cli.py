@@ -11,6 +11,8 @@ from typer.core import TyperGroup
 
 from deployments import (
     alerting,
+    api_access,
+    auditing,
     connecting,
     exporting,
     held_back,
@@ -103,7 +105,7 @@ def up(
 
 
 def _tell(started: Any) -> None:
-    names = {"app": "Carrel", "prefect-server": "Prefect", "postgres": "PostgreSQL"}
+    names = {"app": "Carrel", "prefect-server": "Prefect", "postgres": "PostgreSQL", "api": "API"}
     for name, address in started.addresses.items():
         typer.echo(f"{names[name]:<12} {address}")
     for one in started.sign_ins:
@@ -177,11 +179,14 @@ def sample(
 @app.command()
 def migrate() -> None:
     """Bring the database up to date."""
+    from warehouse import audit
     from warehouse.migrate import migrate as apply
 
     applied = apply()
     for name in applied:
         typer.echo(name)
+    if applied:
+        audit.note(audit.shell(), "migrate", "database", migrations=applied)
     say(f"{len(applied)} migrations applied")
 
 
@@ -247,7 +252,7 @@ def list_users() -> None:
 
 
 @users.command("add")
-def add_user(  # noqa: PLR0913, PLR0917 - an account has as many parts
+def add_user(  # noqa: PLR0913, PLR0917 - each is an option
     email: str,
     role: Annotated[str, typer.Argument(help="admin, librarian or member.")],
     name: Annotated[str, typer.Option(help="The person's name.")] = "",
@@ -259,13 +264,15 @@ def add_user(  # noqa: PLR0913, PLR0917 - an account has as many parts
 ) -> None:
     """Make an account; its generated password is printed once."""
     from deployments import sign_ins
+    from warehouse import audit
     from warehouse.access import ROLES
 
     known = {r: r for r in ROLES}
     if role not in known:
         raise ConfigurationError(f"{role!r} is no role.", remedy=f"Roles: {', '.join(ROLES)}.")
     kept = sys.stdin.readline().strip() if old_hash else None
-    made = sign_ins.add(email, name or email, known[role], branch or [], member, kept)
+    with audit.acting(audit.shell(), "account", "add", role=role, branches=branch or []):
+        made = sign_ins.add(email, name or email, known[role], branch or [], member, kept)
     if kept is None:
         typer.echo(made)
 
@@ -277,14 +284,18 @@ def set_password(
 ) -> None:
     """Give an account a new password and end its sessions; a generated one is printed once."""
     from deployments import sign_ins
+    from warehouse import audit
 
     password = sys.stdin.readline().rstrip("\n") if stdin else None
-    made = sign_ins.reset(email, password)
+    with audit.acting(audit.shell(), "account", "set password"):
+        made = sign_ins.reset(email, password)
     if password is None:
         typer.echo(made)
 
 
 alerting.register(app)
+api_access.register(app)
+auditing.register(app)
 connecting.register(app)
 exporting.register(app)
 held_back.register(app)

@@ -23,7 +23,15 @@ from warehouse.errors import ConfigurationError
 
 ROOT = Path(__file__).resolve().parent.parent
 LOGINS = ("owner", "app", "admin", "librarian", "member")
-KEYS = ("claim_key", "pseudonym_key", "cookie_key", "factor_key", "superuser")
+KEYS = (
+    "claim_key",
+    "pseudonym_key",
+    "cookie_key",
+    "audit_key",
+    "factor_key",
+    "superuser",
+    "token_key",
+)
 
 
 class Settings(BaseSettings):
@@ -45,6 +53,13 @@ class Settings(BaseSettings):
     pg_port: int = Field(5432, description="First port tried for the embedded PostgreSQL")
     prefect_port: int = Field(4200, description="First port tried for the Prefect server")
     app_port: int = Field(5006, description="First port tried for the web app")
+    api_port: int = Field(5080, description="First port tried for the REST API")
+    api_rate: int = Field(
+        1200, ge=1, description="Requests a minute that one account may send to the REST API"
+    )
+    api_address_rate: int = Field(
+        3000, ge=1, description="Requests a minute that one address may send to the REST API"
+    )
     app_processes: int = Field(
         1, ge=1, le=32, description="Processes of the web app; several stand behind a sticky proxy"
     )
@@ -74,6 +89,12 @@ class Settings(BaseSettings):
     )
     stale_h: float = Field(
         48, gt=0, description="Hours without news after which figures on a page are greyed"
+    )
+    suppress_below: int = Field(
+        5,
+        ge=3,
+        description="Smallest number of people that a published count may tell, 3 or more"
+        " (docs/suppression.md)",
     )
     timezone: str = Field("Europe/London", description="Time zone of schedules and of day bounds")
     closed_days: str = Field(
@@ -117,7 +138,9 @@ class Settings(BaseSettings):
         " `library_fines=0.5`; default: 1 each",
     )
     alert_mail_to: str = Field(
-        "", description="Addresses that alerts are mailed to, comma separated; default: no mail"
+        "",
+        description="Addresses that alerts are mailed to, comma separated;"
+        " `critical=ann@example.org` is told of that severity and worse alone; default: no mail",
     )
     alert_webhook: str = Field("", description="URL that alerts are posted to; default: none")
     alert_least: Literal["info", "warning", "critical"] = Field(
@@ -151,6 +174,9 @@ class Settings(BaseSettings):
     )
     smtp_ca: Path | None = Field(
         None, description="File of authorities to trust the mail server by; default: the system's"
+    )
+    audit_days: int | None = Field(
+        None, ge=30, description="Days that the audit log is kept; default: for ever"
     )
     session_idle_min: int = Field(60, description="Minutes without a request that end a session")
     session_hours: int = Field(12, description="Hours after which a session ends in any case")
@@ -222,11 +248,9 @@ class Settings(BaseSettings):
         """Generated passwords (one a login) and keys; made once, readable by the owner alone."""
         path = self.home / "secrets.json"
         if not path.exists():
-            _write_new(path, _new_secrets())
-        found = dict(json.loads(path.read_text()))
-        if found.keys() < _new_secrets().keys():  # made by an older version
-            found = _completed(path)
-        return found
+            _write_new(path, {n: secrets.token_urlsafe(32) for n in (*LOGINS, *KEYS)})
+        known = dict(json.loads(path.read_text()))
+        return known if known.keys() >= {*LOGINS, *KEYS} else _complete(path)
 
     @property
     def mails(self) -> bool:
@@ -305,24 +329,6 @@ class Settings(BaseSettings):
         return f"{self.role_prefix}_{name}"
 
 
-def _new_secrets() -> dict[str, str]:
-    return {name: secrets.token_urlsafe(32) for name in (*LOGINS, *KEYS)}
-
-
-def _completed(path: Path) -> dict[str, str]:
-    """Add the keys that newer versions know, one process at a time; what is there stays."""
-    with path.open() as old:
-        fcntl.flock(old, fcntl.LOCK_EX)
-        there = json.loads(path.read_text())  # by name: another may have replaced it meanwhile
-        found: dict[str, str] = _new_secrets() | there
-        if found.keys() > there.keys():
-            draft = path.with_suffix(f".{os.getpid()}")
-            draft.touch(0o600)
-            draft.write_text(json.dumps(found, indent=1))
-            draft.replace(path)
-    return found
-
-
 def _write_new(path: Path, content: dict[str, str]) -> None:
     """Write a file that only its owner can read, unless another process was first."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -335,6 +341,37 @@ def _write_new(path: Path, content: dict[str, str]) -> None:
         pass
     finally:
         draft.unlink()
+
+
+def change_secrets(values: dict[str, str]) -> dict[str, str]:
+    """Put values into `secrets.json`, in one step and readable by the owner alone; return all."""
+    folder = settings().home
+    known = settings().secrets  # makes the file where there is none
+    with (folder / "secrets.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        path = folder / "secrets.json"
+        known = json.loads(path.read_text()) | values
+        draft = path.with_suffix(f".{os.getpid()}")
+        draft.touch(mode=0o600)
+        draft.write_text(json.dumps(known, indent=1))
+        draft.replace(path)
+    settings.cache_clear()
+    return dict(known)
+
+
+def _complete(path: Path) -> dict[str, str]:
+    """Add what a newer Carrel needs to a file of secrets; of several processes, one does."""
+    with path.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        known = dict(json.loads(path.read_text()))
+        missing = [n for n in (*LOGINS, *KEYS) if n not in known]
+        if missing:
+            known |= {n: secrets.token_urlsafe(32) for n in missing}
+            draft = path.with_suffix(f".{os.getpid()}")
+            draft.touch(0o600)
+            draft.write_text(json.dumps(known, indent=1))
+            draft.replace(path)
+    return known
 
 
 def child_environment(**extra: str) -> dict[str, str]:

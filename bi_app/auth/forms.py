@@ -19,6 +19,7 @@ from bi_app.auth.accounts import LONGEST, Account, check_password
 from bi_app.auth.sessions import COOKIE, DEVICE_COOKIE, DEVICE_DAYS, FORM_COOKIE, SECOND_COOKIE
 from bi_app.auth.tokens import Bearer
 from bi_app.auth.watch import close_pages
+from warehouse import audit
 from warehouse.settings import settings
 
 ASSETS = Path(__file__).parent.parent / "assets"
@@ -137,10 +138,17 @@ class Form(RequestHandler):
         cookie = self.get_cookie(DEVICE_COOKIE)
         return await asyncio.to_thread(sessions.device_of, cookie, email)
 
+    async def record(self, account: Account, act: str, **details: Any) -> None:
+        """Put on record what a person did to the own account, before it is given away."""
+        by = audit.viewer(account.viewer, "page", self.address)
+        subject = f"account {account.account_id}"
+        await asyncio.to_thread(lambda: audit.note(by, act, subject, **details))
+
     async def open_session(self, account: Account, method: str) -> None:
         """End the session there was, start a new one, and let the account know this device."""
         device = await self.device(account.email)
         await asyncio.to_thread(sessions.note, account.email, self.address, "ok", device)
+        await self.record(account, "sign_in", method=method)
         before = await asyncio.to_thread(sessions.find, self.get_cookie(COOKIE))
         if before:
             await asyncio.to_thread(sessions.end, before.session_id)
@@ -225,6 +233,8 @@ class SignIn(Form):
         """Say no without saying why, and write it down."""
         device = await self.device(email)
         await asyncio.to_thread(sessions.note, email, self.address, outcome, device)
+        by = audit.By(email, "page", address=self.address, claimed=True)
+        audit.note_late(by, "sign_in_refused", "account", "refused", why=outcome)
         self.set_status(429 if outcome == "locked" else 401)
         self.show(email=email, error=error)
 
@@ -255,6 +265,8 @@ class SignOut(Form):
             self.check_token(form_token(signed_in.session_id))
             await asyncio.to_thread(sessions.end, signed_in.session_id)
             close_pages(self.application, {signed_in.session_id})
+            by = audit.viewer(signed_in.account.viewer, "page", self.address)
+            audit.note_late(by, "sign_out", f"account {signed_in.account.account_id}")
         self.clear_cookie(COOKIE)
         self.set_header("Clear-Site-Data", '"cache", "storage"')
         self.redirect("/sign-in", status=303)

@@ -16,6 +16,7 @@ from bi_app.auth.passwords import RECOMMENDED, SHORTEST, hash_password, refuse_w
 from bi_app.auth.sessions import LINK_COOKIE
 from bi_app.auth.sql import run
 from bi_app.auth.tokens import LINKS, Bearer
+from warehouse import audit
 from warehouse.errors import ConfigurationError
 from warehouse.pseudonyms import pseudonym
 from warehouse.settings import settings
@@ -196,14 +197,14 @@ class ChoosePassword(Form):
             self.set_status(400)
             return self.show(bearer, str(error))
         async with VERIFYING:
-            kept = await asyncio.to_thread(_keep, self.link, password)
+            kept = await asyncio.to_thread(_keep, self.link, password, self.address)
         if not kept:
             return self.over()
         self.clear_cookie(LINK_COOKIE)
         return self.redirect("/sign-in?done=password", status=303)
 
 
-def _keep(link: str, password: str) -> bool:
+def _keep(link: str, password: str, address: str) -> bool:
     """Use the link up and set the password; False when somebody else was first."""
     bearer = tokens.spend(link, *LINKS)
     if bearer is None:
@@ -217,8 +218,16 @@ def _keep(link: str, password: str) -> bool:
             stated_key=bearer.stated_key,
             password_hash=hash_password(password, about),
         )
+        for row in rows:
+            _record(bearer, row.account_id, address, "registered")
         return bool(rows)
+    _record(bearer, bearer.account_id, address, f"password by a {bearer.purpose} link")
     accounts.choose_password(bearer.account_id, password, about)
     if bearer.purpose == "reset":
         accounts.tell_change(bearer.email, bearer.name, "password")
     return True
+
+
+def _record(bearer: Bearer, account_id: int, address: str, what: str) -> None:
+    by = audit.By(bearer.email, "page", address=address)
+    audit.note(by, "account", f"account {account_id}", what=what)

@@ -187,7 +187,8 @@ class Change(OwnPage):
 
     async def name(self) -> None:
         """Change the name."""
-        await asyncio.to_thread(accounts.rename, self.account.account_id, self.text("name")[:200])
+        await asyncio.to_thread(accounts.rename, self._number, self.text("name")[:200])
+        await self.record(self.account, "account", what="name")
         self.redirect("/account?done=name", status=303)
 
     async def password(self) -> None:
@@ -200,6 +201,7 @@ class Change(OwnPage):
             raise Refused("The two passwords are not the same.")
         about = (self.account.email, self.account.name)
         refuse_weak(new, about)
+        await self.record(self.account, "account", what="password")
         ended = {s.session_id for s in await asyncio.to_thread(sessions.own, self._number)}
         async with VERIFYING:
             await asyncio.to_thread(accounts.choose_password, self._number, new, about)
@@ -223,6 +225,8 @@ class Change(OwnPage):
         if not re.fullmatch(r"[0-9a-f-]{36}", session):
             raise HTTPError(400)
         ended = await asyncio.to_thread(sessions.end_own, self._number, session)
+        if ended:
+            await self.record(self.account, "sign_out", what="one session")
         close_pages(self.application, ended)
         here = session == self.who.session_id
         self.redirect("/sign-in" if here else "/account?done=ended", status=303)
@@ -230,6 +234,7 @@ class Change(OwnPage):
     async def everywhere(self) -> None:
         """End every session, this one too."""
         ended = await asyncio.to_thread(sessions.end_all_own, self._number)
+        await self.record(self.account, "sign_out", what="everywhere")
         close_pages(self.application, ended)
         self.clear_cookie(COOKIE)
         self.redirect("/sign-in?done=everywhere", status=303)
@@ -239,6 +244,7 @@ class Change(OwnPage):
         if second_factor.is_required(self.account.viewer.role):
             raise Refused("Your role must have a second factor.")
         await self.prove(self.text("current"))
+        await self.record(self.account, "account", what="second factor off")
         await asyncio.to_thread(second_factor.remove, self._number)
         await self.renew()
         await self.tell("second factor off")
@@ -247,6 +253,7 @@ class Change(OwnPage):
     async def new_codes(self) -> None:
         """Make new recovery codes and show them, once."""
         await self.prove(self.text("current"))
+        await self.record(self.account, "account", what="recovery codes")
         codes = await asyncio.to_thread(second_factor.renew_recovery, self._number)
         self.finish(template("recovery.html").render(codes=codes, next="/account"))
 
@@ -296,5 +303,6 @@ class Factor(OwnPage):
             return await self.picture(str(refused))
         await self.renew()
         who = self.account
+        await self.record(who, "account", what="second factor on")
         await asyncio.to_thread(accounts.tell_change, who.email, who.name, "second factor on")
         self.finish(template("recovery.html").render(codes=codes, next="/account"))

@@ -17,6 +17,7 @@ import httpx
 
 from bi_app.auth.accounts import Account, account_of, check_parts, is_address
 from bi_app.auth.sql import run
+from warehouse import audit
 from warehouse.access import ROLES, Role
 from warehouse.errors import CarrelError, ConfigurationError
 from warehouse.pseudonyms import pseudonym
@@ -53,7 +54,8 @@ class Attempt:
     @classmethod
     def new(cls, next_page: str) -> Attempt:
         """Fresh random values."""
-        return cls(*(secrets.token_urlsafe(32) for _ in range(3)), next_page, int(time.time()))
+        state, nonce, verifier = (secrets.token_urlsafe(32) for _ in range(3))
+        return cls(state, nonce, verifier, next_page, int(time.time()))
 
 
 # Asking the provider ------------------------------------------------------------------------------
@@ -104,7 +106,7 @@ def _fetched(method: str, url: str, **options: Any) -> dict[str, Any]:
 
 def address_of(attempt: Attempt) -> str:
     """Where to send the browser."""
-    from authlib.oauth2.rfc7636 import create_s256_code_challenge
+    from authlib.oauth2.rfc7636 import create_s256_code_challenge  # type: ignore[import-untyped]
 
     wanted = {
         "response_type": "code",
@@ -246,13 +248,17 @@ def _set_rights(number: int, claims: dict[str, Any]) -> None:
     member = str(claims.get(wanted.oidc_member_claim) or "") if wanted.oidc_member_claim else ""
     if branches is not None:
         check_parts("any@example.org", "librarian", branches, None)
-    run(
+    rows = run(
         "set_rights",
         account_id=number,
         role=role_of(claims),
         branches=branches,
         member_key=pseudonym(member.strip().upper()) if member.strip() else None,
     )
+    for row in rows:
+        by = audit.By(row.email, "page", row.role)
+        what = {"what": "rights from the provider", "role": row.role, "branches": row.branches}
+        audit.note(by, "account", f"account {number}", **what)
 
 
 def role_of(claims: dict[str, Any]) -> Role | None:

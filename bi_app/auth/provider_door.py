@@ -16,6 +16,7 @@ from bi_app.auth.accounts import Account
 from bi_app.auth.forms import HOME, Form, inside, message_page, set_sealed_cookie
 from bi_app.auth.oidc import Attempt, NotLetIn
 from bi_app.auth.sessions import OIDC_COOKIE
+from warehouse import audit
 from warehouse.errors import ConfigurationError
 from warehouse.settings import settings
 
@@ -74,7 +75,8 @@ class Return(Door):
         try:
             account = await asyncio.to_thread(_account, attempt, code)
         except NotLetIn as error:
-            await asyncio.to_thread(sessions.note, "through the provider", self.address, "refused")
+            by = audit.By("through the provider", "page", address=self.address, claimed=True)
+            audit.note_late(by, "sign_in_refused", "account", "refused", why="provider")
             return self.refuse(error.message)
         except ConfigurationError:
             log.exception("the provider's word could not be carried out")

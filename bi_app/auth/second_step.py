@@ -14,6 +14,7 @@ from bi_app.auth.forms import HOME, Form, inside, span, template
 from bi_app.auth.sessions import SECOND_COOKIE
 from bi_app.auth.sql import run
 from bi_app.auth.tokens import Bearer, digest
+from warehouse import audit
 
 MOST_ATTEMPTS = 5
 WRONG = "This code is not right, or was used already. A new one comes every 30 seconds."
@@ -59,6 +60,9 @@ class Step(Form):
         """Write a wrong code down; whether there is another attempt."""
         device = await self.device(bearer.email)
         await asyncio.to_thread(sessions.note, bearer.email, self.address, "second", device)
+        by = audit.By(bearer.email, "page", address=self.address)
+        subject = f"account {bearer.account_id}"
+        audit.note_late(by, "sign_in_refused", subject, "refused", why="second factor")
         rows = await asyncio.to_thread(run, "count_attempt", token_sha256=digest(self.token))
         if rows and rows[0].attempts < MOST_ATTEMPTS:
             return True
@@ -148,7 +152,8 @@ class SetUp(Step):
             if await self.count_failure(bearer):
                 self.set_status(401)
                 await self.show(bearer, WRONG)
-        elif await self.finish_sign_in(bearer, "password and code"):
+        elif account := await self.finish_sign_in(bearer, "password and code"):
+            await self.record(account, "account", what="second factor on")
             tell = accounts.tell_change
             await asyncio.to_thread(tell, bearer.email, bearer.name, "second factor on")
             self.finish(template("recovery.html").render(codes=codes, next=self.next_page))

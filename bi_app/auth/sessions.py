@@ -27,11 +27,12 @@ DEVICE_DAYS = 180
 
 @dataclass(frozen=True)
 class SignedIn:
-    """A live session: its number, whose it is, and what was fetched ahead for the asked page."""
+    """A live session: its number, whose it is, what was fetched ahead, and from where it asks."""
 
     session_id: str
     account: Account
     prepared: Any = None
+    address: str = ""
 
 
 @dataclass(frozen=True)
