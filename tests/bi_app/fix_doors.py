@@ -48,7 +48,7 @@ def doors() -> Iterator[str]:
 
 
 @pytest.fixture
-def caller(doors: str, here: str) -> Iterator[Callable[..., Client]]:
+def guest(doors: str, here: str) -> Iterator[Callable[..., Client]]:
     """Clients without a session; `address` is where they seem to come from."""
     made: list[Client] = []
 

@@ -13,21 +13,20 @@ from bi_app.auth.tokens import Bearer
 from deployments import letters
 from tests.bi_app.client import Client
 from tests.bi_app.fix_app import EMAILS, PASSWORD
-from tests.bi_app.fix_doors import ann, caller, doors
 from tests.bi_app.test_people import ADMIN, execute, links_of
 from tests.bi_app.test_second_factor import number_of
 from tests.tasks.fix_smtp import Post, post
 from warehouse.pseudonyms import pseudonym
 
-__all__ = ["ann", "caller", "doors", "post"]
-Caller = Callable[..., Client]
+__all__ = ["post"]
+Guest = Callable[..., Client]
 NEW = "three green lamp shades"
 STRANGER = "new@desk.example"
 
 
 @pytest.fixture
 def mailed(
-    post: Post, caller: Caller, doors: str, here: str, setting: Callable[..., None]
+    post: Post, guest: Guest, doors: str, here: str, setting: Callable[..., None]
 ) -> Callable[[], str]:
     """Sends what is due and returns the path of the newest link. Registration is on."""
     setting(registration="mail", app_url=doors, database=here)
@@ -58,12 +57,12 @@ def follow(client: Client, link: str) -> str:
     return page.text
 
 
-def test_register_confirm_sign_in(caller: Caller, mailed: Callable[[], str], post: Post) -> None:
-    client = caller()
+def test_register_confirm_sign_in(guest: Guest, mailed: Callable[[], str], post: Post) -> None:
+    client = guest()
     answer = client.submit("/register", email=STRANGER, name="New Reader", number=" c77 ")
     assert "on its way" in answer.text
     assert execute("select 1 from app.accounts where email = %s", STRANGER) == []
-    other = caller()  # the link may be opened on another machine
+    other = guest()  # the link may be opened on another machine
     assert STRANGER in follow(other, mailed())
     assert post.to == [STRANGER]
     assert other.submit("/choose-password", password=NEW, again=NEW + ".").status_code == 400
@@ -79,32 +78,32 @@ def test_register_confirm_sign_in(caller: Caller, mailed: Callable[[], str], pos
     assert people.find_account(ADMIN, STRANGER).member_key == pseudonym("C77")
 
 
-def test_a_link_is_good_once(caller: Caller, mailed: Callable[[], str]) -> None:
-    caller().submit("/register", email=STRANGER, name="New")
+def test_a_link_is_good_once(guest: Guest, mailed: Callable[[], str]) -> None:
+    guest().submit("/register", email=STRANGER, name="New")
     link = mailed()
-    first, second = caller(), caller()
+    first, second = guest(), guest()
     follow(first, link)
     follow(second, link)  # looking does not use it up: some mail programs look
     assert first.submit("/choose-password", password=NEW, again=NEW).status_code == 303
     assert second.submit("/choose-password", password=NEW, again=NEW).status_code == 410
-    third = caller()
+    third = guest()
     third.http.get(link)
     assert third.http.get("/choose-password").status_code == 410
 
 
 @pytest.mark.parametrize("link", ["/link/x", "/link/" + "a" * 150, "/link/%00", "/link/..%2f"])
-def test_a_link_that_was_made_up_leads_nowhere(caller: Caller, link: str) -> None:
-    client = caller()
+def test_a_link_that_was_made_up_leads_nowhere(guest: Guest, link: str) -> None:
+    client = guest()
     assert client.http.get(link).status_code == 303
     assert client.http.get("/choose-password").status_code == 410
 
 
 def test_reset_signs_out_everywhere_and_the_old_password_is_over(
-    caller: Caller, mailed: Callable[[], str], post: Post, ann: str
+    guest: Guest, mailed: Callable[[], str], post: Post, ann: str
 ) -> None:
-    before = caller()
+    before = guest()
     assert before.sign_in(ann, PASSWORD).status_code == 303
-    client = caller()
+    client = guest()
     client.submit("/forgot", email=ann.upper())
     first = mailed()
     client.submit("/forgot", email=ann)
@@ -120,7 +119,7 @@ def test_reset_signs_out_everywhere_and_the_old_password_is_over(
 
 
 def test_the_answer_is_the_same_whoever_asks_for_whom(
-    caller: Caller, mailed: Callable[[], str], post: Post, ann: str
+    guest: Guest, mailed: Callable[[], str], post: Post, ann: str
 ) -> None:
     execute(
         "insert into app.accounts (email, name, role, disabled_at)"
@@ -131,22 +130,22 @@ def test_the_answer_is_the_same_whoever_asks_for_whom(
         answers, lines = set(), set()
         for n, email in enumerate(everybody):
             execute("delete from app.letters")
-            answer = caller(f"192.0.2.{n}").submit(page, email=email, name="X")
+            answer = guest(f"192.0.2.{n}").submit(page, email=email, name="X")
             answers.add((answer.status_code, answer.text))
             asked = execute("select kind, name from app.letters")
             lines.add(tuple(asked))  # the same work, too: one line for everybody
         assert len(answers) == len(lines) == 1, page
     execute("delete from app.letters")
     for email in everybody:
-        caller("192.0.2.77").submit("/forgot", email=email)
+        guest("192.0.2.77").submit("/forgot", email=email)
     letters.send_due()
     assert len(post.mails()) == 2  # Ann and the member; nobody else is written to
 
 
 def test_who_has_an_account_is_told_by_mail_alone(
-    caller: Caller, mailed: Callable[[], str], post: Post, ann: str
+    guest: Guest, mailed: Callable[[], str], post: Post, ann: str
 ) -> None:
-    caller().submit("/register", email=ann, name="Somebody else")
+    guest().submit("/register", email=ann, name="Somebody else")
     letters.send_due()
     (mail,) = post.mails()
     assert "You have one already" in mail.get_content()
@@ -154,19 +153,19 @@ def test_who_has_an_account_is_told_by_mail_alone(
 
 
 def test_an_admin_approves_who_registers(
-    caller: Caller,
+    guest: Guest,
     mailed: Callable[[], str],
     post: Post,
     setting: Callable[..., None],
 ) -> None:
     setting(registration="approval")
-    answer = caller().submit("/register", email=STRANGER, name="New", number="c78")
+    answer = guest().submit("/register", email=STRANGER, name="New", number="c78")
     assert "administrator" in answer.text
     letters.send_due()
     assert post.mails() == []
     waiting = people.find_account(ADMIN, STRANGER)
     assert waiting.state == "waiting"
-    client = caller()
+    client = guest()
     client.submit("/forgot", email=STRANGER)
     letters.send_due()
     assert post.mails() == []  # asking for a new password is no way around the admin
@@ -178,11 +177,11 @@ def test_an_admin_approves_who_registers(
 
 
 def test_a_number_that_another_account_holds_is_not_given_away(
-    caller: Caller, mailed: Callable[[], str], setting: Callable[..., None], ann: str
+    guest: Guest, mailed: Callable[[], str], setting: Callable[..., None], ann: str
 ) -> None:
     setting(registration="approval")
     people.link_member(ADMIN, number_of(ann), "C79")
-    caller().submit("/register", email=STRANGER, name="Thief", number="C79")
+    guest().submit("/register", email=STRANGER, name="Thief", number="C79")
     letters.send_due()
     thief = people.find_account(ADMIN, STRANGER).account_id
     with pytest.raises(Exception, match="another account"):
@@ -190,8 +189,8 @@ def test_a_number_that_another_account_holds_is_not_given_away(
     assert people.person(ADMIN, thief).state == "waiting"
 
 
-def test_registration_is_off_unless_it_is_switched_on(caller: Caller) -> None:
-    client = caller()
+def test_registration_is_off_unless_it_is_switched_on(guest: Guest) -> None:
+    client = guest()
     assert "ask for an invitation" in client.http.get("/register").text
     client.http.get("/sign-in")
     client.http.post("/register", data={"email": STRANGER, "name": "X"})
@@ -200,20 +199,20 @@ def test_registration_is_off_unless_it_is_switched_on(caller: Caller) -> None:
     assert "administrator can give you a link" in client.http.get("/forgot").text
 
 
-def test_nobody_is_flooded_with_mail(caller: Caller, mailed: Callable[[], str], ann: str) -> None:
-    codes = [caller().submit("/forgot", email=f"u{n}@x.example").status_code for n in range(12)]
+def test_nobody_is_flooded_with_mail(guest: Guest, mailed: Callable[[], str], ann: str) -> None:
+    codes = [guest().submit("/forgot", email=f"u{n}@x.example").status_code for n in range(12)]
     assert codes == [200] * 10 + [429] * 2
     execute("delete from app.letters")
     for n in range(6):
-        assert caller(f"198.51.100.{n}").submit("/forgot", email=ann).status_code == 200
+        assert guest(f"198.51.100.{n}").submit("/forgot", email=ann).status_code == 200
     assert execute("select count(*) from app.letters") == [(3,)]
 
 
 @pytest.mark.parametrize("page", ["/forgot", "/register", "/choose-password"])
 def test_a_form_of_another_site_is_refused(
-    caller: Caller, mailed: Callable[[], str], page: str
+    guest: Guest, mailed: Callable[[], str], page: str
 ) -> None:
-    client = caller()
+    client = guest()
     token = tokens.make(Bearer("join", None, STRANGER, "New"))
     client.http.get(f"/link/{token}")
     fields = {"email": STRANGER, "name": "X", "password": NEW, "again": NEW}
@@ -227,17 +226,17 @@ def test_a_form_of_another_site_is_refused(
 @pytest.mark.parametrize(
     "email", ["", "x", "a@b@c", "a b@c.d", "a@b\r\nBcc: c@d.e", "a@" + "b" * 300]
 )
-def test_what_is_no_address_is_said(caller: Caller, mailed: Callable[[], str], email: str) -> None:
-    answer = caller().submit("/register", email=email, name="X")
+def test_what_is_no_address_is_said(guest: Guest, mailed: Callable[[], str], email: str) -> None:
+    answer = guest().submit("/register", email=email, name="X")
     assert (answer.status_code, "no e-mail address" in answer.text) == (400, True)
 
 
 def test_a_name_cannot_write_into_the_page_or_the_mail(
-    caller: Caller, mailed: Callable[[], str], post: Post
+    guest: Guest, mailed: Callable[[], str], post: Post
 ) -> None:
     name = "<script>alert(1)</script>\r\nBcc: evil@x.example"
-    caller().submit("/register", email=STRANGER, name=name)
-    client = caller()
+    guest().submit("/register", email=STRANGER, name=name)
+    client = guest()
     follow(client, mailed())
     assert post.to == [STRANGER]
     assert post.mails()[0]["Bcc"] is None
@@ -247,11 +246,11 @@ def test_a_name_cannot_write_into_the_page_or_the_mail(
 
 
 def test_who_signs_in_elsewhere_gets_no_password_by_mail(
-    caller: Caller, mailed: Callable[[], str], post: Post, ann: str
+    guest: Guest, mailed: Callable[[], str], post: Post, ann: str
 ) -> None:
     execute("update app.accounts set password_hash = null where email = %s", ann)
     execute("insert into app.identities values ('https://idp.example', 's', %s)", number_of(ann))
-    caller().submit("/forgot", email=ann)
+    guest().submit("/forgot", email=ann)
     letters.send_due()
     assert links_of(post) == []
     assert "keeps no password" in re.sub(r"\s+", " ", post.mails()[0].get_content())

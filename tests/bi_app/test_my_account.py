@@ -15,20 +15,18 @@ from bi_app.auth.accounts import check_password
 from bi_app.auth.my_account import device_name
 from tests.bi_app.client import Client, Socket
 from tests.bi_app.fix_app import EMAILS, PASSWORD, Served
-from tests.bi_app.fix_doors import ann, caller, doors
 from tests.bi_app.test_people import ADMIN, execute
 from tests.bi_app.test_second_factor import code_at, number_of, switched_on
 
-__all__ = ["ann", "caller", "doors"]
-Caller = Callable[..., Client]
+Guest = Callable[..., Client]
 NEW = "three green lamp shades"
 FIREFOX = "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:140.0) Gecko/20100101 Firefox/140.0"
 
 
 @pytest.fixture
-def signed_in(caller: Caller, ann: str) -> Callable[[], Client]:
+def signed_in(guest: Guest, ann: str) -> Callable[[], Client]:
     def sign_in() -> Client:
-        client = caller()
+        client = guest()
         assert client.sign_in(ann, PASSWORD).status_code == 303
         return client
 
@@ -55,10 +53,10 @@ def test_a_device_has_a_name(client: str | None, name: str) -> None:
     assert device_name(client) == name
 
 
-def test_strangers_are_sent_to_the_form(caller: Caller) -> None:
+def test_strangers_are_sent_to_the_form(guest: Guest) -> None:
     for page in ("/account", "/account/second-factor"):
-        assert caller().http.get(page).headers["location"].startswith("/sign-in")
-    answer = caller().http.post("/account/sign-out-everywhere", data={"token": "x"})
+        assert guest().http.get(page).headers["location"].startswith("/sign-in")
+    answer = guest().http.post("/account/sign-out-everywhere", data={"token": "x"})
     assert answer.headers["location"].startswith("/sign-in")
 
 
@@ -88,7 +86,7 @@ def test_the_name_is_changed(signed_in: Callable[[], Client]) -> None:
 
 
 def test_a_new_password_needs_the_old_one_and_ends_the_other_sessions(
-    signed_in: Callable[[], Client], caller: Caller, ann: str
+    signed_in: Callable[[], Client], guest: Guest, ann: str
 ) -> None:
     client, other = signed_in(), signed_in()
     old = client.http.cookies["carrel_session"]
@@ -108,13 +106,13 @@ def test_a_new_password_needs_the_old_one_and_ends_the_other_sessions(
     assert client.http.get("/account").status_code == 200
     assert other.http.get("/account").status_code == 303
     assert check_password(ann, NEW)
-    assert caller().sign_in(ann, PASSWORD).status_code == 401
+    assert guest().sign_in(ann, PASSWORD).status_code == 401
 
 
 def test_own_sessions_are_listed_and_ended_and_nobody_elses(
-    signed_in: Callable[[], Client], caller: Caller
+    signed_in: Callable[[], Client], guest: Guest
 ) -> None:
-    client, other, stranger = signed_in(), signed_in(), caller()
+    client, other, stranger = signed_in(), signed_in(), guest()
     stranger.sign_in(EMAILS["member"], PASSWORD)
     page = client.http.get("/account").text
     assert page.count("this one") == 1
@@ -191,42 +189,42 @@ def fail(client: Client, email: str, times: int) -> list[int]:
 
 
 def test_a_stranger_at_the_same_address_cannot_lock_the_owner_out(
-    caller: Caller, signed_in: Callable[[], Client], ann: str
+    guest: Guest, signed_in: Callable[[], Client], ann: str
 ) -> None:
     owner = signed_in()
     owner.sign_out("/account")
-    stranger = caller()  # the same address: the library's own
+    stranger = guest()  # the same address: the library's own
     assert fail(stranger, ann, 8) == [401] * 5 + [429] * 3
     assert owner.sign_in(ann, PASSWORD).status_code == 303
     assert stranger.sign_in(ann, PASSWORD).status_code == 429  # not forgiven by it
 
 
 def test_strangers_from_everywhere_cannot_either(
-    caller: Caller, signed_in: Callable[[], Client], ann: str
+    guest: Guest, signed_in: Callable[[], Client], ann: str
 ) -> None:
     owner = signed_in()
     owner.sign_out("/account")
-    codes = [fail(caller(f"198.51.100.{n}"), ann, 1)[0] for n in range(25)]
+    codes = [fail(guest(f"198.51.100.{n}"), ann, 1)[0] for n in range(25)]
     assert codes == [401] * 20 + [429] * 5  # guessing from many places is slowed down as well
-    assert caller("203.0.113.9").sign_in(ann, PASSWORD).status_code == 429
+    assert guest("203.0.113.9").sign_in(ann, PASSWORD).status_code == 429
     assert owner.sign_in(ann, PASSWORD).status_code == 303
 
 
 def test_a_known_device_guesses_no_more_than_others_and_for_its_account_alone(
-    caller: Caller, signed_in: Callable[[], Client], ann: str
+    guest: Guest, signed_in: Callable[[], Client], ann: str
 ) -> None:
     thief = signed_in()
     thief.sign_out("/account")
     assert fail(thief, ann, 7) == [401] * 5 + [429] * 2
-    assert fail(caller(), ann, 1) == [401]  # its failures slow nobody else down
+    assert fail(guest(), ann, 1) == [401]  # its failures slow nobody else down
     other = EMAILS["librarian"]
     assert sessions.device_of(thief.http.cookies["carrel_device"].strip('"'), other) is None
     assert sessions.device_of(thief.http.cookies["carrel_device"].strip('"'), ann)
     assert sessions.device_of("made up", ann) is None
 
 
-def test_an_unknown_e_mail_is_slowed_down_the_same(caller: Caller, ann: str) -> None:
-    known, unknown = caller("192.0.2.50"), caller("192.0.2.51")
+def test_an_unknown_e_mail_is_slowed_down_the_same(guest: Guest, ann: str) -> None:
+    known, unknown = guest("192.0.2.50"), guest("192.0.2.51")
     assert fail(known, ann, 7) == fail(unknown, "nobody@desk.example", 7)
 
 

@@ -14,12 +14,10 @@ from bi_app.auth.accounts import check_password
 from bi_app.auth.sql import run
 from tests.bi_app.client import Client
 from tests.bi_app.fix_app import EMAILS, PASSWORD
-from tests.bi_app.fix_doors import ann, caller, doors
 from tests.bi_app.test_people import ADMIN, execute
 from warehouse.errors import ConfigurationError
 
-__all__ = ["ann", "caller", "doors"]
-Caller = Callable[..., Client]
+Guest = Callable[..., Client]
 
 
 def number_of(email: str) -> int:
@@ -113,9 +111,9 @@ def test_the_picture_is_drawn_here_and_says_the_address(ann: str) -> None:
     assert "http" not in picture.replace("http://www.w3.org", "")
 
 
-def test_sign_in_takes_two_steps(caller: Caller, ann: str) -> None:
+def test_sign_in_takes_two_steps(guest: Guest, ann: str) -> None:
     _, secret, codes = switched_on(ann)
-    client = caller()
+    client = guest()
     first = client.sign_in(ann, PASSWORD, "/account")
     assert (first.status_code, first.headers["location"]) == (
         303,
@@ -129,28 +127,28 @@ def test_sign_in_takes_two_steps(caller: Caller, ann: str) -> None:
     done = client.submit(page, "/sign-in/second", code=code, next="/account")
     assert (done.status_code, done.headers["location"]) == (303, "/account")
     assert "code" in client.http.get("/account").text
-    again = caller()
+    again = guest()
     again.sign_in(ann, PASSWORD)
     assert again.submit("/sign-in/second", code=code).status_code == 401  # a replay
     assert again.submit("/sign-in/second", code=codes[0]).status_code == 303
     assert again.http.get("/account").status_code == 200
 
 
-def test_the_second_step_is_nobodys_without_the_first(caller: Caller, ann: str) -> None:
+def test_the_second_step_is_nobodys_without_the_first(guest: Guest, ann: str) -> None:
     _, secret, _ = switched_on(ann)
-    stranger = caller()
+    stranger = guest()
     assert stranger.http.get("/sign-in/second").headers["location"] == "/sign-in"
     assert stranger.http.get("/sign-in/set-up").headers["location"] == "/sign-in"
-    client = caller()
+    client = guest()
     client.sign_in(ann, PASSWORD)
     execute("update app.tokens set expires_at = now()")
     late = client.http.post("/sign-in/second", data={"code": code_at(secret), "token": "x"})
     assert late.headers["location"] == "/sign-in"
 
 
-def test_five_wrong_codes_end_the_second_step(caller: Caller, ann: str) -> None:
+def test_five_wrong_codes_end_the_second_step(guest: Guest, ann: str) -> None:
     _, secret, _ = switched_on(ann)
-    client = caller()
+    client = guest()
     client.sign_in(ann, PASSWORD)
     wrong = "000000" if "000000" not in [code_at(secret, s) for s in (-1, 0, 1)] else "999999"
     codes = [client.submit("/sign-in/second", code=wrong).status_code for _ in range(5)]
@@ -160,10 +158,10 @@ def test_five_wrong_codes_end_the_second_step(caller: Caller, ann: str) -> None:
 
 
 def test_a_role_that_must_have_one_sets_it_up_on_the_way_in(
-    caller: Caller, ann: str, setting: Callable[..., None], here: str
+    guest: Guest, ann: str, setting: Callable[..., None], here: str
 ) -> None:
     setting(second_factor="librarian, admin", database=here)
-    client = caller()
+    client = guest()
     assert client.sign_in(ann, PASSWORD).headers["location"].startswith("/sign-in/set-up")
     assert client.http.get("/account").status_code == 303
     page = client.http.get("/sign-in/set-up").text
