@@ -18,6 +18,7 @@ COMMANDS = {
     "run": [],
     "verify": [],
     "page": ["--streamlit"],
+    "people": [],
     "quality": [],
     "anomalies": [],
     "quality_pages": [],

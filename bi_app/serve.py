@@ -14,7 +14,10 @@ from bi_app.auth.sessions import COOKIES, signature
 from warehouse.settings import ROOT, settings
 
 HERE = Path(__file__).parent
-SHIPPED = ("overview", "my_loans", "explore", "quality", "pipelines", "alerts", "dataset")
+SHIPPED = (
+    "overview", "circulation", "busy_hours", "my_loans", "explore", "quality", "pipelines",
+    "alerts", "dataset",
+)  # fmt: skip
 LOOPBACK = "127.0.0.1"
 
 
@@ -24,12 +27,12 @@ def pages() -> list[Path]:
     return [HERE / "app.py", *shipped, *own_pages()]
 
 
-def command(port: int, *, address: str = LOOPBACK, origins: tuple[str, ...] = ()) -> list[str]:
+def command(port: int, *, address: str = LOOPBACK, public: int | None = None) -> list[str]:
     """The command that serves the app; run it with `environment()` in the folder ROOT.
 
-    `origins` are further host:port names under which browsers reach it (a proxy's, say).
+    `public` is the port of the proxy in front of it, whose word on the browser's address counts.
     """
-    allowed = (f"{LOOPBACK}:{port}", f"localhost:{port}", *origins)
+    allowed = [f"{host}:{p}" for p in {port, public or port} for host in (LOOPBACK, "localhost")]
     return [
         sys.executable, "-m", "panel", "serve", *map(str, pages()),
         "--address", address,
@@ -44,6 +47,7 @@ def command(port: int, *, address: str = LOOPBACK, origins: tuple[str, ...] = ()
         "--unused-session-lifetime", "20000",
         "--check-unused-sessions", "10000",
         "--log-level", "warning",
+        *(("--use-xheaders",) if public else ()),
         *(part for origin in allowed for part in ("--allow-websocket-origin", origin)),
     ]  # fmt: skip
 

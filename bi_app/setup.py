@@ -5,14 +5,26 @@ from __future__ import annotations
 import threading
 
 from bi_app.api.closed import close_imports
-from bi_app.auth import gate
+from bi_app.auth import accounts, gate
 from bi_app.auth.roles import add_own_pages
 from bi_app.models.ahead import fetch, fetch_ahead, fetch_mine
-from bi_app.pages import alerts, dataset, explore, my_loans, overview, pipelines, quality
+from bi_app.pages import (
+    alerts,
+    busy_hours,
+    circulation,
+    dataset,
+    explore,
+    my_loans,
+    overview,
+    pipelines,
+    quality,
+)
 from warehouse import log
 
 IMPORTED = (
     alerts,
+    busy_hours,
+    circulation,
     dataset,
     explore,
     my_loans,
@@ -20,10 +32,13 @@ IMPORTED = (
     pipelines,
     quality,
 )  # now, so that the first visitor need not wait
+REPORTS = (circulation, busy_hours)
 
 log.start()
 add_own_pages()
 close_imports()
+accounts.decoy()  # now, so that the first stranger does not wait longer than others
 threading.Thread(target=fetch_ahead, name="fetch-ahead", daemon=True).start()
 gate.PREPARE |= {"/overview": fetch, "/app": fetch, "/my_loans": fetch_mine}
+gate.PREPARE |= {f"/{page.LAYOUT.report.name}": page.prepare for page in REPORTS}
 gate.PREPARE |= {"/quality": quality.prepare, "/pipelines": pipelines.prepare}

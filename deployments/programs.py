@@ -46,7 +46,7 @@ def programs() -> list[Program]:
     if not mine.prefect_api_url:
         found.append(_prefect_server(mine.stack["prefect_port"]))
     requests = Program("requests", (sys.executable, "-m", "deployments.requests"))
-    return [*found, _prefect_worker(), requests, _app(mine.stack["app_port"])]
+    return [*found, _prefect_worker(), requests, *_app(mine.stack["app_port"])]
 
 
 def _postgres(port: int) -> Program:
@@ -97,13 +97,24 @@ def _prefect_worker() -> Program:
     )
 
 
-def _app(port: int) -> Program:
+def _app(port: int) -> list[Program]:
+    """The app: one process, or several behind the proxy, which then has the app's port and name."""
+    behind = settings().stack.get("app_ports") or []
+    if not behind:
+        return [_app_process("app", port)]
+    to = [part for p in behind for part in ("--to", str(p))]
+    command = (sys.executable, "-m", "deployments.proxy", "--port", str(port), *to)
+    processes = [_app_process(f"app-{n}", p, public=port) for n, p in enumerate(behind, 1)]
+    return [*processes, Program("app", command, port, start_seconds=1)]
+
+
+def _app_process(name: str, port: int, *, public: int | None = None) -> Program:
     from bi_app import serve
 
     # Its folder is where programs run and its home is inherited: the others are its own.
     inherited = ("PYTHONPATH", "CARREL_HOME")
     variables = {k: v for k, v in serve.environment().items() if k not in inherited}
-    return Program("app", tuple(serve.command(port)), port, variables=variables)
+    return Program(name, tuple(serve.command(port, public=public)), port, variables=variables)
 
 
 def configuration(folder: Path, socket: Path, known: list[Program], *, user: str | None) -> str:

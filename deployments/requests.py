@@ -9,11 +9,13 @@ publish  publish in spite of the contract                       here
 
 A request stays open while Prefect is away, for at most an hour. A kill between starting the run and
 noting it starts no second one: Prefect knows the request by its number.
+Beside it, in a thread of its own, the mails of accounts are sent (`deployments.letters`).
 """
 
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -22,8 +24,9 @@ from uuid import uuid4
 import psycopg
 from psycopg.rows import dict_row
 
-from deployments import pipeline
+from deployments import letters, pipeline
 from deployments.sign_ins import viewer
+from warehouse import audit
 from warehouse import log as log_lines
 from warehouse.database import connect
 from warehouse.errors import CarrelError, ConfigurationError
@@ -35,6 +38,8 @@ End = tuple[str, str]
 log = logging.getLogger(__name__)
 LOOK_SECONDS, PAUSE_SECONDS = 15.0, 5.0
 PATIENCE = "1 hour"
+BY = audit.By("carrel", "schedule", "system")
+NOTED = {"open": "open_records", "replay": "replay", "publish": "publish_anyway"}
 OPEN = """
 select request_id, action, subject, asked_by, detail, asked_at < now() - %s::interval as late
 from app.requests where state = 'open' order by request_id limit 20 for update skip locked
@@ -53,6 +58,10 @@ def carry_out() -> int:
             end = _end_of(connection, request)
             if end:
                 connection.execute(END, [*end, request["request_id"]])
+                outcome: audit.Outcome = "done" if end[0] == "done" else "failed"
+                act = NOTED.get(request["action"], "run")
+                number = request["request_id"]
+                audit.note_late(BY, act, request["subject"], outcome, request=number)
                 log.info("request %s of %s: %s", request["request_id"], request["subject"], end[0])
                 ended += 1
         _forget(connection)
@@ -162,4 +171,5 @@ def watch() -> None:
 
 if __name__ == "__main__":
     log_lines.start()
+    threading.Thread(target=letters.watch, name="letters", daemon=True).start()
     watch()

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -125,6 +126,15 @@ def _choose_ports(say: Say) -> None:
         if port != wanted:
             say(f"Port {wanted} is taken: {name} gets {port}.")
         note(**{key: port})
+    note(app_ports=_ports_behind(taken) if settings().app_processes > 1 else None)
+
+
+def _ports_behind(taken: set[int]) -> list[int]:
+    """A port for each process behind the proxy."""
+    found: list[int] = []
+    for _ in range(settings().app_processes):
+        found.append(free_port(settings().app_port + 1, but_not=frozenset(taken.union(found))))
+    return found
 
 
 def _bring_up(steps: Steps, pool: ThreadPoolExecutor, demo: bool) -> CarrelError | None:
@@ -216,15 +226,17 @@ class _Progress:
 def _app(steps: Steps) -> None:
     with steps.step("app"):
         supervision.start_program("requests")
-        supervision.start_program("app")
-        _wait_well("app", app_answers)
+        serving = [p for p in programs() if p.name.startswith("app")]
+        for program in serving:
+            supervision.start_program(program.name)
+        for program in serving:
+            _wait_well(program.name, partial(app_answers, program.address))
 
 
-def app_answers() -> bool:
-    """Whether the app serves its sign-in page."""
-    address = f"http://127.0.0.1:{settings().stack.get('app_port')}/health"
+def app_answers(address: str) -> bool:
+    """Whether the app serves its sign-in page at an address."""
     try:
-        return httpx.get(address, timeout=10, trust_env=False).status_code < 500
+        return httpx.get(f"{address}/health", timeout=10, trust_env=False).status_code < 500
     except httpx.HTTPError:
         return False
 
@@ -249,7 +261,7 @@ def down(say: Say) -> None:
     ended = supervision.stop_supervisor()
     if not settings().database_url:
         server().stop()  # one that was started without the supervisor
-    note(pg_port=None, prefect_port=None, app_port=None, supervisor_socket=None)
+    note(pg_port=None, prefect_port=None, app_port=None, app_ports=None, supervisor_socket=None)
     took = time.monotonic() - began
     say(f"Stopped {ended} processes in {took:.1f} s." if ended else "Nothing was running.")
 

@@ -90,9 +90,8 @@ where judged_at > now() - cast(:forgotten as interval) and not exists (
 ) order by verdict_id
 """)
 _CHECKS = text("""
-select verdict_id, name, check_type, column_name, outcome, measured, threshold,
-    to_jsonb(r) ->> 'severity' as severity
-from quality.results r where verdict_id = any(:ids) and outcome <> 'passed'
+select verdict_id, name, check_type, column_name, outcome, measured, threshold, severity
+from quality.results where verdict_id = any(:ids) and outcome <> 'passed'
 """)
 _STEPS = text("""
 select step_id, run_id, dataset, step, state, category, ended_at as at from ops.steps s
@@ -191,7 +190,7 @@ def _of_verdicts(
 
 
 def _check(row: Row[Any]) -> Part:
-    severity: Severity = row.severity if row.severity in SEVERITIES else "critical"
+    severity: Severity = row.severity
     if row.outcome == "warned" and severity == "critical":
         severity = "warning"
     counts = row.check_type in COUNTING and row.measured is not None
@@ -211,13 +210,10 @@ def _counted(number: int, noun: str) -> str:
 
 
 def _of_anomalies(connection: Connection, spans: Mapping[str, object]) -> Iterator[Sign]:
-    """Unusual figures, where they are looked for at all; they belong to the data's alert."""
-    if connection.execute(text("select to_regclass('quality.anomalies')")).scalar() is None:
-        return
+    """Unusual figures; they belong to the data's alert."""
     rows = connection.execute(_ANOMALIES, spans).all()
     _consider(connection, "anomaly", (r.key for r in rows))
     for row in rows:
-        severity: Severity = row.severity if row.severity in SEVERITIES else "warning"
         yield Sign(
             cause=f"data:{row.dataset}",
             kind="anomaly",
@@ -225,7 +221,7 @@ def _of_anomalies(connection: Connection, spans: Mapping[str, object]) -> Iterat
             title=f"{row.dataset}: unusual figures",
             at=row.at,
             run_id=row.run_id,
-            parts=(Part("anomaly", row.metric, severity, "unusual", row.dataset),),
+            parts=(Part("anomaly", row.metric, row.severity, "unusual", row.dataset),),
         )
 
 

@@ -26,8 +26,17 @@ def domain() -> str:
     return parseaddr(settings().mail_from)[1].rpartition("@")[2] or "carrel"
 
 
-def message(subject: str, body: str, message_id: str, made_at: dt.datetime) -> EmailMessage:
+def message(
+    subject: str,
+    body: str,
+    message_id: str,
+    made_at: dt.datetime,
+    *,
+    to: str | None = None,
+) -> EmailMessage:
     """The mail; made of the same parts it is the same mail, whenever it is sent.
+
+    It goes to one address, or by default to those that alerts are mailed to.
 
     Raises:
         ConfigurationError: an address of the settings is none.
@@ -35,7 +44,7 @@ def message(subject: str, body: str, message_id: str, made_at: dt.datetime) -> E
     mail = EmailMessage()
     try:
         mail["From"] = settings().mail_from
-        mail["To"] = ", ".join(recipients())
+        mail["To"] = to or ", ".join(recipients())
     except ValueError as error:
         raise ConfigurationError(
             f"An address of mail is wrong: {error}.",

@@ -7,6 +7,7 @@ What `carrel up` finds out while it starts (ports, place of the data) stands in
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import secrets
@@ -22,7 +23,7 @@ from warehouse.errors import ConfigurationError
 
 ROOT = Path(__file__).resolve().parent.parent
 LOGINS = ("owner", "app", "admin", "librarian", "member")
-KEYS = ("claim_key", "pseudonym_key", "cookie_key", "superuser")
+KEYS = ("claim_key", "pseudonym_key", "cookie_key", "audit_key", "factor_key", "superuser")
 
 
 class Settings(BaseSettings):
@@ -44,6 +45,9 @@ class Settings(BaseSettings):
     pg_port: int = Field(5432, description="First port tried for the embedded PostgreSQL")
     prefect_port: int = Field(4200, description="First port tried for the Prefect server")
     app_port: int = Field(5006, description="First port tried for the web app")
+    app_processes: int = Field(
+        1, ge=1, le=32, description="Processes of the web app; several stand behind a sticky proxy"
+    )
     prefect_database_url: SecretStr | None = Field(
         None, description="Prefect's own database; default: SQLite in the home"
     )
@@ -70,6 +74,12 @@ class Settings(BaseSettings):
     )
     stale_h: float = Field(
         48, gt=0, description="Hours without news after which figures on a page are greyed"
+    )
+    suppress_below: int = Field(
+        5,
+        ge=3,
+        description="Smallest number of people that a published count may tell, 3 or more"
+        " (docs/suppression.md)",
     )
     timezone: str = Field("Europe/London", description="Time zone of schedules and of day bounds")
     closed_days: str = Field(
@@ -148,8 +158,57 @@ class Settings(BaseSettings):
     smtp_ca: Path | None = Field(
         None, description="File of authorities to trust the mail server by; default: the system's"
     )
+    audit_days: int | None = Field(
+        None, ge=30, description="Days that the audit log is kept; default: for ever"
+    )
     session_idle_min: int = Field(60, description="Minutes without a request that end a session")
     session_hours: int = Field(12, description="Hours after which a session ends in any case")
+    registration: Literal["off", "mail", "approval"] = Field(
+        "off",
+        description="Who may register as a member: nobody, who proves an e-mail address, or whom an"
+        " admin approves",
+    )
+    invite_hours: int = Field(72, ge=1, description="Hours that a link into an account is good for")
+    reset_min: int = Field(
+        30, ge=5, description="Minutes that a link to a new password is good for"
+    )
+    breached_passwords: Path | None = Field(
+        None,
+        description="File of SHA-1 hashes of passwords to refuse, sorted, one a line, as Have I"
+        " Been Pwned gives it; default: only the common ones that come with Carrel",
+    )
+    second_factor: str = Field(
+        "",
+        pattern=r"^$|^(admin|librarian|member)(, ?(admin|librarian|member))*$",
+        description="Roles that must have a second factor, comma separated; others may",
+    )
+    sign_in_days: int = Field(
+        180, ge=1, description="Days after which sign-ins and ended sessions are forgotten"
+    )
+    oidc_issuer: str = Field(
+        "", description="Address of a provider of OpenID Connect; default: passwords alone"
+    )
+    oidc_client_id: str = Field(
+        "", description="Our name at the provider; the secret `oidc_client_secret` goes with it"
+    )
+    oidc_name: str = Field("your organisation", description="What the button to the provider says")
+    oidc_scope: str = Field("openid email profile", description="What the provider is asked for")
+    oidc_role_claim: str = Field(
+        "", description="Claim that says who has which role, such as `groups`; default: none does"
+    )
+    oidc_roles: str = Field(
+        "",
+        description="Role by value of that claim, as `desk=librarian,it=admin`; the highest counts",
+    )
+    oidc_branch_claim: str = Field(
+        "", description="Claim with a librarian's branches; default: an admin sets them"
+    )
+    oidc_member_claim: str = Field(
+        "", description="Claim with the member number, which links the loans; default: none"
+    )
+    oidc_unknown: Literal["refuse", "member"] = Field(
+        "refuse", description="What becomes of people from the provider who have no account"
+    )
 
     @cached_property
     def landing_folder(self) -> Path:
@@ -173,7 +232,13 @@ class Settings(BaseSettings):
         path = self.home / "secrets.json"
         if not path.exists():
             _write_new(path, {n: secrets.token_urlsafe(32) for n in (*LOGINS, *KEYS)})
-        return dict(json.loads(path.read_text()))
+        known = dict(json.loads(path.read_text()))
+        return known if known.keys() >= {*LOGINS, *KEYS} else _complete(path)
+
+    @property
+    def mails(self) -> bool:
+        """Whether a mail server was set: without one, links are handed over by an admin."""
+        return "smtp_host" in self.model_fields_set
 
     @property
     def library_variables(self) -> dict[str, str]:
@@ -259,6 +324,21 @@ def _write_new(path: Path, content: dict[str, str]) -> None:
         pass
     finally:
         draft.unlink()
+
+
+def _complete(path: Path) -> dict[str, str]:
+    """Add what a newer Carrel needs to a file of secrets; of several processes, one does."""
+    with path.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        known = dict(json.loads(path.read_text()))
+        missing = [n for n in (*LOGINS, *KEYS) if n not in known]
+        if missing:
+            known |= {n: secrets.token_urlsafe(32) for n in missing}
+            draft = path.with_suffix(f".{os.getpid()}")
+            draft.touch(0o600)
+            draft.write_text(json.dumps(known, indent=1))
+            draft.replace(path)
+    return known
 
 
 def child_environment(**extra: str) -> dict[str, str]:

@@ -6,7 +6,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from bi_app.models import alerts, dataset, explore, pipelines, quality, schedule, unusual
+from bi_app.models import (
+    alerts,
+    dataset,
+    explore,
+    lending_report,
+    pipelines,
+    quality,
+    schedule,
+    staffing,
+    unusual,
+)
 from bi_app.models.circulation import circulation
 from bi_app.models.my_loans import my_loans
 from bi_app.models.overview import View
@@ -146,6 +156,7 @@ def _written(value: Any, kind: str) -> Any:
     return value["score"] if kind == "score" and value else value
 
 
+REPORTS = (lending_report.REPORT, staffing.REPORT)
 TABLES: dict[str, Callable[[Viewer, str, Arguments], Table]] = {
     "overview": overview,
     "my_loans": mine,
@@ -154,4 +165,5 @@ TABLES: dict[str, Callable[[Viewer, str, Arguments], Table]] = {
     "pipelines": run,
     "dataset": one_dataset,
     "alerts": alerted,
+    **{report.name: report.table for report in REPORTS},
 }

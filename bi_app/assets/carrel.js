@@ -54,10 +54,11 @@
       for (const [key, value] of Object.entries(model.query)) if (value) asked.set(key, value === true ? "1" : value);
       return asked.toString();
     }
-    if (period && period !== "custom") asked.set("period", period);
-    else if (start) { asked.set("start", start); asked.set("end", end); }
+    if (model.options.periods && period && period !== "custom") asked.set("period", period);
+    else if (model.options.periods && start) { asked.set("start", start); asked.set("end", end); }
     for (const code of branches || []) asked.append("branch", code);
     if (measure && measure !== "checkouts") asked.set("measure", measure);
+    for (const { key, default: usual } of model.options.selects || []) if (model.query[key] !== usual) asked.set(key, model.query[key]);
     return asked.toString();
   }
 
@@ -73,27 +74,38 @@
     const box = place("filters");
     if (!box) return;
     if (model.options.tables) return drawTableChooser(box);
-    if (model.options.selects) return drawSelects(box);
-    const { periods, first, last, branches } = model.options;
+    if (model.options.flat) return drawSelects(box);
+    const { periods, branches, selects = [] } = model.options;
     const query = model.query;
-    if (!box.dataset.drawn) {
-      box.dataset.drawn = "yes";
-      const segments = make("div", { class: "segments", role: "group", "aria-label": "Period" },
-        ...Object.entries(periods).map(([key, text]) =>
-          make("button", { type: "button", "data-period": key, onclick: () => choose({ period: key }) }, text)));
-      const day = (name, label) => make("input", { type: "date", "data-day": name, "aria-label": label, min: first, max: last, onchange: pickDays });
-      const days = make("div", { class: "field" }, day("start", "First day"), make("span", {}, "–"), day("end", "Last day"));
-      box.replaceChildren(segments, days);
+    const usual = { ...(periods && { period: "12m" }), branches: [], ...Object.fromEntries(selects.map((s) => [s.key, s.default])) };
+    const shape = JSON.stringify([selects, branches]);
+    if (box.dataset.drawn !== shape) {
+      box.dataset.drawn = shape;
+      box.replaceChildren(...(periods ? periodChooser() : []));
       if (branches.length) box.append(branchChooser(branches));
-      box.append(make("button", { type: "button", class: "link", "data-reset": true, onclick: () => choose({ period: "12m", branches: [] }) }, "Reset"));
+      box.append(...selects.map((s) => (s.as === "segments" ? segments(s) : select(s))));
+      box.append(make("button", { type: "button", class: "link", "data-reset": true, onclick: () => choose(usual) }, "Reset"));
     }
     for (const button of $$("[data-period]", box)) button.setAttribute("aria-pressed", String(button.dataset.period === query.period));
-    for (const name of ["start", "end"]) $(`[data-day="${name}"]`, box).value = query[name];
+    for (const day of $$("[data-day]", box)) {
+      const { first: min, last: max } = model.options;
+      Object.assign(day, { min, max, value: query[day.dataset.day] });
+    }
     const chosen = new Set(query.branches);
     for (const check of $$("[data-branch]", box)) check.checked = chosen.has(check.dataset.branch);
     const label = $("[data-branch-label]", box);
     if (label) label.textContent = branchText(branches, query.branches);
-    $("[data-reset]", box).hidden = query.period === "12m" && !query.branches.length;
+    markSelects(box);
+    $("[data-reset]", box).hidden = Object.entries(usual).every(([key, value]) => String(query[key]) === String(value));
+  }
+
+  function periodChooser() {
+    const { periods } = model.options;
+    const segments = make("div", { class: "segments", role: "group", "aria-label": "Period" },
+        ...Object.entries(periods).map(([key, text]) =>
+        make("button", { type: "button", "data-period": key, onclick: () => choose({ period: key }) }, text)));
+    const day = (name, label) => make("input", { type: "date", "data-day": name, "aria-label": label, onchange: pickDays });
+    return [segments, make("div", { class: "field" }, day("start", "First day"), make("span", {}, "–"), day("end", "Last day"))];
   }
 
   /** Selects and segments that a page names: {key, label, values: [[value, text]], as}. */
@@ -105,6 +117,10 @@
       box.replaceChildren(...selects.map((s) => (s.as === "segments" ? segments(s) : select(s))));
       if ("about" in model.notes && !$(".about")) about(box);
     }
+    markSelects(box);
+  }
+
+  function markSelects(box) {
     for (const one of $$("[data-choose]", box)) one.value = model.query[one.dataset.choose];
     for (const one of $$("[data-segment]", box)) one.setAttribute("aria-pressed", String(String(model.query[one.dataset.segment]) === one.value));
   }
@@ -478,7 +494,7 @@
         target.style.maxHeight = "none";
         cell.table = new Table(cell, target, true);
         if (cell.table.sent || cell.dataset.source) cell.table.draw();
-      } else if (cell.dataset.source) {
+      } else if (cell.dataset.source || model.tables?.[cell.dataset.cell]) {
         cell.table = new Table(cell, target, false);
       }
     }
@@ -509,7 +525,7 @@
   const DAY = 86400000;
 
   function startBrush() {
-    const range = source("daily_range");
+    const range = source("daily_range") ?? source("brush_range");
     if (!range) return;
     let timer = 0;
     range.change.connect(() => {
@@ -619,13 +635,65 @@
     return [...forms, make("datalist", { id: "people" }, ...(people || []).map((p) => make("option", { value: p })))];
   }
 
+  /* --- A surface: months by weekdays by hours, one month at a time, seen from a side ---------- */
+
+  const SVG = (tag, attributes, ...children) => {
+    const element = document.createElementNS("http://www.w3.org/2000/svg", tag);
+    for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
+    element.append(...children);
+    return element;
+  };
+
+  function drawSurface(cell, what) {
+    const { months, title } = what, box = $(".chart", cell);
+    const seen = (cell.seen ||= { turn: -32 });
+    if (seen.title !== title || seen.months !== months.length) Object.assign(seen, { title, months: months.length, month: months.length - 1 });
+    const name = make("output", {}), picture = make("div", { class: "surface", role: "img", "aria-label": title, "aria-describedby": `s-${cell.dataset.cell}` });
+    const show = () => { name.textContent = months[seen.month]; picture.replaceChildren(surface(what, seen)); };
+    const slider = (label, key, low, high) => make("label", { class: "slide" }, make("span", {}, label),
+      make("input", { type: "range", min: low, max: high, value: seen[key], oninput: (e) => { seen[key] = Number(e.target.value); show(); } }));
+    box.replaceChildren(picture, make("div", { class: "slides" }, name, slider("Month", "month", 0, months.length - 1), slider("Turn", "turn", -80, 80)));
+    show();
+  }
+
+  function surface({ weekdays, hours, values }, { month, turn }) {
+    const wide = hours.length, deep = weekdays.length, size = wide * deep;
+    const top = Math.max(...values, 1e-9), angle = (turn * Math.PI) / 180;
+    const height = (row, column) => (values[month * size + row * wide + column] || 0) / top;
+    const point = (column, row, z) => {
+      const x = (column / (wide - 1) - 0.5) * 330, y = (row / (deep - 1) - 0.5) * 230;
+      return [260 + x * Math.cos(angle) - y * Math.sin(angle), 205 + (x * Math.sin(angle) + y * Math.cos(angle)) * 0.5 - z * 120];
+    };
+    const path = (points) => points.map((p) => p.map((v) => v.toFixed(1)).join(",")).join(" ");
+    const tiles = [];
+    for (let row = 0; row < deep - 1; row++)
+      for (let column = 0; column < wide - 1; column++) {
+        const corners = [[column, row], [column + 1, row], [column + 1, row + 1], [column, row + 1]];
+        const mean = corners.reduce((sum, [c, r]) => sum + height(r, c), 0) / 4;
+        const far = point(column + 0.5, row + 0.5, 0)[1];
+        tiles.push({ far, mean, points: path(corners.map(([c, r]) => point(c, r, height(r, c)))) });
+      }
+    tiles.sort((a, b) => a.far - b.far);
+    const floor = SVG("polygon", { class: "floor", points: path([[0, 0], [wide - 1, 0], [wide - 1, deep - 1], [0, deep - 1]].map(([c, r]) => point(c, r, 0))) });
+    const drawn = tiles.flatMap(({ points, mean }) => [SVG("polygon", { class: "under", points }), SVG("polygon", { class: "tile", points, "fill-opacity": (0.1 + 0.85 * mean).toFixed(2) })]);
+    const label = (text, column, row, anchor) => {
+      const [x, y] = point(column, row, 0);
+      return SVG("text", { x: x.toFixed(1), y: (y + 4).toFixed(1), "text-anchor": anchor }, text);
+    };
+    const front = Math.cos(angle) > 0 ? deep - 0.45 : -0.55, side = Math.sin(angle) > 0 ? [-0.7, "end"] : [wide - 0.3, "start"];
+    const words = [...hours.flatMap((h, c) => (c % 3 ? [] : [label(h, c, front + 0.25, "middle")])), ...weekdays.map((w, r) => label(w, side[0], r, side[1]))];
+    const svg = SVG("svg", { viewBox: "0 0 520 340", "aria-hidden": "true" }, floor, ...drawn, ...words);
+    return svg;
+  }
+
   /* --- Start ----------------------------------------------------------------------------------- */
 
   function draw() {
     document.body.classList.remove("busy");
     if (Object.keys(model.query).length) follow();
     for (const cell of $$("[data-cell]")) {
-      if (cell.table?.sent) cell.table.draw();
+      if (cell.table?.sent && !$(".data", cell).hidden) cell.table.draw();
+      if (cell.dataset.kind === "chart" && model.detail?.[cell.dataset.cell]) drawSurface(cell, model.detail[cell.dataset.cell]);
       if (cell.dataset.kind === "table" && !cell.dataset.source) cell.hidden = !model.tables?.[cell.dataset.cell];
     }
     for (const cell of $$('[data-kind="drawn"]')) drawDetail(cell);
@@ -650,7 +718,7 @@
   /** Fewer ticks where there is little room. */
   function startSmall() {
     if (innerWidth > 640) return;
-    for (const name of ["daily_chart", "daily_strip", "score_chart", "runs_chart", "trend_chart"]) {
+    for (const name of ["daily_chart", "daily_strip", "score_chart", "runs_chart", "trend_chart", "over_time_chart", "over_time_strip"]) {
       const chart = source(name);
       if (chart) chart.below[0].ticker.setv({ desired_num_ticks: 3 }, { sync: false });
     }

@@ -17,6 +17,7 @@ from bi_app.auth import sessions
 from bi_app.auth.accounts import LONGEST, Account, check_password
 from bi_app.auth.sessions import COOKIE, FORM_COOKIE
 from bi_app.auth.watch import close_pages
+from warehouse import audit
 
 ASSETS = Path(__file__).parent.parent / "assets"
 HOME = "/"
@@ -163,12 +164,16 @@ class SignIn(Form):
     async def refuse(self, email: str, outcome: str, error: str) -> None:
         """Say no without saying why, and write it down."""
         await asyncio.to_thread(sessions.note, email, self.address, outcome)
+        by = audit.By(email, "page", address=self.address, claimed=True)
+        audit.note_late(by, "sign_in_refused", "account", "refused", why=outcome)
         self.set_status(429 if outcome == "locked" else 401)
         self.show(email=email, error=error)
 
     async def welcome(self, account: Account) -> None:
         """End the session there was, start a new one, and go on."""
         await asyncio.to_thread(sessions.note, account.email, self.address, "ok")
+        by = audit.viewer(account.viewer, "page", self.address)
+        await asyncio.to_thread(audit.note, by, "sign_in", f"account {account.account_id}")
         before = await asyncio.to_thread(sessions.find, self.get_cookie(COOKIE))
         if before:
             await asyncio.to_thread(sessions.end, before.session_id)
@@ -195,6 +200,8 @@ class SignOut(Form):
             self.check_token(form_token(signed_in.session_id))
             await asyncio.to_thread(sessions.end, signed_in.session_id)
             close_pages(self.application, {signed_in.session_id})
+            by = audit.viewer(signed_in.account.viewer, "page", self.address)
+            audit.note_late(by, "sign_out", f"account {signed_in.account.account_id}")
         self.clear_cookie(COOKIE)
         self.set_header("Clear-Site-Data", '"cache", "storage"')
         self.redirect("/sign-in", status=303)

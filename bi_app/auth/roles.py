@@ -14,13 +14,17 @@ from warehouse.settings import settings
 
 @dataclass(frozen=True)
 class PageRule:
-    """A page: its path, its name in the menu, and the roles that may open it."""
+    """A page: its path, its name in the menu, and the roles that may open it.
+
+    Pages of one `group` stand together in the menu, below the group's name.
+    """
 
     path: str
     title: str
     roles: frozenset[Role]
     icon: str = ""
     in_menu: bool = True
+    group: str = ""
 
 
 ALL: frozenset[Role] = frozenset({"admin", "librarian", "member"})
@@ -31,6 +35,8 @@ PAGES = {
         PageRule("/app", "Overview", ALL, in_menu=False),
         PageRule("/overview", "Overview", ALL, "chart"),
         PageRule("/my_loans", "My loans", frozenset({"member"}), "book"),
+        PageRule("/circulation", "Circulation", STAFF, group="Library"),
+        PageRule("/busy_hours", "Busy hours", STAFF, group="Library"),
         PageRule("/explore", "Explore", STAFF, "table"),
         PageRule("/quality", "Quality", STAFF, "check"),
         PageRule("/pipelines", "Pipelines", STAFF, "flow"),
@@ -101,3 +107,15 @@ def may_open(path: str, role: Role) -> bool:
 def menu(role: Role) -> list[PageRule]:
     """The pages that a role finds in its menu, in order."""
     return [p for p in PAGES.values() if p.in_menu and role in p.roles]
+
+
+def grouped(role: Role) -> list[tuple[str, list[PageRule]]]:
+    """The menu as (group, its pages); a page without a group stands alone, under no name."""
+    found: list[tuple[str, list[PageRule]]] = []
+    for rule in menu(role):
+        there = next((pages for name, pages in found if name and name == rule.group), None)
+        if there is None:
+            found.append((rule.group, [rule]))
+        else:
+            there.append(rule)
+    return found

@@ -55,7 +55,7 @@ class Daily:
         )
         plot.add_tools(self.hover)
         theme.counted(plot.yaxis[0])
-        _dated(plot.xaxis[0])
+        dated(plot.xaxis[0])
         return plot
 
     def _strip(self) -> Any:
@@ -75,7 +75,7 @@ class Daily:
         tool.overlay.line_dash = "solid"
         plot.add_tools(tool)
         plot.yaxis.visible = plot.ygrid.visible = False
-        _dated(plot.xaxis[0], ticks=6)
+        dated(plot.xaxis[0], ticks=6)
         return plot
 
     def show(self, values: np.ndarray[Any, Any], start: int, end: int) -> None:
@@ -119,7 +119,8 @@ def _blank() -> dict[str, list[Any]]:
     return {"day": [], "middle": [], "value": [], "mean": []}
 
 
-def _dated(axis: Any, ticks: int = 7) -> None:
+def dated(axis: Any, ticks: int = 7) -> None:
+    """Write an axis of time as 3 Mar, Mar 2026 or 2026, with few ticks."""
     axis.formatter = DatetimeTickFormatter(
         days="%-d %b", months="%b %Y", years="%Y", context=None, strip_leading_zeros=True
     )

@@ -50,6 +50,18 @@ class Circulation:
         total: Array = self.counts.sum(axis=2, dtype=np.int32)
         return total
 
+    @cached_property
+    def branches(self) -> dict[str, str]:
+        """Names of the branches by code."""
+        return dict(zip(self.codes, self.names, strict=True))
+
+    @cached_property
+    def opened(self) -> Array:
+        """Whether the desk was at work, by branch, day and hour: any event but a renewal."""
+        desk = [i for i, name in enumerate(COUNTED) if name != "renewals"]
+        found: Array = np.any(self.counts[..., desk] > 0, axis=-1)
+        return found
+
     @property
     def hours(self) -> range:
         """The hours of the day that occur."""

@@ -41,14 +41,44 @@ class Bounds:
 
 
 @dataclass(frozen=True)
+class Select:
+    """One more choice that a page offers: `values` hold (value, words), the first by default.
+
+    `look` is how the browser draws it: "select" or "segments".
+    """
+
+    key: str
+    label: str
+    values: tuple[tuple[str, str], ...]
+    look: str = "select"
+
+    @property
+    def default(self) -> str:
+        """What holds when nothing is asked for."""
+        return self.values[0][0]
+
+    def choose(self, asked: Any) -> str:
+        """One of the values: what makes no sense becomes the default."""
+        return asked if any(asked == value for value, _ in self.values) else self.default
+
+
+@dataclass(frozen=True)
 class Selection:
-    """A choice that holds within its bounds. No branch means all; days are inclusive."""
+    """A choice that holds within its bounds. No branch means all; days are inclusive.
+
+    `more` holds what a page lets people choose besides, as (key, value).
+    """
 
     start: dt.date
     end: dt.date
     branches: tuple[str, ...] = ()
     measure: str = "checkouts"
     period: str = "custom"
+    more: tuple[tuple[str, str], ...] = ()
+
+    def get(self, key: str) -> str:
+        """The value of one of the page's own choices; nothing where it has no such choice."""
+        return dict(self.more).get(key, "")
 
     @property
     def days(self) -> int:
@@ -72,10 +102,11 @@ class Selection:
             "end": self.end.isoformat(),
             "branches": list(self.branches),
             "measure": self.measure,
+            **dict(self.more),
         }
 
 
-def select(asked: Mapping[str, Any], bounds: Bounds) -> Selection:
+def select(asked: Mapping[str, Any], bounds: Bounds, selects: Sequence[Select] = ()) -> Selection:
     """A selection from untrusted values: what makes no sense becomes the default."""
     period = asked.get("period") or ("custom" if asked.get("start") else DEFAULT_PERIOD)
     start, end = _span(str(period), asked, bounds)
@@ -89,14 +120,17 @@ def select(asked: Mapping[str, Any], bounds: Bounds) -> Selection:
         tuple(c for c in bounds.codes if c in set(branches)),
         measure if measure in MEASURES else "checkouts",
         period,
+        tuple((s.key, s.choose(asked.get(s.key))) for s in selects),
     )
 
 
-def from_arguments(arguments: Mapping[str, Sequence[bytes]]) -> dict[str, Any]:
-    """The asked values out of a URL's arguments."""
+def from_arguments(
+    arguments: Mapping[str, Sequence[bytes]], keys: Sequence[str] = ()
+) -> dict[str, Any]:
+    """The asked values out of a URL's arguments; `keys` are those of a page's own choices."""
     texts = {k: [v.decode("utf-8", "replace") for v in vs] for k, vs in arguments.items()}
     asked: dict[str, Any] = {
-        k: texts[k][0] for k in ("period", "start", "end", "measure") if texts.get(k)
+        k: texts[k][0] for k in ("period", "start", "end", "measure", *keys) if texts.get(k)
     }
     if texts.get("branch"):
         asked["branches"] = texts["branch"]

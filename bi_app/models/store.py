@@ -31,13 +31,13 @@ def held(viewer: Viewer, tables: Sequence[str], load: Callable[[Viewer], T]) -> 
     Two who ask for the same wait for one load; who asks for something else does not wait.
     """
     key = (viewer.scope, load.__qualname__, *tables)
-    stamp = _stamp(viewer, tuple(tables))
-    found = _found(key, stamp)
+    published = stamp(viewer, tuple(tables))
+    found = _found(key, published)
     if found is None:
         with _lock:
             loading = _loading.setdefault(key, threading.Lock())
         with loading:
-            found = _found(key, stamp) or _keep(key, stamp, load(viewer))
+            found = _found(key, published) or _keep(key, published, load(viewer))
     value: T = found[1]
     return value
 
@@ -66,13 +66,13 @@ def forget() -> None:
         _stamps.clear()
 
 
-def _stamp(viewer: Viewer, tables: tuple[str, ...]) -> float:
+def stamp(viewer: Viewer, tables: tuple[str, ...]) -> float:
     """When the tables were last published; asked at most every few seconds."""
-    looked, stamp = _stamps.get(tables, (0.0, 0.0))
+    looked, published = _stamps.get(tables, (0.0, 0.0))
     if time.monotonic() - looked > STAMP_SECONDS:
-        stamp = rows(viewer, "stamp", {"tables": bare(tables)})[0]["stamp"]
-        _stamps[tables] = (time.monotonic(), stamp)
-    return stamp
+        published = rows(viewer, "stamp", {"tables": bare(tables)})[0]["stamp"]
+        _stamps[tables] = (time.monotonic(), published)
+    return published
 
 
 def bare(tables: Sequence[str]) -> list[str]:

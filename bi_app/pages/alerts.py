@@ -25,7 +25,13 @@ class Inbox:
         work = partial(answer_of, self.viewer)
         self.controls = Controls(**work(asked))
         reacting(self.controls, signed_in, self.show, work)
-        acting(self.controls, signed_in, partial(alerts.act, self.viewer), work, self.show)
+        acting(
+            self.controls,
+            signed_in,
+            partial(alerts.act, self.viewer, address=signed_in.address),
+            work,
+            self.show,
+        )
 
     def show(self, told: dict[str, Any]) -> None:
         """Send an answer."""

@@ -24,7 +24,7 @@ from panel.custom import JSComponent
 
 from bi_app.auth import watch
 from bi_app.auth.forms import form_token, template
-from bi_app.auth.roles import PAGES, menu, page_of
+from bi_app.auth.roles import PAGES, grouped, page_of
 from bi_app.auth.sessions import SignedIn
 from bi_app.models.freshness import Freshness
 from bi_app.models.table import Column, Table
@@ -158,7 +158,7 @@ def variables(page: Page, signed_in: SignedIn | None, path: str) -> dict[str, An
     return {
         "page": page,
         "path": path,
-        "menu": menu(account.viewer.role) if account else [],
+        "menu": grouped(account.viewer.role) if account else [],
         "account": account,
         "form_token": form_token(signed_in.session_id) if signed_in else "",
         "placed": {m.name for c in page.cells for m in c.models},

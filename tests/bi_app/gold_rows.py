@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import psycopg
 
+from tests.bi_app import shelf_rows
 from warehouse.policies import access_sql
 from warehouse.spec import Access
 
@@ -129,6 +130,7 @@ def fill(
     _copy(connection, "library_branch_names", zip(codes(branches), NAMES[:branches], strict=True))
     _copy(connection, "library_titles", _titles(titles, seed))
     _fill_months(connection, branches, days, checkouts, titles, first, seed)
+    shelf_rows.fill_kinds(connection)
     _publish(connection, last)
     return counts
 
@@ -205,12 +207,4 @@ def _publish(connection: psycopg.Connection[Any], last: dt.date) -> None:
         "insert into quality.scores (level, subject, score, weight, formula, parts)"
         " values ('dataset', 'library_loan_events', 97.9, 1, 'as documented', '[]')"
     )
-    complete_to = dt.datetime.combine(last + dt.timedelta(days=1), dt.time(2, 10), dt.UTC)
-    for table in TABLES:
-        connection.execute(
-            "insert into ops.publications (table_name, published_at, complete_to, rows, sources)"
-            " values (%s, clock_timestamp(), %s, 0, '{library_loan_events}')"
-            " on conflict (table_name) do update set published_at = excluded.published_at,"
-            " complete_to = excluded.complete_to",
-            [table, complete_to],
-        )
+    shelf_rows.publish(connection, last, *TABLES, *shelf_rows.TABLES)

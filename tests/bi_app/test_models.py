@@ -34,10 +34,10 @@ PERSON = Viewer("member@carrel.example", "member", (), MEMBER)
 BOUNDS = Bounds(dt.date(2024, 1, 10), dt.date(2026, 3, 31), ("A", "B"))
 
 
-def owner(query: str, *values: Any) -> Any:
+def owner(query: str, *values: Any, **named: Any) -> Any:
     """The first value of a query as the owner, whom no policy binds."""
     with connect() as connection:
-        row = connection.execute(query.encode(), values).fetchone()
+        row = connection.execute(query.encode(), named or values).fetchone()
     return row[0] if row else None
 
 

@@ -21,8 +21,8 @@ from tests.bi_app.fix_app import MEMBER, OWN
 from warehouse.access import Role, Viewer
 
 
-def signed_in(role: Role) -> SignedIn:
-    branches = OWN if role == "librarian" else ()
+def signed_in(role: Role, branches: tuple[str, ...] = OWN) -> SignedIn:
+    branches = branches if role == "librarian" else ()
     viewer = Viewer(f"{role}@x.example", role, branches, MEMBER if role == "member" else None)
     return SignedIn("s", Account(1, viewer.user, "A <b>Person</b>", viewer))
 

@@ -29,7 +29,7 @@ from bi_app.pages import alerts as alerts_page
 from bi_app.pages import dataset as dataset_page
 from bi_app.pages import pipelines as pipelines_page
 from bi_app.pages import quality as quality_page
-from bi_app.queries import rows, statement, write
+from bi_app.queries import Noted, rows, statement, write
 from tests.bi_app.fix_app import EMAILS, OWN
 from tests.bi_app.test_pages import signed_in
 from warehouse.access import Viewer
@@ -179,7 +179,7 @@ def test_only_an_admin_mends_and_publishes(here: str) -> None:
     ):
         for viewer in (LIBRARIAN, PERSON):
             with pytest.raises(InsufficientPrivilege):
-                write(viewer, name, values)
+                write(viewer, name, values, Noted("replay", BAD))
     assert repair.repair(LIBRARIAN, HELD, 24) is None
     assert repair.deciding(LIBRARIAN, quality.standing(LIBRARIAN, BAD), BAD) is None
     assert repair.deciding(ADMIN, quality.standing(ADMIN, BAD), BAD)
@@ -244,7 +244,7 @@ def test_an_admin_asks_for_a_run_once(here: str) -> None:
                 pipelines.ask_to_run(viewer, subject, known)
         for viewer in (LIBRARIAN, PERSON):
             with pytest.raises(InsufficientPrivilege):
-                write(viewer, "ask", {"action": "run", "subject": BAD})
+                write(viewer, "ask", {"action": "run", "subject": BAD}, Noted("run", BAD))
     finally:
         with connect() as connection:
             connection.execute("delete from app.requests")

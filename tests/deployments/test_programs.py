@@ -38,6 +38,17 @@ def test_your_own_servers_replace_ours(setting, tmp_path: Path) -> None:
     assert [p.name for p in programs()] == ["prefect-worker", "requests", "app"]
 
 
+def test_several_processes_of_the_app_stand_behind_the_proxy(setting, tmp_path: Path) -> None:
+    (tmp_path / "stack.json").write_text('{"app_port": 3, "app_ports": [4, 5]}')
+    setting(home=tmp_path, database_url="postgresql://me@db.invalid/x", prefect_api_url="http://p")
+    first, second, proxy = programs()[-3:]
+    assert (first.name, second.name, proxy.name) == ("app-1", "app-2", "app")
+    assert proxy.command[-6:] == ("--port", "3", "--to", "4", "--to", "5")
+    assert (proxy.address, first.port, second.port) == ("http://127.0.0.1:3", 4, 5)
+    assert "127.0.0.1:3" in first.command  # the address that browsers name
+    assert first.variables["BOKEH_SECRET_KEY"] == second.variables["BOKEH_SECRET_KEY"]
+
+
 def test_next_free_port() -> None:
     with socket.socket() as squatter:
         squatter.bind(("127.0.0.1", 0))

@@ -1,0 +1,342 @@
+"""The reports on lending, stock, holds and fines: their figures, and the pages made of them."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+from typing import Any
+
+import numpy as np
+import pytest
+from psycopg.errors import InsufficientPrivilege
+
+from bi_app.api import tables
+from bi_app.models import lending_report, report, staffing, store
+from bi_app.models.circulation import Circulation
+from bi_app.models.lending import Lending, lending
+from bi_app.models.report import summary
+from bi_app.models.selection import Select, Selection, day_number
+from bi_app.models.table import Column, Table
+from bi_app.pages import busy_hours, circulation
+from bi_app.pages.report import Layout, ReportPage
+from tests.bi_app.test_models import ADMIN, LIBRARIAN, PERSON, owner
+from tests.bi_app.test_pages import signed_in
+from warehouse.access import Viewer
+from warehouse.database import connect
+
+LAYOUTS: tuple[Layout, ...] = (circulation.LAYOUT, busy_hours.LAYOUT)
+KINDS = "gold.library_circulation_kinds"
+
+
+def names(layout: Layout) -> str:
+    return layout.report.name
+
+
+@pytest.fixture
+def lent(here: str) -> Lending:
+    found = lending(ADMIN)
+    assert found is not None
+    return found
+
+
+def chosen(known: Lending, **asked: Any) -> Selection:
+    return lending_report.REPORT.choose(known, asked)
+
+
+# Lending ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("grain", ["day", "week", "month", "year"])
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {},
+        {"branches": ["BEL", "CEN"], "item_type": "book", "measure": "total"},
+        {"dewey": "500", "start": "2026-01-07", "end": "2026-03-03", "measure": "returns"},
+    ],
+)
+def test_sums_over_time_are_those_of_the_database(
+    lent: Lending, grain: str, asked: dict[str, Any]
+) -> None:
+    choice = chosen(lent, grain=grain, **asked)
+    found = lending_report.over_time(lent, choice).data
+    parts = {"total": "checkouts + renewals"}.get(choice.measure, choice.measure)
+    expected = owner(
+        f"select json_agg(json_build_array(start, n) order by start) from (select greatest("
+        f"date_trunc('{grain}', day)::date, %(start)s) as start, sum({parts}) as n from {KINDS}"
+        " where day between %(start)s and %(end)s and (%(branches)s::text[] is null or branch_code"
+        " = any(%(branches)s)) and (%(type)s = '' or item_type = %(type)s)"
+        " and (%(dewey)s = '' or dewey_class = %(dewey)s) group by 1) t",
+        **{"start": choice.start, "end": choice.end, "branches": list(choice.branches) or None,
+           "type": choice.get("item_type"), "dewey": choice.get("dewey")},
+    )  # fmt: skip
+    there = {d.isoformat(): v for d, v in zip(found["start"], found["value"], strict=True) if v}
+    assert there == {day: n for day, n in expected if n}
+    assert found["start"][0] == choice.start
+    assert found["end"][-1] == choice.end
+
+
+def test_each_chart_is_filtered_by_the_others_and_not_by_itself(lent: Lending) -> None:
+    choice = chosen(lent, item_type="book", branches=["CEN"])
+    by_type = lending_report.by_facet(lent, choice, "item_type").data
+    assert set(by_type["code"]) > {"book"}, "its own choice leaves the other bars"
+    for facet, column in (("item_type", "item_type"), ("dewey", "dewey_class")):
+        data = lending_report.by_facet(lent, choice, facet).data
+        for code, value in zip(data["code"], data["value"], strict=True):
+            book = "" if facet == "item_type" else "and item_type = 'book'"
+            assert value == owner(
+                f"select sum(checkouts) from {KINDS} where branch_code = 'CEN' {book}"
+                f" and {column} = %(code)s and day between %(start)s and %(end)s",
+                code=code, start=choice.start, end=choice.end,
+            )  # fmt: skip
+    branches = lending_report.by_facet(lent, choice, "branch").data
+    assert len(branches["code"]) == 4
+    assert sum(branches["share"]) == pytest.approx(100, abs=0.3)
+
+
+def test_a_year_before_has_the_same_weekdays_or_the_same_dates(lent: Lending) -> None:
+    asked = {"start": "2026-07-01", "end": "2026-08-31"}
+    days = lending_report.over_time(lent, chosen(lent, grain="day", **asked)).data
+    place = days["start"].index(dt.date(2026, 8, 3))
+    count = f"select sum(checkouts) from {KINDS} where day between %(a)s and %(b)s"
+    earlier = dt.date(2025, 8, 4)
+    assert earlier.weekday() == dt.date(2026, 8, 3).weekday()
+    assert days["before"][place] == owner(count, a=earlier, b=earlier)
+    past = {"start": "2025-07-02", "end": "2025-09-01"}
+    assert days["mean_before"] == lending_report.over_time(lent, chosen(lent, **past)).data["mean"]
+    months = lending_report.over_time(lent, chosen(lent, grain="month", **asked)).data
+    a, b = dt.date(2025, 8, 1), dt.date(2025, 8, 31)
+    assert months["before"][1] == owner(count, a=a, b=b)
+    first = lending_report.over_time(lent, chosen(lent, grain="month", period="all")).data
+    assert first["before"][0] is None, "the data does not reach so far back"
+
+
+def test_a_leap_day_has_a_year_before() -> None:
+    dates = {(2024, 2, 29): (2023, 2, 28), (2026, 3, 1): (2025, 3, 1)}
+    for day, before in dates.items():
+        found = lending_report.year_before(day_number(dt.date(*day)))
+        assert found == day_number(dt.date(*before))
+
+
+@pytest.mark.parametrize(
+    ("grain", "first", "expected"),
+    [
+        ("week", "2026-01-01", ["2026-01-01", "2026-01-05", "2026-01-12"]),
+        ("month", "2026-01-30", ["2026-01-30", "2026-02-01"]),
+        ("year", "2025-12-31", ["2025-12-31", "2026-01-01"]),
+    ],
+)
+def test_weeks_begin_on_monday_and_the_first_span_is_cut(
+    grain: str, first: str, expected: list[str]
+) -> None:
+    start = day_number(dt.date.fromisoformat(first))
+    found = lending_report.starts_of(start, 14, grain)
+    assert [str(np.datetime64(int(d), "D")) for d in found] == expected
+
+
+@pytest.mark.usefixtures("here")
+def test_each_role_knows_its_own_lending() -> None:
+    own = lending(LIBRARIAN)
+    assert own is not None
+    assert own.bounds.codes == ("BEL", "CEN")
+    assert lending(Viewer("x@carrel.example", "librarian")) is None
+    with pytest.raises(InsufficientPrivilege):
+        lending(PERSON)
+
+
+# Busy hours ---------------------------------------------------------------------------------------
+
+HOURLY = "gold.library_circulation"
+
+
+def busy(**asked: Any) -> tuple[Circulation, Selection]:
+    known = staffing.load(ADMIN)
+    assert known is not None
+    return known, staffing.REPORT.choose(known, asked)
+
+
+SPRING = {"start": "2026-01-07", "end": "2026-03-03"}
+OPEN = "checkouts + returns + in_house_uses > 0"
+
+
+@pytest.mark.usefixtures("here")
+@pytest.mark.parametrize("each", ["week", "opened"])
+def test_an_hour_of_the_week_is_that_of_the_database(each: str) -> None:
+    known, choice = busy(**SPRING, branches=["BEL", "CEN"], each=each)
+    data = staffing.week(known, choice).data
+    for row, hour, value, total, opened in zip(
+        *(data[k] for k in ("row", "hour", "value", "sum", "opened")), strict=True
+    ):
+        n, o, days = owner(
+            f"select json_build_array(coalesce(sum(checkouts), 0), count(*) filter (where {OPEN}),"
+            " (select count(*) from generate_series(%(start)s::date, %(end)s::date, '1 day') d"
+            " where to_char(d, 'Dy') = %(row)s))"
+            f" from {HOURLY} where day between %(start)s and %(end)s and hour = %(hour)s"
+            " and branch_code in ('BEL', 'CEN') and to_char(day, 'Dy') = %(row)s",
+            start=choice.start, end=choice.end, hour=hour, row=row,
+        )  # fmt: skip
+        assert (total, opened) == (n, o)
+        assert value == pytest.approx(n / (o if each == "opened" else days), abs=0.006)
+
+
+@pytest.mark.usefixtures("here")
+def test_a_branch_by_opened_hour_and_by_hour_of_the_day() -> None:
+    known, choice = busy(**SPRING, branches=["BEL"], weekday="Sat")
+    data = staffing.branches(known, choice).data
+    assert len(data["code"]) == 4, "a chosen branch stands among the others"
+    assert data["value"] == sorted(data["value"], reverse=True)
+    n, o = owner(
+        f"select json_build_array(sum(checkouts), count(*) filter (where {OPEN})) from {HOURLY}"
+        " where branch_code = 'CEN' and day between %(start)s and %(end)s",
+        start=choice.start, end=choice.end,
+    )  # fmt: skip
+    place = data["code"].index("CEN")
+    assert (data["sum"][place], data["opened"][place]) == (n, o)
+    assert data["value"][place] == round(n / o, 1)
+    hours = staffing.branch_hours(known, choice).data
+    place = [*zip(hours["row"], hours["hour"], strict=True)].index(("Central", 16))
+    assert hours["sum"][place] == owner(
+        f"select sum(checkouts) from {HOURLY} where branch_code = 'CEN' and hour = 16"
+        " and day between %(start)s and %(end)s and to_char(day, 'Dy') = 'Sat'",
+        start=choice.start, end=choice.end,
+    )  # fmt: skip
+
+
+@pytest.mark.usefixtures("here")
+def test_the_surface_is_the_weeks_of_each_month() -> None:
+    known, choice = busy(**SPRING, measure="returns")
+    table = staffing.months(known, choice)
+    drawn = busy_hours.surface(table)
+    assert drawn["months"] == ["January 2026", "February 2026", "March 2026"]
+    assert len(drawn["values"]) == 3 * 7 * len(drawn["hours"])
+    place = 7 * len(drawn["hours"]) + 2 * len(drawn["hours"]) + drawn["hours"].index("14:00")
+    mean = owner(
+        f"select sum(returns) / 4.0 from {HOURLY} where to_char(day, 'YYYY-MM Dy') = '2026-02 Wed'"
+        " and hour = 14"
+    )
+    assert drawn["values"][place] == pytest.approx(float(mean), abs=0.006)
+
+
+# Every report -------------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("here")
+@pytest.mark.parametrize("layout", LAYOUTS, ids=names)
+def test_a_download_is_what_the_page_shows(layout: Layout) -> None:
+    page = ReportPage(layout, signed_in("admin"), {})
+    assert page.shown is not None
+    for name in layout.report.measures:
+        table = tables.TABLES[layout.report.name](ADMIN, name, {})
+        assert len({len(table.data[c.key]) for c in table.columns}) == 1
+        assert len(table), name
+        assert table.notes
+    with pytest.raises(KeyError):
+        tables.TABLES[layout.report.name](ADMIN, "secret", {})
+    assert [p.name for p in layout.parts] == list(layout.report.measures)
+    assert all(p.definition for p in layout.parts)
+    assert all(card["definition"] for card in page.controls.cards)
+
+
+@pytest.mark.usefixtures("here")
+@pytest.mark.parametrize("layout", LAYOUTS, ids=names)
+def test_a_chart_shows_the_columns_of_its_table_and_says_them(layout: Layout) -> None:
+    page = ReportPage(layout, signed_in("librarian"), {})
+    for part in layout.parts:
+        if part.chart:
+            shown = page.charts[part.name].source.data
+            assert {c.key for c in part.columns} <= set(shown), part.name
+            said = page.controls.notes[f"said_{part.name}"]
+            assert "highest" in said or " at " in said
+
+
+@pytest.mark.usefixtures("here")
+@pytest.mark.parametrize("layout", LAYOUTS, ids=names)
+def test_nonsense_becomes_the_default(layout: Layout) -> None:
+    known = layout.report.load(ADMIN)
+    usual = layout.report.choose(known, {})
+    keys = [s.key for s in layout.report.selects(known)]
+    unlike: tuple[Any, ...] = ("'; drop", [], {}, 7)
+    for nonsense in unlike:
+        assert layout.report.choose(known, dict.fromkeys(keys, nonsense)) == usual
+
+
+@pytest.mark.usefixtures("here")
+@pytest.mark.parametrize("layout", LAYOUTS, ids=names)
+def test_who_sees_nothing_is_told(layout: Layout) -> None:
+    nobody = signed_in("librarian", branches=())
+    assert ReportPage(layout, nobody, {}).page().empty == layout.nothing
+
+
+@pytest.mark.usefixtures("here")
+def test_a_load_is_shown_while_the_page_is_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store, "STAMP_SECONDS", 0)
+    page = ReportPage(circulation.LAYOUT, signed_in("admin"), {"period": "7d"})
+    before = page.controls.cards[0]["value"]
+    asyncio.run(page.look())
+    assert page.controls.answered == 0
+    day, columns = dt.date(2026, 11, 1), "branch_code, day, item_type, dewey_class, checkouts"
+    try:
+        with connect() as connection:
+            connection.execute(
+                f"insert into {KINDS} ({columns}, renewals, returns, in_house_uses)"
+                " values ('CEN', %s, 'book', 'none', 4321, 0, 0, 0)",
+                [day],
+            )
+            _published(connection)
+        asyncio.run(page.look())
+        assert page.controls.answered == 1
+        assert page.controls.cards[0]["value"] != before
+        assert page.controls.options["last"] == day.isoformat()
+        assert 4321 in page.charts["over_time"].source.data["value"]
+    finally:
+        with connect() as connection:
+            connection.execute(f"delete from {KINDS} where day = %s", [day])
+            _published(connection)
+
+
+def _published(connection: Any) -> None:
+    connection.execute(
+        "update ops.publications set published_at = clock_timestamp()"
+        " where table_name = 'library_circulation_kinds'"
+    )
+
+
+@pytest.mark.usefixtures("here")
+def test_a_click_opens_a_month_and_another_chooses_a_bar() -> None:
+    page = ReportPage(circulation.LAYOUT, signed_in("admin"), {"grain": "month"})
+    place = [d.strftime("%Y-%m") for d in _days(page)].index("2026-02")
+    assert page.shown is not None
+    choice = page.charts["over_time"].choice(place, page.shown.as_dict())
+    page.show(page.answer({**page.shown.as_dict(), **choice}))
+    assert (page.shown.start, page.shown.end) == (dt.date(2026, 2, 1), dt.date(2026, 2, 28))
+    assert page.shown.get("grain") == "day"
+    picked = page.charts["by_dewey"].choice(0, page.shown.as_dict())
+    page.show(page.answer({**page.shown.as_dict(), **picked}))
+    code = page.shown.get("dewey")
+    assert code == page.charts["by_dewey"].source.data["code"][0]
+    again = page.charts["by_dewey"].choice(0, page.shown.as_dict())
+    assert again == {"dewey": ""}
+
+
+def _days(page: ReportPage) -> list[dt.date]:
+    start = page.charts["over_time"].source.data["start"]
+    found: list[dt.date] = np.array(start, "datetime64[ms]").astype("datetime64[D]").tolist()
+    return found
+
+
+def test_a_summary_says_the_highest_and_the_lowest() -> None:
+    columns = [Column("day", "Day", "date"), Column("n", "Count", "integer")]
+    data: dict[str, list[Any]] = {"day": [dt.date(2026, 3, 1), dt.date(2026, 3, 2)], "n": [3, 1200]}
+    table = Table("t", "Loans by day", columns, data)
+    assert summary(table, "day", "n") == (
+        "Loans by day: 2 values of count, highest 1,200 at 2 Mar 2026, lowest 3 at 1 Mar 2026."
+    )
+    assert "nothing" in summary(Table("t", "T", columns, {"day": [], "n": []}), "day", "n")
+
+
+def test_numbers_and_selects() -> None:
+    assert [report.number(v) for v in (0, 3.25, 3.0, 250.4)] == ["0", "3.2", "3", "250"]
+    assert report.share(1, 8) == "12.5 %"
+    assert report.share(1, 0) == "–"
+    select = Select("x", "X", (("", "All"), ("a", "A")))
+    assert [select.choose(v) for v in ("a", "b", None, ["a"])] == ["a", "", "", ""]
