@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 
 from bi_app.api.closed import close_imports
-from bi_app.auth import accounts, gate
+from bi_app.auth import accounts, exposure, gate
 from bi_app.auth.roles import add_own_pages
 from bi_app.models.ahead import fetch, fetch_ahead, fetch_mine
 from bi_app.pages import (
@@ -24,6 +24,7 @@ from bi_app.pages import (
     sign_ins,
 )
 from warehouse import log
+from warehouse.settings import settings
 
 IMPORTED = (
     activity,
@@ -43,6 +44,7 @@ IMPORTED = (
 REPORTS = (circulation, busy_hours, collection)
 
 log.start()
+exposure.check(demo=settings().demo or exposure.is_loopback(settings().app_listen))
 add_own_pages()
 close_imports()
 accounts.decoy()  # now, so that the first stranger does not wait longer than others
