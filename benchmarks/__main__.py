@@ -22,6 +22,7 @@ COMMANDS = {
     "quality": [],
     "anomalies": [],
     "quality_pages": [],
+    "api": [],
 }
 
 

@@ -9,30 +9,38 @@ from bi_app.auth import accounts, gate
 from bi_app.auth.roles import add_own_pages
 from bi_app.models.ahead import fetch, fetch_ahead, fetch_mine
 from bi_app.pages import (
+    activity,
     alerts,
     busy_hours,
     circulation,
+    collection,
     dataset,
     explore,
     my_loans,
     overview,
+    people,
     pipelines,
     quality,
+    sign_ins,
 )
 from warehouse import log
 
 IMPORTED = (
+    activity,
     alerts,
     busy_hours,
     circulation,
+    collection,
     dataset,
     explore,
     my_loans,
     overview,
+    people,
     pipelines,
     quality,
+    sign_ins,
 )  # now, so that the first visitor need not wait
-REPORTS = (circulation, busy_hours)
+REPORTS = (circulation, busy_hours, collection)
 
 log.start()
 add_own_pages()

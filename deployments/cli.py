@@ -11,6 +11,7 @@ from typer.core import TyperGroup
 
 from deployments import (
     alerting,
+    api_access,
     auditing,
     connecting,
     exporting,
@@ -104,7 +105,7 @@ def up(
 
 
 def _tell(started: Any) -> None:
-    names = {"app": "Carrel", "prefect-server": "Prefect", "postgres": "PostgreSQL"}
+    names = {"app": "Carrel", "prefect-server": "Prefect", "postgres": "PostgreSQL", "api": "API"}
     for name, address in started.addresses.items():
         typer.echo(f"{names[name]:<12} {address}")
     for one in started.sign_ins:
@@ -251,7 +252,7 @@ def list_users() -> None:
 
 
 @users.command("add")
-def add_user(
+def add_user(  # noqa: PLR0913, PLR0917 - each is an option
     email: str,
     role: Annotated[str, typer.Argument(help="admin, librarian or member.")],
     name: Annotated[str, typer.Option(help="The person's name.")] = "",
@@ -293,6 +294,7 @@ def set_password(
 
 
 alerting.register(app)
+api_access.register(app)
 auditing.register(app)
 connecting.register(app)
 exporting.register(app)

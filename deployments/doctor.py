@@ -81,7 +81,9 @@ def _disk() -> Finding:
 
 def _ports() -> Iterator[Finding]:
     """Each port is ours, or free, or another's (then the next one is used, which is no fault)."""
-    names = {"pg_port": "PostgreSQL", "prefect_port": "Prefect", "app_port": "app"}
+    names = {
+        "pg_port": "PostgreSQL", "prefect_port": "Prefect", "app_port": "app", "api_port": "API",
+    }  # fmt: skip
     for key, name in names.items():
         ours, first = settings().stack.get(key), getattr(settings(), key)
         if ours and supervision.is_supervised():

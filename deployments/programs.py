@@ -46,7 +46,13 @@ def programs() -> list[Program]:
     if not mine.prefect_api_url:
         found.append(_prefect_server(mine.stack["prefect_port"]))
     requests = Program("requests", (sys.executable, "-m", "deployments.requests"))
-    return [*found, _prefect_worker(), requests, *_app(mine.stack["app_port"])]
+    return [
+        *found,
+        _prefect_worker(),
+        requests,
+        *_app(mine.stack["app_port"]),
+        _api(mine.stack["api_port"]),
+    ]
 
 
 def _postgres(port: int) -> Program:
@@ -115,6 +121,12 @@ def _app_process(name: str, port: int, *, public: int | None = None) -> Program:
     inherited = ("PYTHONPATH", "CARREL_HOME")
     variables = {k: v for k, v in serve.environment().items() if k not in inherited}
     return Program(name, tuple(serve.command(port, public=public)), port, variables=variables)
+
+
+def _api(port: int) -> Program:
+    from bi_app.api.rest import serve
+
+    return Program("api", tuple(serve.command(port)), port)
 
 
 def configuration(folder: Path, socket: Path, known: list[Program], *, user: str | None) -> str:

@@ -31,7 +31,12 @@ from warehouse.settings import settings
 
 T = TypeVar("T")
 Say = Callable[[str], None]
-PORTS = {"pg_port": "PostgreSQL", "prefect_port": "Prefect", "app_port": "the app"}
+PORTS = {
+    "pg_port": "PostgreSQL",
+    "prefect_port": "Prefect",
+    "app_port": "the app",
+    "api_port": "the API",
+}
 START_SECONDS = 180
 GROUP = "library"
 
@@ -85,7 +90,9 @@ def up(say: Say, *, demo: bool = False) -> Started:
 
 def _addresses() -> dict[str, str]:
     known = {p.name: p.address for p in programs() if p.port}
-    return {name: known[name] for name in ("app", "prefect-server", "postgres") if name in known}
+    return {
+        name: known[name] for name in ("app", "prefect-server", "postgres", "api") if name in known
+    }
 
 
 @contextmanager
@@ -148,10 +155,10 @@ def _bring_up(steps: Steps, pool: ThreadPoolExecutor, demo: bool) -> CarrelError
     _all(database, sample)
     if not demo:
         sign_ins.refuse_demo()
-    app = pool.submit(_app, steps)
+    app, api = pool.submit(_app, steps), pool.submit(_api, steps)
     _all(prefect)
     problem = _load(steps)
-    _all(app)
+    _all(app, api)
     return problem
 
 
@@ -233,6 +240,21 @@ def _app(steps: Steps) -> None:
             _wait_well(program.name, partial(app_answers, program.address))
 
 
+def _api(steps: Steps) -> None:
+    with steps.step("API"):
+        supervision.start_program("api")
+        _wait_well("api", api_answers)
+
+
+def api_answers() -> bool:
+    """Whether the API and its database answer."""
+    address = f"http://127.0.0.1:{settings().stack.get('api_port')}/ready"
+    try:
+        return httpx.get(address, timeout=10, trust_env=False).is_success
+    except httpx.HTTPError:
+        return False
+
+
 def app_answers(address: str) -> bool:
     """Whether the app serves its sign-in page at an address."""
     try:
@@ -261,7 +283,7 @@ def down(say: Say) -> None:
     ended = supervision.stop_supervisor()
     if not settings().database_url:
         server().stop()  # one that was started without the supervisor
-    note(pg_port=None, prefect_port=None, app_port=None, app_ports=None, supervisor_socket=None)
+    note(**dict.fromkeys(PORTS), app_ports=None, supervisor_socket=None)
     took = time.monotonic() - began
     say(f"Stopped {ended} processes in {took:.1f} s." if ended else "Nothing was running.")
 

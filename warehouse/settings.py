@@ -23,7 +23,15 @@ from warehouse.errors import ConfigurationError
 
 ROOT = Path(__file__).resolve().parent.parent
 LOGINS = ("owner", "app", "admin", "librarian", "member")
-KEYS = ("claim_key", "pseudonym_key", "cookie_key", "audit_key", "factor_key", "superuser")
+KEYS = (
+    "claim_key",
+    "pseudonym_key",
+    "cookie_key",
+    "audit_key",
+    "factor_key",
+    "superuser",
+    "token_key",
+)
 
 
 class Settings(BaseSettings):
@@ -45,6 +53,13 @@ class Settings(BaseSettings):
     pg_port: int = Field(5432, description="First port tried for the embedded PostgreSQL")
     prefect_port: int = Field(4200, description="First port tried for the Prefect server")
     app_port: int = Field(5006, description="First port tried for the web app")
+    api_port: int = Field(5080, description="First port tried for the REST API")
+    api_rate: int = Field(
+        1200, ge=1, description="Requests a minute that one account may send to the REST API"
+    )
+    api_address_rate: int = Field(
+        3000, ge=1, description="Requests a minute that one address may send to the REST API"
+    )
     app_processes: int = Field(
         1, ge=1, le=32, description="Processes of the web app; several stand behind a sticky proxy"
     )
@@ -123,7 +138,9 @@ class Settings(BaseSettings):
         " `library_fines=0.5`; default: 1 each",
     )
     alert_mail_to: str = Field(
-        "", description="Addresses that alerts are mailed to, comma separated; default: no mail"
+        "",
+        description="Addresses that alerts are mailed to, comma separated;"
+        " `critical=ann@example.org` is told of that severity and worse alone; default: no mail",
     )
     alert_webhook: str = Field("", description="URL that alerts are posted to; default: none")
     alert_least: Literal["info", "warning", "critical"] = Field(
@@ -324,6 +341,22 @@ def _write_new(path: Path, content: dict[str, str]) -> None:
         pass
     finally:
         draft.unlink()
+
+
+def change_secrets(values: dict[str, str]) -> dict[str, str]:
+    """Put values into `secrets.json`, in one step and readable by the owner alone; return all."""
+    folder = settings().home
+    known = settings().secrets  # makes the file where there is none
+    with (folder / "secrets.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        path = folder / "secrets.json"
+        known = json.loads(path.read_text()) | values
+        draft = path.with_suffix(f".{os.getpid()}")
+        draft.touch(mode=0o600)
+        draft.write_text(json.dumps(known, indent=1))
+        draft.replace(path)
+    settings.cache_clear()
+    return dict(known)
 
 
 def _complete(path: Path) -> dict[str, str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
@@ -40,7 +40,8 @@ class Report(Generic[K]):
     """A page's figures. `load` returns what a viewer may know of them, `None` if nothing is there.
 
     `reads` names the gold tables behind it, for freshness; `selects` says what can be chosen
-    besides period (where `periods`) and branches; `measures` holds one function a table, by name.
+    besides period (where `periods`) and branches; `measures` holds one function a table, by
+    name; `longer` those that a file holds more rows of than the page.
     """
 
     name: str
@@ -50,6 +51,7 @@ class Report(Generic[K]):
     measures: Mapping[str, Callable[[K, Selection], Table]]
     selects: Callable[[K], Sequence[Select]] = lambda _: ()
     periods: bool = True
+    longer: Mapping[str, Callable[[K, Selection], Table]] = field(default_factory=dict)
 
     def choose(self, known: K, asked: Mapping[str, Any]) -> Selection:
         """A selection from untrusted values."""
@@ -65,7 +67,8 @@ class Report(Generic[K]):
         if known is None:
             raise KeyError(name)
         keys = [s.key for s in self.selects(known)]
-        return self.measures[name](known, self.choose(known, from_arguments(arguments, keys)))
+        work = self.longer.get(name) or self.measures[name]
+        return work(known, self.choose(known, from_arguments(arguments, keys)))
 
 
 def card(

@@ -35,6 +35,7 @@ class Noted:
     subject: str
     address: str = ""
     details: Mapping[str, Any] = field(default_factory=dict)
+    door: audit.Door = "page"
 
 
 def rows(
@@ -57,7 +58,7 @@ def write(viewer: Viewer, name: str, values: Asked, noted: Noted) -> list[DictRo
 
     The audit log tells of it in the same transaction: both are there afterwards, or neither.
     """
-    by = audit.viewer(viewer, "page", noted.address)
+    by = audit.viewer(viewer, noted.door, noted.address)
     with acting_as(viewer, writes=True) as connection:
         driver: psycopg.Connection[Any] = connection.connection.driver_connection  # type: ignore[assignment]
         with driver.cursor(row_factory=dict_row) as cursor:

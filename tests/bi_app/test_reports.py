@@ -11,20 +11,21 @@ import pytest
 from psycopg.errors import InsufficientPrivilege
 
 from bi_app.api import tables
+from bi_app.models import collection as stock
 from bi_app.models import lending_report, report, staffing, store
 from bi_app.models.circulation import Circulation
 from bi_app.models.lending import Lending, lending
 from bi_app.models.report import summary
 from bi_app.models.selection import Select, Selection, day_number
 from bi_app.models.table import Column, Table
-from bi_app.pages import busy_hours, circulation
+from bi_app.pages import busy_hours, circulation, collection
 from bi_app.pages.report import Layout, ReportPage
 from tests.bi_app.test_models import ADMIN, LIBRARIAN, PERSON, owner
 from tests.bi_app.test_pages import signed_in
 from warehouse.access import Viewer
 from warehouse.database import connect
 
-LAYOUTS: tuple[Layout, ...] = (circulation.LAYOUT, busy_hours.LAYOUT)
+LAYOUTS: tuple[Layout, ...] = (circulation.LAYOUT, busy_hours.LAYOUT, collection.LAYOUT)
 KINDS = "gold.library_circulation_kinds"
 
 
@@ -215,6 +216,89 @@ def test_the_surface_is_the_weeks_of_each_month() -> None:
         " and hour = 14"
     )
     assert drawn["values"][place] == pytest.approx(float(mean), abs=0.006)
+
+
+# The stock ----------------------------------------------------------------------------------------
+
+
+def shelves(**asked: Any) -> tuple[stock.Collection, Selection]:
+    known = stock.collection(ADMIN)
+    assert known is not None
+    return known, stock.REPORT.choose(known, asked)
+
+
+HELD_NOW = "from gold.library_item_use where is_held and branch_code in ('BEL', 'CEN')"
+
+
+@pytest.mark.usefixtures("here")
+def test_turnover_and_relative_use_are_of_the_chosen_branches_together() -> None:
+    known, choice = shelves(branches=["BEL", "CEN"])
+    data = stock.use(known, choice, "relative_use").data
+    everything = "from gold.library_item_use where branch_code in ('BEL', 'CEN')"
+    for code, turnover, relative in zip(
+        *(data[k] for k in ("code", "turnover", "relative_use")), strict=True
+    ):
+        lent, held, all_lent, all_held = owner(
+            "select json_build_array(sum(checkouts_365_days) filter (where collection_code ="
+            " %(part)s), count(*) filter (where is_held and collection_code = %(part)s),"
+            f" sum(checkouts_365_days), count(*) filter (where is_held)) {everything}",
+            part=code.partition(":")[2],
+        )
+        assert turnover == pytest.approx(lent / held, abs=0.006)
+        assert relative == pytest.approx((lent / all_lent) / (held / all_held), abs=0.006)
+    assert data["relative_use"] == sorted(data["relative_use"], reverse=True)
+
+
+@pytest.mark.usefixtures("here")
+def test_last_use_and_age_are_those_of_the_copies() -> None:
+    known, choice = shelves(branches=["BEL", "CEN"], part="collection:junior_fiction")
+    whole, never = owner(
+        f"select json_build_array(count(*), count(*) filter (where checkouts = 0)) {HELD_NOW}"
+        " and collection_code = 'junior_fiction'"
+    )
+    data = stock.idle(known, choice).data
+    place = data["name"].index("Junior fiction")
+    assert (data["holdings"][place], data["never"][place]) == (
+        whole, round(never / whole * 100, 1),
+    )  # fmt: skip
+    ages = stock.age(known, choice).data
+    assert sum(ages["value"]) == whole
+    assert ages["name"][-1] == "Unknown"
+    assert stock.median_age(known, choice) == owner(
+        "select percentile_cont(0.5) within group (order by 2026 - published_year)"
+        f" {HELD_NOW} and collection_code = 'junior_fiction'"
+    )
+
+
+@pytest.mark.usefixtures("here")
+def test_the_weeding_list_is_filtered_where_it_stands() -> None:
+    known, choice = shelves(part="dewey:500", meets="either")
+    table = stock.weeding(known, choice)
+    count = "select count(*) from gold.library_weeding_list where dewey_class = 500"
+    assert len(table) == owner(count)
+    both = stock.weeding(*shelves(part="dewey:500"))
+    assert len(both) == owner(f"{count} and too_old and too_long_unused")
+    assert 0 < len(both) < len(table)
+    years = table.data["unused_years"]
+    assert years == sorted(years, reverse=True)
+    long = tables.TABLES["collection"](ADMIN, "weeding", {"meets": [b"either"]})
+    assert len(long) == 240 > stock.LISTED == len(stock.weeding(*shelves(meets="either")))
+    own = tables.TABLES["collection"](LIBRARIAN, "weeding", {"meets": [b"either"]})
+    assert set(own.data["branch"]) == {"Bellmere", "Central"}
+
+
+@pytest.mark.usefixtures("here")
+def test_demand_is_the_share_of_loans_over_the_share_of_money() -> None:
+    known, choice = shelves(branches=["CEN"])
+    data = stock.buying(known, choice).data
+    for row in range(len(data["name"])):
+        assert data["cost"][row] == pytest.approx(
+            data["spent"][row] / data["circulation"][row], abs=0.01
+        )
+        expected = (data["circulation"][row] / sum(data["circulation"])) / (
+            data["spent"][row] / sum(data["spent"])
+        )
+        assert data["demand"][row] == pytest.approx(expected, abs=0.006)
 
 
 # Every report -------------------------------------------------------------------------------------
