@@ -15,8 +15,8 @@ from warehouse.settings import ROOT, settings
 
 HERE = Path(__file__).parent
 SHIPPED = (
-    "overview", "circulation", "busy_hours", "collection", "my_loans", "explore", "quality",
-    "pipelines", "alerts", "dataset",
+    "overview", "circulation", "busy_hours", "collection", "holds", "fines", "branches",
+    "annual_return", "my_loans", "explore", "quality", "pipelines", "alerts", "dataset",
 )  # fmt: skip
 LOOPBACK = "127.0.0.1"
 

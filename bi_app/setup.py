@@ -10,11 +10,15 @@ from bi_app.auth.roles import add_own_pages
 from bi_app.models.ahead import fetch, fetch_ahead, fetch_mine
 from bi_app.pages import (
     alerts,
+    annual_return,
+    branches,
     busy_hours,
     circulation,
     collection,
     dataset,
     explore,
+    fines,
+    holds,
     my_loans,
     overview,
     pipelines,
@@ -29,12 +33,16 @@ IMPORTED = (
     collection,
     dataset,
     explore,
+    annual_return,
+    branches,
+    fines,
+    holds,
     my_loans,
     overview,
     pipelines,
     quality,
 )  # now, so that the first visitor need not wait
-REPORTS = (circulation, busy_hours, collection)
+REPORTS = (circulation, busy_hours, collection, holds, fines, branches, annual_return)
 
 log.start()
 add_own_pages()
