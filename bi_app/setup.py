@@ -11,11 +11,15 @@ from bi_app.models.ahead import fetch, fetch_ahead, fetch_mine
 from bi_app.pages import (
     activity,
     alerts,
+    annual_return,
+    branches,
     busy_hours,
     circulation,
     collection,
     dataset,
     explore,
+    fines,
+    holds,
     my_loans,
     overview,
     people,
@@ -34,6 +38,10 @@ IMPORTED = (
     collection,
     dataset,
     explore,
+    annual_return,
+    branches,
+    fines,
+    holds,
     my_loans,
     overview,
     people,
@@ -41,7 +49,7 @@ IMPORTED = (
     quality,
     sign_ins,
 )  # now, so that the first visitor need not wait
-REPORTS = (circulation, busy_hours, collection)
+REPORTS = (circulation, busy_hours, collection, holds, fines, branches, annual_return)
 
 log.start()
 exposure.check(demo=settings().demo or exposure.is_loopback(settings().app_listen))
