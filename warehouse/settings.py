@@ -57,6 +57,9 @@ class Settings(BaseSettings):
     api_rate: int = Field(
         1200, ge=1, description="Requests a minute that one account may send to the REST API"
     )
+    api_export_rate: int = Field(
+        30, ge=1, description="Files a minute that one account may have from the REST API"
+    )
     api_address_rate: int = Field(
         3000, ge=1, description="Requests a minute that one address may send to the REST API"
     )
