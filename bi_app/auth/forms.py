@@ -14,7 +14,7 @@ from jinja2 import Environment, FileSystemLoader, Template
 from tornado.httputil import url_concat
 from tornado.web import HTTPError, RequestHandler
 
-from bi_app.auth import second_factor, sessions, tokens
+from bi_app.auth import origin, second_factor, sessions, tokens
 from bi_app.auth.accounts import LONGEST, Account, check_password
 from bi_app.auth.sessions import COOKIE, DEVICE_COOKIE, DEVICE_DAYS, FORM_COOKIE, SECOND_COOKIE
 from bi_app.auth.tokens import Bearer
@@ -38,7 +38,8 @@ POLICY = "; ".join(
         "style-src 'self' 'unsafe-inline'",
         "img-src 'self' data: blob:",
         "font-src 'self' data:",
-        "connect-src 'self' blob: data: ws: wss:",
+        "connect-src 'self' blob: data:",  # a page's own websocket is 'self'
+        "object-src 'none'",
         "frame-ancestors 'none'",
         "base-uri 'self'",
         "form-action 'self'",
@@ -75,6 +76,12 @@ def safe_headers(handler: RequestHandler) -> None:
     handler.set_header("X-Frame-Options", "DENY")
     handler.set_header("Referrer-Policy", "same-origin")
     handler.set_header("Cache-Control", "no-store")
+    handler.set_header("Cross-Origin-Opener-Policy", "same-origin")
+    handler.set_header("Cross-Origin-Resource-Policy", "same-origin")
+    handler.set_header("Permissions-Policy", "camera=(), geolocation=(), microphone=()")
+    handler.set_header("Server", "Carrel")
+    if origin.is_https(handler.request):
+        handler.set_header("Strict-Transport-Security", "max-age=63072000")  # two years
 
 
 def set_sealed_cookie(
@@ -83,7 +90,7 @@ def set_sealed_cookie(
     """A cookie that scripts cannot read and other sites cannot send; gone with the browser,
     unless it is to be kept for some days.
     """
-    secure = handler.request.protocol == "https"
+    secure = origin.is_https(handler.request)
     handler.set_cookie(
         name, value, expires_days=days, httponly=True, samesite="Lax", secure=secure, path="/"
     )
@@ -104,7 +111,7 @@ class Form(RequestHandler):
     @property
     def address(self) -> str:
         """Where the request comes from."""
-        return str(self.request.remote_ip)
+        return origin.address_of(self.request)
 
     def check_token(self, expected: str) -> None:
         """Refuse a form that was not ours.

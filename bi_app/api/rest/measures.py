@@ -127,8 +127,8 @@ def known() -> dict[str, Measure]:
 
 def asked(  # noqa: PLR0913, PLR0917 - as the address has it
     period: Annotated[Period | None, Query(description="Default 12m; not beside start")] = None,
-    start: Annotated[dt.date | None, Query(description="First day")] = None,
-    end: Annotated[dt.date | None, Query(description="Last day; default: the newest")] = None,
+    start: Annotated[shapes.Day | None, Query(description="First day")] = None,
+    end: Annotated[shapes.Day | None, Query(description="Last day; default: the newest")] = None,
     branch: Annotated[list[shapes.Code] | None, Query(max_length=200)] = None,
     measure: Annotated[
         Counted | None, Query(description="What is counted; not of overview")
