@@ -254,6 +254,7 @@ def test_disabling_an_account_closes_its_open_pages_at_once(
 ) -> None:
     client = Client(app.base)
     client.sign_in(ann, PASSWORD)
+    assert 'href="/account"' in client.http.get("/overview").text
     socket = client.socket("/overview")
     socket.pull()
     began = time.monotonic()

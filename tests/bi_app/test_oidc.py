@@ -196,6 +196,19 @@ def test_claims_say_role_branches_and_member(guest: Guest, connected: Callable[.
     assert client.http.get("/account").status_code == 303  # its rights changed
 
 
+def test_the_last_admin_is_not_taken_away(
+    guest: Guest, connected: Callable[..., None], ann: str
+) -> None:
+    execute("update app.accounts set disabled_at = now() where role = 'admin' and email <> %s", ann)
+    try:
+        connected(oidc_role_claim="groups", oidc_roles="it=admin")
+        refused = arrive(guest(), "ann")
+        assert (refused.status_code, "administrator" in refused.text) == (503, True)
+        assert execute("select role from app.accounts where email = %s", ann) == [("admin",)]
+    finally:
+        execute("update app.accounts set disabled_at = null where role = 'admin'")
+
+
 def test_a_disabled_person_stays_out(guest: Guest, connected: Any, ann: str) -> None:
     assert arrive(guest(), "ann").status_code == 303
     people.disable(ADMIN, people.find_account(ADMIN, ann).account_id)

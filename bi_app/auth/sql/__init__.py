@@ -37,8 +37,12 @@ def _statement(name: str) -> str:
 
 
 def run(statement: str, /, **values: Any) -> list[Row[Any]]:
-    """Run `<statement>.sql` as the app's login, in a transaction of its own; return its rows."""
-    with engine("app").begin() as connection:
+    """Run `<statement>.sql` as the app's login, in a transaction of its own; return its rows.
+
+    Raises:
+        NotLegal: it is illegal whoever asks.
+    """
+    with _refusals(), engine("app").begin() as connection:
         result = connection.execute(text(_statement(statement)), values)
         return list(result) if result.returns_rows else []
 
