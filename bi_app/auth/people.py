@@ -17,6 +17,7 @@ from bi_app.auth import tokens
 from bi_app.auth.accounts import check_parts
 from bi_app.auth.sql import run_as
 from bi_app.auth.tokens import Bearer
+from warehouse import audit
 from warehouse.access import Role, Viewer
 from warehouse.errors import ConfigurationError
 from warehouse.pseudonyms import pseudonym
@@ -193,6 +194,7 @@ def send_reset(by: Viewer, account_id: int) -> Invitation:
     one = person(by, account_id)
     if one.state != "active":
         raise ConfigurationError(f"{one.email} is {one.state}, not active.")
+    audit.note(audit.viewer(by), "account", f"account {account_id}", what="send_reset")
     if settings().mails:
         letter = {"email": one.email, "name": one.name, "stated_key": None, "note": ""}
         run_as(by, "add_letter", kind="reset", **letter)
