@@ -109,8 +109,8 @@ select f.step_id from ops.steps f where f.step_id = any(:ids) and exists (
 )
 """)
 _ANOMALIES = text("""
-select anomaly_id || ' ' || coalesce(run_id, '') as key, dataset, metric, run_id, severity,
-    found_at as at
+select anomaly_id || ' ' || coalesce(run_id, '') as key, dataset, metric, kind, day, run_id,
+    severity, found_at as at
 from quality.anomalies a
 where found_at > now() - cast(:forgotten as interval) and not exists (
     select from quality.alert_sources s
@@ -214,14 +214,16 @@ def _of_anomalies(connection: Connection, spans: Mapping[str, object]) -> Iterat
     rows = connection.execute(_ANOMALIES, spans).all()
     _consider(connection, "anomaly", (r.key for r in rows))
     for row in rows:
+        absent = row.kind == "missing"
+        detail = f"nothing came on {row.day:%A} {row.day}" if absent else "unusual"
         yield Sign(
             cause=f"data:{row.dataset}",
             kind="anomaly",
             dataset=row.dataset,
-            title=f"{row.dataset}: unusual figures",
+            title=f"{row.dataset}: {'a load did not come' if absent else 'unusual figures'}",
             at=row.at,
             run_id=row.run_id,
-            parts=(Part("anomaly", row.metric, row.severity, "unusual", row.dataset),),
+            parts=(Part("anomaly", row.metric, row.severity, detail, row.dataset),),
         )
 
 

@@ -27,6 +27,7 @@ import time
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -50,6 +51,7 @@ MOST_WAITING = 20_000
 SIGN_EVERY, SIGN_SECONDS = 64, 300
 APPEND = text("select * from audit.append(cast(:notes as jsonb))")
 SIGN = text("select audit.sign(:signed, :of_hash, :at, :print, :mac)")
+_THROUGH: ContextVar[tuple[Door, str]] = ContextVar("door", default=("cli", ""))
 EMAIL = re.compile(r"[^\s@<>,;|\"']+@[^\s@<>,;|\"']+\.[^\s@<>,;|\"']+")
 KEY = re.compile(r"[a-z][a-z_]{0,39}")
 
@@ -65,9 +67,20 @@ class By:
     claimed: bool = False  # `who` is what a stranger typed: kept only if it is an account's
 
 
-def viewer(who: Viewer, door: Door, address: str = "") -> By:
-    """A signed-in person at a door."""
-    return By(who.user, door, who.role, address)
+@contextmanager
+def through(door: Door, address: str = "") -> Iterator[None]:
+    """What is done inside comes through this door; threads see it if they copy the context."""
+    token = _THROUGH.set((door, address))
+    try:
+        yield
+    finally:
+        _THROUGH.reset(token)
+
+
+def viewer(who: Viewer, door: Door | None = None, address: str = "") -> By:
+    """A signed-in person at a door; default: the one of `through`, else the shell."""
+    known, known_address = _THROUGH.get()
+    return By(who.user, door or known, who.role, address or known_address)
 
 
 def shell() -> By:

@@ -13,6 +13,7 @@ from sqlalchemy import text
 from tornado.web import HTTPError, RequestHandler, StaticFileHandler
 
 from bi_app.api.tables import TABLES
+from bi_app.auth import origin
 from bi_app.auth.forms import message_page, safe_headers
 from bi_app.auth.gate import signed_in_of
 from bi_app.auth.roles import may_open, menu
@@ -65,7 +66,7 @@ class Download(RequestHandler):
         signed_in = await signed_in_of(self)
         if signed_in is None:
             return self.redirect("/sign-in")
-        by = audit.viewer(signed_in.account.viewer, "export", str(self.request.remote_ip))
+        by = audit.viewer(signed_in.account.viewer, "export", origin.address_of(self.request))
         if not may_open(f"/{page}", signed_in.account.viewer.role) or page not in TABLES:
             audit.note_late(by, "refusal", self.request.path, "refused")
             raise HTTPError(403)

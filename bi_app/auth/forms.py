@@ -13,7 +13,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, Template
 from tornado.web import HTTPError, RequestHandler
 
-from bi_app.auth import sessions
+from bi_app.auth import origin, sessions
 from bi_app.auth.accounts import LONGEST, Account, check_password
 from bi_app.auth.sessions import COOKIE, FORM_COOKIE
 from bi_app.auth.watch import close_pages
@@ -31,7 +31,8 @@ POLICY = "; ".join(
         "style-src 'self' 'unsafe-inline'",
         "img-src 'self' data: blob:",
         "font-src 'self' data:",
-        "connect-src 'self' blob: data: ws: wss:",
+        "connect-src 'self' blob: data:",  # a page's own websocket is 'self'
+        "object-src 'none'",
         "frame-ancestors 'none'",
         "base-uri 'self'",
         "form-action 'self'",
@@ -68,11 +69,17 @@ def safe_headers(handler: RequestHandler) -> None:
     handler.set_header("X-Frame-Options", "DENY")
     handler.set_header("Referrer-Policy", "same-origin")
     handler.set_header("Cache-Control", "no-store")
+    handler.set_header("Cross-Origin-Opener-Policy", "same-origin")
+    handler.set_header("Cross-Origin-Resource-Policy", "same-origin")
+    handler.set_header("Permissions-Policy", "camera=(), geolocation=(), microphone=()")
+    handler.set_header("Server", "Carrel")
+    if origin.is_https(handler.request):
+        handler.set_header("Strict-Transport-Security", "max-age=63072000")  # two years
 
 
 def set_sealed_cookie(handler: RequestHandler, name: str, value: str) -> None:
     """A cookie that scripts cannot read and other sites cannot send."""
-    secure = handler.request.protocol == "https"
+    secure = origin.is_https(handler.request)
     handler.set_cookie(name, value, httponly=True, samesite="Lax", secure=secure, path="/")
 
 
@@ -91,7 +98,7 @@ class Form(RequestHandler):
     @property
     def address(self) -> str:
         """Where the request comes from."""
-        return str(self.request.remote_ip)
+        return origin.address_of(self.request)
 
     def check_token(self, expected: str) -> None:
         """Refuse a form that was not ours.

@@ -29,6 +29,7 @@ class PageRule:
 
 ALL: frozenset[Role] = frozenset({"admin", "librarian", "member"})
 STAFF: frozenset[Role] = frozenset({"admin", "librarian"})
+ADMINS: frozenset[Role] = frozenset({"admin"})
 PAGES = {
     rule.path: rule
     for rule in (
@@ -37,10 +38,18 @@ PAGES = {
         PageRule("/my_loans", "My loans", frozenset({"member"}), "book"),
         PageRule("/circulation", "Circulation", STAFF, group="Library"),
         PageRule("/busy_hours", "Busy hours", STAFF, group="Library"),
+        PageRule("/collection", "Collection", STAFF, group="Library"),
+        PageRule("/holds", "Holds", STAFF, group="Library"),
+        PageRule("/fines", "Overdue and fines", STAFF, group="Library"),
+        PageRule("/branches", "Branches", STAFF, group="Library"),
+        PageRule("/annual_return", "Annual return", STAFF, group="Library"),
         PageRule("/explore", "Explore", STAFF, "table"),
         PageRule("/quality", "Quality", STAFF, "check"),
         PageRule("/pipelines", "Pipelines", STAFF, "flow"),
         PageRule("/alerts", "Alerts", STAFF, "bell"),
+        PageRule("/people", "People", ADMINS, "person"),
+        PageRule("/sign_ins", "Sign-ins", ADMINS, "door"),
+        PageRule("/activity", "Activity", ADMINS, "list"),
         PageRule("/dataset", "Dataset", STAFF, in_menu=False),
     )
 }

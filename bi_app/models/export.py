@@ -16,6 +16,7 @@ FORMATS = {
     "integer": "#,##0",
     "number": "#,##0.0##",
     "money": "#,##0.00",
+    "ratio": "#,##0.00",
     "date": "yyyy-mm-dd",
     "datetime": "yyyy-mm-dd hh:mm",
 }

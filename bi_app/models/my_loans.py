@@ -108,13 +108,18 @@ class MyLoans:
         return Table(name, title, columns, columns_of(records, columns))
 
 
+def in_currency(heading: str) -> str:
+    """A column's heading with the currency, where one is set: Amount (EUR)."""
+    code = settings().currency
+    return f"{heading} ({code})" if code else heading
+
+
 def fine_columns() -> tuple[Column, ...]:
     """The columns of charges; the amount's heading names the currency, where one is set."""
-    code = settings().currency
     return (
         Column("day", "Day", "date"),
         Column("kind", "What", "badge"),
-        Column("amount", f"Amount ({code})" if code else "Amount", "money"),
+        Column("amount", in_currency("Amount"), "money"),
         Column("branch", "Branch"),
     )
 

@@ -78,13 +78,14 @@ class Standing:
     """How all datasets stand, or one."""
 
     datasets: Sequence[Row]
-    outcomes: Mapping[str, str]
+    outcomes: Mapping[str, Row]
     scores: Mapping[str, Score]
     whole: Score | None
 
     def outcome(self, row: Row) -> str:
         """What became of a dataset's newest run, in four words; `not judged` before the first."""
-        return self.outcomes.get(row["dataset"], "not judged")
+        known = self.outcomes.get(row["dataset"])
+        return str(known["outcome"]) if known else "not judged"
 
     def count(self, words: str) -> int:
         """How many datasets have an outcome."""
@@ -97,7 +98,7 @@ def standing(viewer: Viewer, dataset: str | None = None) -> Standing:
     scored = rows(viewer, "scores", asked)
     return Standing(
         rows(viewer, "quality_datasets", asked),
-        {r["dataset"]: r["outcome"] for r in rows(viewer, "outcomes", asked)},
+        {r["dataset"]: r for r in rows(viewer, "outcomes", asked)},
         {r["subject"]: _score(r) for r in scored if r["level"] == "dataset"},
         next((_score(r) for r in scored if r["level"] == "whole"), None),
     )
@@ -164,6 +165,7 @@ FAILING_COLUMNS = (
     Column("measured", "Measured", "number"),
     Column("threshold", "Threshold"),
     Column("since", "Since", "moment"),
+    Column("held", "Held records", "link"),
     Column("trend", "Measured of late", "spark"),
 )
 
@@ -177,6 +179,9 @@ def failing(viewer: Viewer) -> Table:
             "title": link(r["title"], "dataset", name=r["dataset"]),
             "name": link(r["name"], "dataset", name=r["dataset"], check=r["name"]),
             "threshold": threshold(r["threshold"]),
+            "held": link(f"{r['held']:,}", "dataset", name=r["dataset"], check=r["name"])
+            if r["held"]
+            else "",
             "trend": (r["trend"] or [])[::-1],
         }
         for r in rows(viewer, "quality_failing")
@@ -185,18 +190,18 @@ def failing(viewer: Viewer) -> Table:
 
 
 WORDS = {
-    "must_be_greater_than_or_equal": "at least",
-    "must_be_less_than_or_equal": "at most",
-    "must_be_greater_than": "more than",
-    "must_be_less_than": "less than",
-    "must_not_be": "not",
-    "must_be": "exactly",
+    "must be greater than or equal": "at least",
+    "must be less than or equal": "at most",
+    "must be greater than": "more than",
+    "must be less than": "less than",
+    "must not be": "not",
+    "must be": "exactly",
 }
 
 
 def threshold(text: str | None) -> str:
     """A threshold as people say it: `at most 10`."""
-    said = str(text or "")
+    said = str(text or "").replace("must_", "must ").replace("_", " ")
     for key, words in WORDS.items():
         said = said.replace(f"{key}:", words).replace(f"{key} ", f"{words} ")
     return said

@@ -70,6 +70,7 @@ class Part:
     says: tuple[str, str] = ("value", "name")
     span: int = 12
     rows: int = 10
+    search: bool = True
     none: str = "Nothing in this selection."
     drawn: Callable[[Table], Any] | None = None
 
@@ -207,7 +208,12 @@ class ReportPage:
         )  # fmt: skip
 
     def _cell(self, part: Part) -> Cell:
-        shared: dict[str, Any] = {"span": part.span, "download": part.name, "rows": part.rows}
+        shared: dict[str, Any] = {
+            "span": part.span,
+            "download": part.name,
+            "rows": part.rows,
+            "search": part.search,
+        }
         if part.chart is None:
             kind = "chart" if part.drawn else "table"
             return Cell(part.name, part.title, part.definition, kind=kind, **shared)

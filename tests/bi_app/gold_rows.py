@@ -131,6 +131,7 @@ def fill(
     _copy(connection, "library_titles", _titles(titles, seed))
     _fill_months(connection, branches, days, checkouts, titles, first, seed)
     shelf_rows.fill_kinds(connection)
+    shelf_rows.fill_shelves(connection)
     _publish(connection, last)
     return counts
 

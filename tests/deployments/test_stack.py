@@ -70,7 +70,7 @@ def stack() -> Iterator[Stack]:
     with tempfile.TemporaryDirectory(prefix="a carrel ") as folder, socket.socket() as squatter:
         Path(folder).chmod(0o755)
         squatter.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        ports = (free_port(15700), free_port(15800), free_port(15900), free_port(16000))
+        ports = (free_port(16700), free_port(16800), free_port(16900), free_port(17000))
         squatter.bind(("127.0.0.1", ports[0]))
         squatter.listen()
         made = Stack(Path(folder) / "home", ports)

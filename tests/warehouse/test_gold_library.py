@@ -7,46 +7,27 @@ pipeline, where plain Python over the silver rows must agree with gold to the un
 from __future__ import annotations
 
 import datetime as dt
-import os
 import random
 from collections import Counter, defaultdict
-from collections.abc import Iterator
 from decimal import Decimal
 from fractions import Fraction
 from itertools import count
 from statistics import median
 from typing import Any, NamedTuple
 
-import psycopg
 import pytest
 
-from deployments.sample import make_sample
-from tasks.load import load
-from tests.fix_warehouse import copied, forget, use
+from tests.warehouse.fix_gold import NEWEST, TABLES, Connection, publish, rows
 from warehouse import gold
-from warehouse.database import connect
-from warehouse.spec import dataset
 
-Connection = psycopg.Connection[Any]
 EVENTS, ITEMS = "library_loan_events", "library_items"
-TABLES = [name for name in gold.tables() if name.startswith("library_")]
 NUMBERS = count(1)
 BY_DAY = [name for name in TABLES if gold.tables()[name].refresh]
-
-
-def publish(connection: Connection, changed: gold.Changed, names: list[str] = TABLES) -> None:
-    gold.publish(connection, names, changed=changed, run_id="test")
-
-
-def rows(connection: Connection, table: str, columns: str = "*") -> list[tuple[Any, ...]]:
-    query = f"select {columns} from gold.library_{table}"
-    return sorted(connection.execute(query.encode()).fetchall(), key=repr)
 
 
 # By hand ------------------------------------------------------------------------------------------
 # The newest event is on 2026-06-30, so the last 365 days begin on 2025-07-01.
 
-NEWEST = dt.date(2026, 6, 30)
 SHELF = [
     # item, title, collection, dewey class, home, published, acquired, withdrawn
     ("I1", "T1", "fiction", 800, "NORTH", 2016, "2020-01-01", None),
@@ -214,33 +195,6 @@ class Item(NamedTuple):
     year: int | None
     acquired: dt.date | None
     withdrawn: dt.date | None
-
-
-@pytest.fixture(scope="module")
-def sample_database(template: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A dirty sample of 8,000 checkouts, loaded through the pipeline and published."""
-    landing = tmp_path_factory.mktemp("landing")
-    make_sample(landing, checkouts=8_000, end=NEWEST)
-    with copied("carrel_gold", template) as name:
-        os.environ["CARREL_LANDING"] = str(landing)
-        use(name)
-        for each in ("branches", "items", "loan_events"):
-            load(dataset(f"library_{each}"))
-        with connect(autocommit=True) as connection:
-            publish(connection, {EVENTS: None, ITEMS: None})
-        del os.environ["CARREL_LANDING"]
-        yield name
-        forget()
-
-
-@pytest.fixture
-def sample(sample_database: str) -> Iterator[Connection]:
-    """The sample's database; what a test changes is rolled back."""
-    use(sample_database)
-    with connect() as connection:
-        connection.execute("select 1")
-        yield connection
-        connection.rollback()
 
 
 def events_of(connection: Connection) -> list[Event]:
