@@ -234,7 +234,7 @@ async def measure(request: Request, caller: Reads, name: Named, chosen: Choice) 
     responses={200: {"content": {media: {} for media, _ in WRITERS.values()}}},
     response_class=Response,
 )
-async def file(
+async def measure_file(
     request: Request, caller: Exports, name: Named, kind: Literal["csv", "xlsx"], chosen: Choice
 ) -> Response:
     """A measure as a file: the same that the page saves."""
