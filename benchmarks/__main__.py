@@ -18,9 +18,11 @@ COMMANDS = {
     "run": [],
     "verify": [],
     "page": ["--streamlit"],
+    "people": [],
     "quality": [],
     "anomalies": [],
     "quality_pages": [],
+    "api": [],
 }
 
 

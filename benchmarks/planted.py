@@ -10,6 +10,9 @@ slump), eight holidays, metrics with noise wider than chance, and about ten faul
     drift            a mean moves by a tenth to a quarter within thirty days
     ebb              rows fade by two thirds within thirty days
     creep            seconds double to triple within thirty days
+    apart            two metrics that go together part for a day, each within its own usual range:
+                     what lacks an ISBN and what lacks a publisher are the same uncatalogued items;
+                     what is renewed more is out for longer
 
 A fault is found when an alarm that names a metric which it touches falls within it. Other alarms
 are false, those on following days as one; the three weeks after a slow fault has suddenly ended,
@@ -31,20 +34,25 @@ DAYS, QUIET, LIBRARIES = 365, 90, 12
 AFTER = 21
 METRICS = [
     "arrival_h", "duration_s", "freshness_h", "mean.fine", "nulls.due", "nulls.shelf",
-    "quarantined", "volume",
+    "quarantined", "volume", "nulls.isbn", "nulls.publisher", "mean.renewals", "mean.days_out",
 ]  # fmt: skip
+PAIRS = (("nulls.isbn", "nulls.publisher"), ("mean.renewals", "mean.days_out"))
 COLUMN = {name: i for i, name in enumerate(METRICS)}
 HOLIDAYS = [
     dt.date(2025, *d)
     for d in ((1, 1), (4, 18), (4, 21), (5, 5), (5, 26), (8, 25), (12, 25), (12, 26))
 ]
-KINDS = ("drop", "spike", "missing", "nulls", "late", "drift", "ebb", "creep")
+KINDS = ("drop", "spike", "missing", "nulls", "late", "drift", "ebb", "creep", "apart")
+ALONE = KINDS[:-1]  # those that one metric shows
 SLOW = {"drift", "ebb", "creep"}
 TOUCHES = {
     "drop": ("volume", "duration_s"), "spike": ("volume", "duration_s"), "missing": ("volume",),
     "nulls": ("nulls.due",), "late": ("arrival_h", "freshness_h"), "drift": ("mean.fine",),
     "ebb": ("volume", "duration_s"), "creep": ("duration_s",),
+    "apart": tuple(name for pair in PAIRS for name in pair),
 }  # fmt: skip
+WIDE = (0.25, 0.08)  # spread from day to day of the logarithms of the pairs
+INSIDE = 1.5  # spreads that a metric of a torn pair is away from its usual: within nine days in ten
 Alarm = tuple[int, str]  # number of the day, metric
 Method = Callable[[History, int], set[Alarm]]
 
@@ -83,10 +91,18 @@ class Score:
 
 def libraries(seed: int, count: int = LIBRARIES) -> list[tuple[History, list[Fault]]]:
     """A year of some libraries, with the faults planted in each."""
-    return [_library(np.random.default_rng([seed, i]), f"library_{i}") for i in range(count)]
+    return [
+        _library(
+            np.random.default_rng([seed, i]), np.random.default_rng([seed, i, 1]), f"library_{i}"
+        )
+        for i in range(count)
+    ]
 
 
-def _library(random: np.random.Generator, name: str) -> tuple[History, list[Fault]]:
+def _library(
+    random: np.random.Generator, paired: np.random.Generator, name: str
+) -> tuple[History, list[Fault]]:
+    """A library's year; the pairs have chance of their own, so that the rest stays as it was."""
     days = [START + dt.timedelta(days=i) for i in range(DAYS)]
     faults = _faults(random, days)
     expected = _rows(random, days)
@@ -104,6 +120,7 @@ def _library(random: np.random.Generator, name: str) -> tuple[History, list[Faul
     values[:, COLUMN["volume"]] = rows
     _times(random, values, rows, there, change)
     sizes = _contents(random, values, rows, change)
+    faults += _in_pairs(paired, values, sizes, rows, _free(faults, days, there))
     values[~there], sizes[~there] = np.nan, np.nan
     return History(name, METRICS, days, values, sizes, closed), faults
 
@@ -127,8 +144,8 @@ def _rows(random: np.random.Generator, days: list[dt.date]) -> np.ndarray:
 def _faults(random: np.random.Generator, days: list[dt.date]) -> list[Fault]:
     """Faults of each kind in turn, far enough apart, on days that are open in any library."""
     faults = []
-    at, kinds = QUIET + int(random.integers(5, 15)), list(random.permutation(KINDS))
-    kinds += list(random.permutation([k for k in KINDS if k not in SLOW]))
+    at, kinds = QUIET + int(random.integers(5, 15)), list(random.permutation(ALONE))
+    kinds += list(random.permutation([k for k in ALONE if k not in SLOW]))
     for kind in kinds:
         while days[at % DAYS].weekday() in (0, 6) or days[at % DAYS] in HOLIDAYS:
             at += 1
@@ -203,6 +220,46 @@ def _contents(
     values[:, COLUMN["mean.fine"]] = random.normal(mean * change["mean"], spread)
     sizes[:, COLUMN["mean.fine"]] = counts
     return sizes
+
+
+def _free(faults: list[Fault], days: list[dt.date], there: np.ndarray) -> list[int]:
+    """Days with a load that are two days or more from any fault and what follows from it."""
+    free = there.copy()
+    free[:QUIET] = False
+    for fault in faults:
+        after = AFTER if fault.kind in SLOW else 2
+        free[max(fault.first - 2, 0) : fault.last + after + 1] = False
+    return [day for day in np.flatnonzero(free).tolist() if days[day] not in HOLIDAYS]
+
+
+def _in_pairs(
+    random: np.random.Generator,
+    values: np.ndarray,
+    sizes: np.ndarray,
+    rows: np.ndarray,
+    free: list[int],
+) -> list[Fault]:
+    """Metrics that go together, and for each pair a day on which they do not."""
+    counts = np.maximum(rows, 1).astype(int)
+    chosen = random.permutation(free)[: len(PAIRS)].tolist()
+    lacking, renewed = random.uniform(0.05, 0.12), random.uniform(0.5, 1.5)
+    longer = random.uniform(5, 9)  # days out that a renewal adds
+    bare = random.binomial(counts, np.clip(lacking * np.exp(random.normal(0, WIDE[0], DAYS)), 0, 1))
+    means = renewed * np.exp(random.normal(0, np.hypot(WIDE[1], 0.3 / np.sqrt(counts))))
+    for side, sign in enumerate(random.choice([-1, 1]) * np.array([1, -1])):
+        far = np.exp(sign * INSIDE * np.array(WIDE))
+        share, mean = bare.copy(), means.copy()
+        for day in chosen[:1]:
+            share[day] = random.binomial(counts[day], lacking * far[0])
+        for day in chosen[1:]:
+            mean[day] = renewed * far[1]
+        share = (share + random.binomial(counts - share, 0.003)) / counts
+        mean = mean if side == 0 else 14 + longer * mean
+        values[:, COLUMN[PAIRS[0][side]]] = share
+        values[:, COLUMN[PAIRS[1][side]]] = mean * (1 + random.normal(0, 0.005, DAYS))
+    for name in (name for pair in PAIRS for name in pair):
+        sizes[:, COLUMN[name]] = counts
+    return [Fault("apart", day, day) for day in chosen]
 
 
 # Methods ---------------------------------------------------------------------------------------

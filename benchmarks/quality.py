@@ -1,12 +1,13 @@
 """What looking costs: a profile against a full scan, a run's checks against its load, pages.
 
-    python -m benchmarks.quality [--rows 2000000] [--runs 7]
+    python -m benchmarks.quality [--rows 2000000] [--runs 5]
 
-profile   against `select count(a), count(b), ...` of all ten columns, one after the other in pairs;
-          wall, and CPU of client and server (which must be local); how far estimates are off
 share     verify (a contract of 12 checks), profile, metrics and anomalies (of 300 days that are
-          there already, with and without fitting a model) after a first load of the rows, and after
-          one of a five-hundredth of them, as shares of that load
+          there already, with and without fitting a model), and all of it, after a first load of the
+          rows, and after one of a five-hundredth of them, as shares of that load
+profile   against a full scan: `select count(a), count(b), ...` of all ten columns, which reads
+          each row up to its last column; one after the other in pairs; wall, and CPU of client and
+          server (which must be local); how far estimates are off
 pages     queries that a page asks, with 100 datasets x 365 days of history of 20 metrics
 
 Needs the database that the settings name, and uses a database of its own on that server.
@@ -128,6 +129,7 @@ def shares(loans: Dataset, file: Path, run: str, *, first: bool) -> None:
     cost, (done,) = measured(lambda: load(loans, file, run_id=run))
     print(f"load of {done.rows_in:,} rows: {cost[0]:.2f} s wall, {cost[1]:.2f} s CPU")
     ledger = metrics.loads_of(loans, run)
+    whole = [0.0, 0.0]
     parts = {
         "verify": lambda: verify(loans, done.load_id, run),
         "profile": lambda: profile(loans, run_id=run),
@@ -138,8 +140,15 @@ def shares(loans: Dataset, file: Path, run: str, *, first: bool) -> None:
     }
     for name, work in parts.items():
         part, _ = measured(work)
-        print(f"  {name:20} {part[0]:6.2f} s wall {part[0] / cost[0]:5.0%}", end="")
-        print(f" {part[1]:6.2f} s CPU {part[1] / cost[1]:5.0%}", flush=True)
+        whole = [a + b for a, b in zip(whole, part, strict=True)]
+        print(share(name, part, cost), flush=True)
+    print(share("all of it", (whole[0], whole[1]), cost), flush=True)
+
+
+def share(name: str, part: Cost, cost: Cost) -> str:
+    """A line: what a part cost, and that as a share of the load."""
+    each = zip(part, cost, ("wall", "CPU"), strict=True)
+    return f"  {name:20}" + "".join(f" {p:6.2f} s {what} {p / c:5.0%}" for p, c, what in each)
 
 
 def against_scan(loans: Dataset, runs: int) -> None:
@@ -201,7 +210,7 @@ def main() -> None:
     """Read the options and print the tables."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("--rows", type=int, default=2_000_000)
-    parser.add_argument("--runs", type=int, default=7)
+    parser.add_argument("--runs", type=int, default=5)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="carrel bench ") as name:
         folder = Path(name)

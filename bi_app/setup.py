@@ -5,10 +5,11 @@ from __future__ import annotations
 import threading
 
 from bi_app.api.closed import close_imports
-from bi_app.auth import gate
+from bi_app.auth import accounts, exposure, gate
 from bi_app.auth.roles import add_own_pages
 from bi_app.models.ahead import fetch, fetch_ahead, fetch_mine
 from bi_app.pages import (
+    activity,
     alerts,
     annual_return,
     branches,
@@ -21,12 +22,16 @@ from bi_app.pages import (
     holds,
     my_loans,
     overview,
+    people,
     pipelines,
     quality,
+    sign_ins,
 )
 from warehouse import log
+from warehouse.settings import settings
 
 IMPORTED = (
+    activity,
     alerts,
     busy_hours,
     circulation,
@@ -39,14 +44,18 @@ IMPORTED = (
     holds,
     my_loans,
     overview,
+    people,
     pipelines,
     quality,
+    sign_ins,
 )  # now, so that the first visitor need not wait
 REPORTS = (circulation, busy_hours, collection, holds, fines, branches, annual_return)
 
 log.start()
+exposure.check(demo=settings().demo or exposure.is_loopback(settings().app_listen))
 add_own_pages()
 close_imports()
+accounts.decoy()  # now, so that the first stranger does not wait longer than others
 threading.Thread(target=fetch_ahead, name="fetch-ahead", daemon=True).start()
 gate.PREPARE |= {"/overview": fetch, "/app": fetch, "/my_loans": fetch_mine}
 gate.PREPARE |= {f"/{page.LAYOUT.report.name}": page.prepare for page in REPORTS}

@@ -184,9 +184,11 @@ def moment(text: str, *, now: dt.datetime | None = None) -> dt.datetime:
 
 
 def _act(number: int, action: Act, by: str | None, **how: Any) -> None:
+    from warehouse import audit
     from warehouse.alerts import act, shown
 
-    act(_who(by), number, action, **how)
+    with audit.acting(audit.shell(), "alert", f"alert {number}", what=action):
+        act(_who(by), number, action, **how)
     typer.echo(_line(shown(_who(by), number)[0]))
 
 

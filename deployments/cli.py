@@ -9,7 +9,18 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from deployments import alerting, connecting, exporting, held_back, judging, keeping, profiling
+from deployments import (
+    alerting,
+    api_access,
+    auditing,
+    connecting,
+    exporting,
+    held_back,
+    inviting,
+    judging,
+    keeping,
+    profiling,
+)
 from deployments.scanning import scan
 from warehouse.errors import CarrelError, ConfigurationError, LoadFailed
 
@@ -63,7 +74,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-users = typer.Typer(help="Accounts: list, add, set-password.", no_args_is_help=True)
+users = typer.Typer(help="Accounts: who may sign in, and as what.", no_args_is_help=True)
 app.add_typer(users, name="users")
 app.command()(scan)
 
@@ -94,7 +105,7 @@ def up(
 
 
 def _tell(started: Any) -> None:
-    names = {"app": "Carrel", "prefect-server": "Prefect", "postgres": "PostgreSQL"}
+    names = {"app": "Carrel", "prefect-server": "Prefect", "postgres": "PostgreSQL", "api": "API"}
     for name, address in started.addresses.items():
         typer.echo(f"{names[name]:<12} {address}")
     for one in started.sign_ins:
@@ -168,11 +179,14 @@ def sample(
 @app.command()
 def migrate() -> None:
     """Bring the database up to date."""
+    from warehouse import audit
     from warehouse.migrate import migrate as apply
 
     applied = apply()
     for name in applied:
         typer.echo(name)
+    if applied:
+        audit.note(audit.shell(), "migrate", "database", migrations=applied)
     say(f"{len(applied)} migrations applied")
 
 
@@ -238,21 +252,29 @@ def list_users() -> None:
 
 
 @users.command("add")
-def add_user(
+def add_user(  # noqa: PLR0913, PLR0917 - each is an option
     email: str,
     role: Annotated[str, typer.Argument(help="admin, librarian or member.")],
     name: Annotated[str, typer.Option(help="The person's name.")] = "",
     branch: Annotated[list[str] | None, typer.Option(help="A librarian's branch; repeat.")] = None,
     member: Annotated[str | None, typer.Option(help="A member's key in the data.")] = None,
+    old_hash: Annotated[
+        bool, typer.Option("--old-hash", help="Read a PBKDF2 hash from standard input.")
+    ] = False,
 ) -> None:
     """Make an account; its generated password is printed once."""
     from deployments import sign_ins
+    from warehouse import audit
     from warehouse.access import ROLES
 
     known = {r: r for r in ROLES}
     if role not in known:
         raise ConfigurationError(f"{role!r} is no role.", remedy=f"Roles: {', '.join(ROLES)}.")
-    typer.echo(sign_ins.add(email, name or email, known[role], branch or [], member))
+    kept = sys.stdin.readline().strip() if old_hash else None
+    with audit.acting(audit.shell(), "account", "add", role=role, branches=branch or []):
+        made = sign_ins.add(email, name or email, known[role], branch or [], member, kept)
+    if kept is None:
+        typer.echo(made)
 
 
 @users.command("set-password")
@@ -262,17 +284,22 @@ def set_password(
 ) -> None:
     """Give an account a new password and end its sessions; a generated one is printed once."""
     from deployments import sign_ins
+    from warehouse import audit
 
     password = sys.stdin.readline().rstrip("\n") if stdin else None
-    made = sign_ins.reset(email, password)
+    with audit.acting(audit.shell(), "account", "set password"):
+        made = sign_ins.reset(email, password)
     if password is None:
         typer.echo(made)
 
 
 alerting.register(app)
+api_access.register(app)
+auditing.register(app)
 connecting.register(app)
 exporting.register(app)
 held_back.register(app)
+inviting.register(app, users)
 keeping.register(app)
 judging.register(app)
 profiling.register(app)

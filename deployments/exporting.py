@@ -44,21 +44,28 @@ def export(  # noqa: PLR0913, PLR0917 - each is an option
     """Write a dataset, a gold table or a query to a file, or to a folder for other tools."""
     from deployments.sign_ins import viewer as viewer_of
     from tasks import export as exports
+    from warehouse import audit
     from warehouse.errors import ConfigurationError
 
     viewer = viewer_of(user) if user else None
     place = Path(to)
-    if to.endswith("/") or by or place.is_dir() or (place.is_symlink() and not place.suffix):
-        made = exports.export_folder(
-            what,
-            place,
-            by=by.value if by else None,
-            kind=files.value,
-            viewer=viewer,
-            seconds=timeout,
-        )
-    elif files is not Kind.parquet:
+    folder = to.endswith("/") or by or place.is_dir() or (place.is_symlink() and not place.suffix)
+    if files is not Kind.parquet and not folder:
         raise ConfigurationError("--files is for a folder.", remedy="End --to with /.")
-    else:
-        made = exports.export(what, place, viewer=viewer, seconds=timeout)
+    # A query may hold anything: the log says that it was one, and no more.
+    subject = "a query" if " " in what.strip() else what
+    seen_by = viewer.role if viewer else "owner"
+    with audit.acting(audit.shell(), "export", subject, seen_by=seen_by) as facts:
+        if folder:
+            made = exports.export_folder(
+                what,
+                place,
+                by=by.value if by else None,
+                kind=files.value,
+                viewer=viewer,
+                seconds=timeout,
+            )
+        else:
+            made = exports.export(what, place, viewer=viewer, seconds=timeout)
+        facts |= {"rows": made.rows, "files": made.files, "kind": place.suffix}
     typer.echo(f"{made.path}: {made.rows} rows in {made.files} files")

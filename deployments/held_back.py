@@ -30,15 +30,18 @@ def listed(
 ) -> None:
     """Show load, line, file, rule, column and value of each finding, and a total by rule."""
     from tasks import quarantine as tasks
+    from warehouse import audit
     from warehouse.spec import dataset
 
     chosen = tasks.Chosen(rule, load)
-    found = tasks.found(dataset(name), chosen, limit)
+    held = dataset(name)
+    audit.note(audit.shell(), "view", f"quarantine.{name}", rule=rule, load=load)
+    found = tasks.found(held, chosen, limit)
     for one in found:
         column, value = one.column or "-", "-" if one.value is None else _shown(one.value)
         place = f"{Path(one.file).name}:{one.file_line}"
         typer.echo(f"load {one.load} line {one.line}  {one.rule}  {column}  {value}  {place}")
-    totals = tasks.totals(dataset(name), chosen)
+    totals = tasks.totals(held, chosen)
     for broken, records in totals:
         typer.echo(f"{broken}: {records} records")
     if not totals:
@@ -61,9 +64,13 @@ def export(
 ) -> None:
     """Write the records to a CSV file, to be edited in a spreadsheet and replayed."""
     from tasks import quarantine as tasks
+    from warehouse import audit
     from warehouse.spec import dataset
 
-    made = tasks.export(dataset(name), to, tasks.Chosen(rule, load))
+    chosen = dataset(name)
+    with audit.acting(audit.shell(), "export", f"quarantine.{name}", rule=rule, load=load) as facts:
+        made = tasks.export(chosen, to, tasks.Chosen(rule, load))
+        facts["rows"] = made.records
     typer.echo(f"{made.path}: {made.records} records")
     if made.without_lines:
         typer.echo(f"{made.without_lines} records are left out: their lines are gone.", err=True)

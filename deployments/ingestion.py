@@ -13,6 +13,7 @@ from typing import Any
 import typer
 
 from deployments import pipeline
+from warehouse import audit
 from warehouse.errors import WITH_WARNINGS, CarrelError
 from warehouse.settings import tell_libraries
 from warehouse.spec import Dataset, dataset
@@ -34,7 +35,8 @@ def run_ingest(name: str, path: Path | None, *, force: bool) -> Iterator[str]:
     _quiet()
     from flows.ingest import ingest
 
-    yield from _told(ingest, found, path=_full(path), force=force)
+    with audit.acting(audit.shell(), "run", name, own_file=path is not None, force=force):
+        yield from _told(ingest, found, path=_full(path), force=force)
 
 
 def run_replay(name: str, path: Path | None, rule: str | None, load: int | None) -> Iterator[str]:
@@ -51,7 +53,8 @@ def run_replay(name: str, path: Path | None, rule: str | None, load: int | None)
     _quiet()
     from flows.replay import replay
 
-    yield from _told(replay, found, path=_full(path), rule=rule, load=load)
+    with audit.acting(audit.shell(), "replay", name, rule=rule, load=load, edited=path is not None):
+        yield from _told(replay, found, path=_full(path), rule=rule, load=load)
 
 
 def _quiet() -> None:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import pwd
-import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any
@@ -37,15 +34,6 @@ def _act() -> Iterator[str]:
     run_id = str(uuid4())
     with log.during(run_id):
         yield run_id
-
-
-def _operator() -> str:
-    """Who sits at the shell: the account of the system, at this machine."""
-    try:
-        name = pwd.getpwuid(os.getuid()).pw_name
-    except KeyError:  # containers run as ids that no account has
-        name = f"uid {os.getuid()}"
-    return f"{name}@{socket.gethostname()}"
 
 
 @quality.command()
@@ -94,10 +82,14 @@ def publish(
     """Publish a dataset's figures though its contract holds them back: this verdict, no other."""
     from quality.overrides import override
     from tasks.publish import publish as publish_gold
+    from warehouse import audit
     from warehouse.spec import dataset
 
     chosen = dataset(name)
-    kept = override(chosen, who=_admin(user) if user else _operator(), reason=reason)
+    by = audit.By(_admin(user), "cli", "admin") if user else audit.shell()
+    with audit.acting(by, "publish_anyway", name, at_the_shell=audit.shell().who) as facts:
+        kept = override(chosen, who=by.who, reason=reason)
+        facts["reason"] = reason
     typer.echo(f"{kept.dataset}: published anyway by {kept.who}: {kept.reason}")
     with _act() as run_id:
         for published in publish_gold([chosen], run_id):

@@ -30,15 +30,19 @@ def backup(
 ) -> None:
     """Back up database, project, kept files and settings; encrypted with CARREL_BACKUP_KEY."""
     from tasks import backup as making
+    from warehouse import audit
     from warehouse.settings import settings
 
     if listed:
         for path in making.backups(to or settings().home / "backups"):
             typer.echo(str(path))
         return
-    made = making.backup(to, keep=keep, days=days)
+    sealed = settings().backup_key is not None
+    with audit.acting(audit.shell(), "backup", "everything", encrypted=sealed) as facts:
+        made = making.backup(to, keep=keep, days=days)
+        facts["name"] = made.name
     typer.echo(str(made))
-    if settings().backup_key is None:
+    if not sealed:
         typer.echo(
             "warning: not encrypted, and so without keys and passwords. Keep"
             f" {settings().home / 'secrets.json'} in a safe place, or set CARREL_BACKUP_KEY.",
@@ -61,6 +65,7 @@ def restore(
 ) -> None:
     """Verify a backup, then bring it back: all of it, or nothing."""
     from tasks import restore as restoring
+    from warehouse import audit, audit_chain
     from warehouse.settings import settings
 
     if check:
@@ -71,6 +76,8 @@ def restore(
         os.environ["CARREL_DATABASE_URL"] = into
         settings.cache_clear()
     done = restoring.restore(folder, overwrite=overwrite, new_keys=new_keys)
+    aside = audit_chain.take_over()
+    audit.note(audit.shell(), "restore", folder.name, rows=done.rows, heads_set_aside=aside)
     typer.echo(f"{done.rows} rows in {done.tables} tables restored and counted")
     for name in done.migrations:
         typer.echo(f"newer than the backup, applied: {name}")
@@ -84,6 +91,7 @@ def retain(
 ) -> None:
     """Let go of what the datasets' specs say is too old."""
     from tasks import retention
+    from warehouse import audit
     from warehouse.settings import tell_libraries
     from warehouse.spec import dataset, datasets
 
@@ -96,8 +104,9 @@ def retain(
         from flows.retain import carry_out
         from flows.run import run
 
-        with run() as run_id:
+        with audit.acting(audit.shell(), "retain", name or "everything") as noted, run() as run_id:
             went = carry_out(members, run_id, everything=name is None)
+            noted["things"] = len(went)
     for one in went:
         rows = "" if one.rows is None else f"{one.rows} rows"
         size = "" if one.bytes is None else f"{one.bytes} bytes"

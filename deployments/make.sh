@@ -124,7 +124,8 @@ run_tests() {
     ensure_chromium
     ensure_mariadb
     say "tests"
-    "$PYTHON" -m pytest "$@"
+    # One worker a core, a file at a time; for a selection none (tests/conftest.py says when).
+    "$PYTHON" -m pytest -n auto --dist loadfile --no-loadscope-reorder "$@"
 }
 
 # Every step runs, so that one look shows all that is wrong.

@@ -74,7 +74,8 @@ def _cells(name: str, m: dict[str, Any]) -> list[str]:
 def anomalies(
     name: Annotated[str | None, typer.Argument(help="Dataset; default: every one.")] = None,
     day: Annotated[
-        str | None, typer.Option(metavar="DAY", help="Last day judged; default: yesterday.")
+        str | None,
+        typer.Option("--day", metavar="DAY", help="Last day judged; default: yesterday."),
     ] = None,
 ) -> None:
     """Judge the days since the last load against their history, and say what was unusual."""

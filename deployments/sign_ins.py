@@ -111,10 +111,17 @@ def reset(email: str, password: str | None = None) -> str:
     return password
 
 
-def add(email: str, name: str, role: Role, branches: list[str], member: str | None) -> str:
-    """Make an account with a generated password and return that."""
+def add(  # noqa: PLR0913, PLR0917 - an account has as many parts
+    email: str,
+    name: str,
+    role: Role,
+    branches: list[str],
+    member: str | None,
+    old_hash: str | None = None,
+) -> str:
+    """Make an account with a generated password and return that, unless an old hash is given."""
     password = secrets.token_urlsafe(12)
-    create_account(email, name, role, branches, member, password)
+    create_account(email, name, role, branches, member, password, old_hash=old_hash)
     return password
 
 

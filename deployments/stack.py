@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import fcntl
 import signal
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
 import httpx
 
+from bi_app.auth import exposure
 from deployments import pipeline, sign_ins, supervision
 from deployments.facts import note
 from deployments.ports import free_port
@@ -30,7 +33,12 @@ from warehouse.settings import settings
 
 T = TypeVar("T")
 Say = Callable[[str], None]
-PORTS = {"pg_port": "PostgreSQL", "prefect_port": "Prefect", "app_port": "the app"}
+PORTS = {
+    "pg_port": "PostgreSQL",
+    "prefect_port": "Prefect",
+    "app_port": "the app",
+    "api_port": "the API",
+}
 START_SECONDS = 180
 GROUP = "library"
 
@@ -68,12 +76,14 @@ def up(say: Say, *, demo: bool = False) -> Started:
     """Start everything, wait until it is well, and return.
 
     Raises:
-        ConfigurationError: demo sign-ins are present in a start without `demo`.
+        ConfigurationError: demo sign-ins are present in a start without `demo`, or something is
+            open that must not be (`bi_app.auth.exposure`); nothing was started.
         LoadFailed: the sample's flow run failed.
         CarrelError: a program did not start; its log is named.
     """
     began = time.monotonic()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    exposure.check(demo=demo)
     with _one_at_a_time():
         # The pool is outside: when what its threads wait for is stopped, they end at once.
         with ThreadPoolExecutor(4) as pool, _undone_on_failure(say, unless=_begin(say)):
@@ -84,7 +94,9 @@ def up(say: Say, *, demo: bool = False) -> Started:
 
 def _addresses() -> dict[str, str]:
     known = {p.name: p.address for p in programs() if p.port}
-    return {name: known[name] for name in ("app", "prefect-server", "postgres") if name in known}
+    return {
+        name: known[name] for name in ("app", "prefect-server", "postgres", "api") if name in known
+    }
 
 
 @contextmanager
@@ -125,6 +137,15 @@ def _choose_ports(say: Say) -> None:
         if port != wanted:
             say(f"Port {wanted} is taken: {name} gets {port}.")
         note(**{key: port})
+    note(app_ports=_ports_behind(taken) if settings().app_processes > 1 else None)
+
+
+def _ports_behind(taken: set[int]) -> list[int]:
+    """A port for each process behind the proxy."""
+    found: list[int] = []
+    for _ in range(settings().app_processes):
+        found.append(free_port(settings().app_port + 1, but_not=frozenset(taken.union(found))))
+    return found
 
 
 def _bring_up(steps: Steps, pool: ThreadPoolExecutor, demo: bool) -> CarrelError | None:
@@ -138,10 +159,10 @@ def _bring_up(steps: Steps, pool: ThreadPoolExecutor, demo: bool) -> CarrelError
     _all(database, sample)
     if not demo:
         sign_ins.refuse_demo()
-    app = pool.submit(_app, steps)
+    app, api = pool.submit(_app, steps), pool.submit(_api, steps)
     _all(prefect)
     problem = _load(steps)
-    _all(app)
+    _all(app, api)
     return problem
 
 
@@ -216,17 +237,45 @@ class _Progress:
 def _app(steps: Steps) -> None:
     with steps.step("app"):
         supervision.start_program("requests")
-        supervision.start_program("app")
-        _wait_well("app", app_answers)
+        serving = [p for p in programs() if p.name.startswith("app")]
+        for program in serving:
+            supervision.start_program(program.name)
+        for program in serving:
+            _wait_well(program.name, partial(app_answers, program.address))
 
 
-def app_answers() -> bool:
-    """Whether the app serves its sign-in page."""
-    address = f"http://127.0.0.1:{settings().stack.get('app_port')}/health"
+def _api(steps: Steps) -> None:
+    with steps.step("API"):
+        supervision.start_program("api")
+        _wait_well("api", api_answers)
+
+
+def api_answers() -> bool:
+    """Whether the API and its database answer."""
+    address = f"http://127.0.0.1:{settings().stack.get('api_port')}/ready"
     try:
-        return httpx.get(address, timeout=10, trust_env=False).status_code < 500
+        return httpx.get(address, timeout=10, trust_env=False).is_success
     except httpx.HTTPError:
         return False
+
+
+def app_answers(address: str) -> bool:
+    """Whether the app serves its sign-in page at an address."""
+    url = f"{address}/health"
+    try:
+        # Our own certificate names the desk, not this machine: it is known by itself instead.
+        verify = _own_certificate() if address.startswith("https") else True
+        return httpx.get(url, timeout=10, trust_env=False, verify=verify).status_code < 500
+    except httpx.HTTPError:
+        return False
+
+
+def _own_certificate() -> ssl.SSLContext:
+    """Trust in the certificate of the settings and in no other."""
+    context = ssl.create_default_context(cafile=str(settings().tls_certificate))
+    context.check_hostname = False
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    return context
 
 
 def _wait_well(name: str, well: Callable[[], bool]) -> None:
@@ -249,7 +298,7 @@ def down(say: Say) -> None:
     ended = supervision.stop_supervisor()
     if not settings().database_url:
         server().stop()  # one that was started without the supervisor
-    note(pg_port=None, prefect_port=None, app_port=None, supervisor_socket=None)
+    note(**dict.fromkeys(PORTS), app_ports=None, supervisor_socket=None)
     took = time.monotonic() - began
     say(f"Stopped {ended} processes in {took:.1f} s." if ended else "Nothing was running.")
 

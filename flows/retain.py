@@ -12,7 +12,9 @@ from tasks.publish import publish
 from tasks.record import StepEnd, hold, record
 from tasks.retention import Due, drop_strays
 from tasks.retention import retain as let_go
+from warehouse import audit, audit_chain
 from warehouse.errors import Busy
+from warehouse.settings import settings
 from warehouse.spec import Dataset, datasets
 
 
@@ -51,6 +53,19 @@ def carry_out(members: Iterable[Dataset], run_id: str, *, everything: bool = Tru
         went += due
         forgot += [dataset] if any(one.what == "personal" for one in due) else []
     went += drop_strays(run_id) if everything else []
+    if everything:
+        _let_go_of_acts()
     if forgot:
         publish(forgot, run_id)
     return went
+
+
+def _let_go_of_acts() -> None:
+    """Cut the audit log to the days that it is kept, and put that on record."""
+    days = settings().audit_days
+    if days is None:
+        return
+    went = audit_chain.cut(dt.datetime.now(dt.UTC) - dt.timedelta(days=days))
+    if went:
+        by = audit.By("carrel", "schedule", "system")
+        audit.note(by, "retain", "audit log", entries=went, days=days)

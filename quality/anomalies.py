@@ -58,18 +58,22 @@ insert into quality.anomalies
     (dataset, run_id, severity, message, kind, metric, day, value, low, high, score)
 values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
 on conflict (dataset, metric, kind, day) do update
-set run_id = excluded.run_id, value = excluded.value, low = excluded.low, high = excluded.high,
-    score = excluded.score, severity = excluded.severity, message = excluded.message
+set run_id = coalesce(excluded.run_id, anomalies.run_id), value = excluded.value,
+    low = excluded.low, high = excluded.high, score = excluded.score,
+    severity = excluded.severity, message = excluded.message
 """
 
 
-def detect(dataset: Dataset, today: dt.date, run_id: str | None = None) -> list[str]:
+def detect(
+    dataset: Dataset, today: dt.date, run_id: str | None = None, *, over: bool = False
+) -> list[str]:
     """Judge the days since the last judged run, keep what was unusual, and say it.
 
     Args:
         dataset: whose metrics are judged.
         today: the last day; one without a load is judged too, so ask when the day is over.
-        run_id: the run that asks.
+        run_id: the run that asks; default: none, and what a run found stays that run's.
+        over: whether that day is over, so that it is judged where it has several runs, too.
 
     Returns:
         A sentence a finding.
@@ -78,7 +82,7 @@ def detect(dataset: Dataset, today: dt.date, run_id: str | None = None) -> list[
         ConfigurationError: the setting `closed_days` holds what is no day.
     """
     with connect() as connection:
-        history, last = _history(connection, dataset.table, today)
+        history, last = _history(connection, dataset.table, today, over=over)
         if history is None or not history.days:
             return []
         (before,) = connection.execute(BEFORE, [dataset.table, last]).fetchone() or (None,)
@@ -89,13 +93,13 @@ def detect(dataset: Dataset, today: dt.date, run_id: str | None = None) -> list[
 
 
 def _history(
-    connection: psycopg.Connection[Any], table: str, today: dt.date
+    connection: psycopg.Connection[Any], table: str, today: dt.date, *, over: bool
 ) -> tuple[History | None, dt.date]:
-    """The days up to today, or to yesterday where a day has several runs."""
+    """The days up to today, or to yesterday where a day has several runs and is not over."""
     after = today - dt.timedelta(days=HISTORY_DAYS)
     (runs,) = connection.execute(RUNS, [table, after]).fetchone() or (None,)
     many = (runs or 1) > 1.5
-    last = today - dt.timedelta(days=1) if many else today
+    last = today - dt.timedelta(days=1) if many and not over else today
     about = {"dataset": table, "after": after, "last": last}
     rows = connection.execute(WHOLE_DAY if many else LAST_OF_DAY, about).fetchall()
     return history_of(table, rows, last, closures(after, last)), last

@@ -22,6 +22,7 @@ goes with one of rows is learned from the last 90 days (least squares of clipped
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -104,10 +105,19 @@ def qn(values: Array) -> float:
     n = len(values)
     if n < 10:
         return float("nan")
-    first, second = np.triu_indices(n, 1)
+    first, second = _pairs(n)
     h = n // 2 + 1
     rank = h * (h - 1) // 2 - 1
     return float(QN * np.partition(np.abs(values[first] - values[second]), rank)[rank])
+
+
+@lru_cache(maxsize=128)
+def _pairs(n: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The first and the second of every pair of n."""
+    import numpy as np
+
+    first, second = np.triu_indices(n, 1)
+    return first, second
 
 
 def expected(

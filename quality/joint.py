@@ -2,12 +2,13 @@
 
 The scores of a dataset's metrics are given to Rousseeuw's minimum covariance determinant (A Fast
 Algorithm for the Minimum Covariance Determinant Estimator, Technometrics 41, 1999; scikit-learn's
-MinCovDet), which learns how they go together from the most even half of the days. A day's squared
-Mahalanobis distance is compared with what one day in ten thousand has (chi-squared), or with the
-greatest of ninety-nine in a hundred past days, whichever is more.
+MinCovDet), which learns how they go together from the most even three quarters of the calm days:
+those on which no metric alone was told. A day's squared Mahalanobis distance is compared with what
+one day in ten thousand has (chi-squared), or with half as much again as the greatest of ninety-nine
+in a hundred calm days, whichever is more. Days that were told would raise that bar out of reach.
 
-It needs 90 days, and 10 a metric; fitting takes scikit-learn, whose import costs about a second, so
-a fitted model is kept for four weeks and applied with numpy alone.
+It needs 90 days, and 10 a metric, three fifths of them calm; fitting takes scikit-learn, whose
+import costs about a second, so a fitted model is kept for four weeks and applied with numpy alone.
 """
 
 from __future__ import annotations
@@ -26,7 +27,10 @@ if TYPE_CHECKING:
 LEAST_DAYS, DAYS_A_METRIC = 90, 10
 RARE_Z = 3.719  # one in ten thousand, one-sided
 PAST, MARGIN = 0.99, 1.5
+TOLD = 3.7  # spreads from which a metric alone is told
+OWN = 0.005  # variance that each metric has at least for itself, of the one that scores have
 CLIP = 12.0
+CALM = 0.6  # share of the days wanted that must be calm
 
 
 @dataclass(frozen=True)
@@ -56,17 +60,19 @@ def fit(metrics: list[str], scores: Array) -> Model | None:
 
     whole = [i for i in range(len(metrics)) if _varies(scores[:, i])]
     days = scores[:, whole][~np.isnan(scores[:, whole]).all(axis=1)]
-    if len(whole) < 2 or len(days) < max(LEAST_DAYS, DAYS_A_METRIC * len(whole)):
-        return None
     filled = _filled(days)
+    filled = filled[(np.abs(filled) < TOLD).all(axis=1)]
+    enough = max(LEAST_DAYS, DAYS_A_METRIC * len(whole))
+    if len(whole) < 2 or len(days) < enough or len(filled) < CALM * enough:
+        return None
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of a covariance that is not of full rank
         fitted = MinCovDet(support_fraction=0.75, random_state=0).fit(filled)
-    ridge = fitted.covariance_ + 0.05 * np.eye(len(whole))
+    ridge = fitted.covariance_ + OWN * np.eye(len(whole))
     model = Model(
         [metrics[i] for i in whole], fitted.location_.tolist(), np.linalg.inv(ridge).tolist(), 1.0
     )
-    past = float(np.quantile(model.distances(model.metrics, days), PAST))
+    past = float(np.quantile(model.distances(model.metrics, filled), PAST))
     return replace(model, cutoff=max(_rare(len(whole)), MARGIN * past))
 
 

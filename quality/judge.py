@@ -23,7 +23,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from quality import baseline
-from quality.joint import LEAST_DAYS, Model, fit
+from quality.joint import LEAST_DAYS, TOLD, Model, fit
 
 if TYPE_CHECKING:
     import numpy as np
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
 
 Kind = Literal["jump", "drift", "missing", "joint"]
-JUMP, DRIFT, CRITICAL = 3.7, 3.3, 7.4
+JUMP, DRIFT, CRITICAL = TOLD, 3.3, 2 * TOLD
 USUAL = 1.645  # spreads on either side that nine of ten days lie within
 ONLY_MORE = ("duration_s", "arrival_h", "freshness_h", "quarantined")
 LATE = ("arrival_h", "freshness_h")

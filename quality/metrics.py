@@ -8,7 +8,9 @@
     arrival_h        hour of the day at which the first load ended, in the settings' time zone
     freshness_h      hours from the newest event in silver to the end of the run
 
-A run that brought no file has none of them: its absence is what tells (quality/anomalies.py).
+A run that brought no file has none of them: its absence is what tells (quality/anomalies.py). One
+that sent held-back records again has none of its own either: it mends those of the run with which
+the records first came, so that a day's figures are those of all its records.
 """
 
 from __future__ import annotations
@@ -33,6 +35,28 @@ select array_agg(load_id), sum(rows_in), sum(rows_quarantined),
     sum(rows_inserted + rows_updated), sum(rows_deleted),
     extract(epoch from sum(done_at - started_at)), min(done_at), max(done_at)
 from ops.loads where dataset = %s and run_id = %s and state = 'done'
+"""
+MENDED = """
+select first.run_id, array_agg(again.load_id)
+from ops.loads again join ops.loads first on first.load_id = again.origin
+where again.dataset = %s and again.run_id = %s and again.state = 'done'
+  and first.run_id is not null
+group by first.run_id
+"""
+KEPT = """
+select metric, value, size, day, at from quality.metrics where dataset = %s and run_id = %s
+"""
+STILL_HELD = """
+with first as (
+    select load_id, rows_in, rows_quarantined from ops.loads
+    where dataset = %s and run_id = %s and state = 'done'
+), again as (
+    select l.rows_in, l.rows_quarantined
+    from ops.loads l join first on first.load_id = l.origin where l.state = 'done'
+)
+select (select sum(rows_quarantined) from first)
+        + (select coalesce(sum(rows_quarantined - rows_in), 0) from again),
+    (select sum(rows_in) from first)
 """
 SAVE = """
 insert into quality.metrics (dataset, metric, day, at, run_id, value, size)
@@ -68,6 +92,15 @@ class Metric(NamedTuple):
     size: int | None = None
 
 
+class Of(NamedTuple):
+    """What metrics are of: a dataset's run, on a day."""
+
+    dataset: str
+    run_id: str
+    day: dt.date
+    at: dt.datetime
+
+
 def loads_of(dataset: Dataset, run_id: str) -> Loads:
     """What the ledger says of a run's loads."""
     with connect() as connection:
@@ -97,10 +130,58 @@ def gather(dataset: Dataset, run_id: str, loads: Loads, newest: dt.datetime | No
     if newest is not None:
         found.append(Metric("freshness_h", _hours(newest, last)))
     with connect() as connection:
-        found += _of_rows(connection, dataset, loads)
-        rows = [(dataset.table, m.name, last.date(), last, run_id, m.value, m.size) for m in found]
-        connection.cursor().executemany(SAVE, rows)
+        if loads.changed:
+            found += _of_rows(connection, dataset, loads.load_ids)
+        _save(connection, found, Of(dataset.table, run_id, last.date(), last))
     return found
+
+
+def mended(dataset: Dataset, run_id: str) -> dict[str, list[int]]:
+    """The runs with which records first came that this run sent again, and its loads of them."""
+    with connect() as connection:
+        return dict(connection.execute(MENDED, [dataset.table, run_id]).fetchall())
+
+
+def mend(dataset: Dataset, first_run: str, load_ids: list[int]) -> tuple[dt.date, list[Metric]]:
+    """Put records that were sent again into the metrics of the run with which they first came.
+
+    What is held back is counted anew; nulls and means get the rows of the replay beside those that
+    they rest on. To be called once a replay.
+
+    Args:
+        dataset: what was loaded.
+        first_run: the run with which the records came.
+        load_ids: the replay's loads of them.
+
+    Returns:
+        The day of the first run, and what was changed; nothing where that run was not measured.
+    """
+    with connect() as connection:
+        kept = {row[0]: row for row in connection.execute(KEPT, [dataset.table, first_run])}
+        if not kept:
+            return dt.date.min, []
+        *_, day, at = next(iter(kept.values()))
+        found = [
+            _beside(one, kept.get(one.name)) for one in _of_rows(connection, dataset, load_ids)
+        ]
+        held, rows = connection.execute(STILL_HELD, [dataset.table, first_run]).fetchone() or (0, 0)
+        if rows:
+            found.append(Metric("quarantined", held / rows, int(rows)))
+        _save(connection, found, Of(dataset.table, first_run, day, at))
+    return day, found
+
+
+def _beside(one: Metric, kept: tuple[Any, ...] | None) -> Metric:
+    """A share or mean of a replay's rows together with the one of the rows before."""
+    if kept is None or not kept[2] or not one.size:
+        return one
+    rows = kept[2] + one.size
+    return Metric(one.name, (kept[1] * kept[2] + one.value * one.size) / rows, rows)
+
+
+def _save(connection: psycopg.Connection[Any], found: list[Metric], of: Of) -> None:
+    rows = [(of.dataset, m.name, of.day, of.at, of.run_id, m.value, m.size) for m in found]
+    connection.cursor().executemany(SAVE, rows)
 
 
 def _hours(newest: dt.datetime | dt.date, now: dt.datetime) -> float:
@@ -109,10 +190,10 @@ def _hours(newest: dt.datetime | dt.date, now: dt.datetime) -> float:
     return round((now.replace(tzinfo=None) - newest).total_seconds() / 3600, 2)
 
 
-def _of_rows(connection: psycopg.Connection[Any], dataset: Dataset, loads: Loads) -> list[Metric]:
-    """Nulls and means of the rows that the run brought or changed."""
-    if not loads.changed:
-        return []
+def _of_rows(
+    connection: psycopg.Connection[Any], dataset: Dataset, load_ids: list[int] | None
+) -> list[Metric]:
+    """Nulls and means of the rows that some loads brought or changed."""
     asked: dict[str, sql.Composable] = {"rows": sql.SQL("count(*)")}
     for column in dataset.stored:
         name = sql.Identifier(column.name)
@@ -124,7 +205,7 @@ def _of_rows(connection: psycopg.Connection[Any], dataset: Dataset, loads: Loads
     query = sql.SQL("select {} from {} where _load_id = any(%s)").format(
         sql.SQL(", ").join(asked.values()), sql.Identifier("silver", dataset.table)
     )
-    (row,) = connection.execute(query, [loads.load_ids]).fetchall()
+    (row,) = connection.execute(query, [load_ids]).fetchall()
     values = dict(zip(asked, row, strict=True))
     rows = values.pop("rows")
     return [m for name, v in values.items() if (m := _of_column(name, v, rows)) is not None]

@@ -29,6 +29,7 @@ from sqlalchemy import Connection, text
 
 from quality.contract import PARTS, SEVERITIES
 from quality.soda import Check
+from warehouse import scoring
 from warehouse.database import engine
 from warehouse.errors import ConfigurationError
 from warehouse.settings import settings
@@ -146,11 +147,7 @@ def _held(check: Check) -> float:
 
 def _formula(by: Weights) -> str:
     said = ", ".join(f"{name} {weight:g}" for name, weight in by.severities.items())
-    return (
-        "100 * sum(part weight * part score) / sum(part weights); a part's score is the share of"
-        f" its checks that hold, weighted by severity ({said}; half where only a warning level is"
-        " crossed)"
-    )
+    return f"{scoring.OF_DATASET} ({said}; half where only a warning level is crossed)"
 
 
 def group_score(level: Level, subject: str, members: Iterable[Member]) -> Score | None:
@@ -160,8 +157,7 @@ def group_score(level: Level, subject: str, members: Iterable[Member]) -> Score 
         return None
     weight = sum(m.weight for m in counted)
     score = sum(m.weight * m.score for m in counted) / weight
-    formula = "sum(dataset weight * dataset score) / sum(dataset weights), of the judged datasets"
-    return Score(level, subject, round(score, 2), weight, formula, counted)
+    return Score(level, subject, round(score, 2), weight, scoring.OF_GROUP, counted)
 
 
 # Kept with each run ------------------------------------------------------------------------------

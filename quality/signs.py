@@ -90,9 +90,8 @@ where judged_at > now() - cast(:forgotten as interval) and not exists (
 ) order by verdict_id
 """)
 _CHECKS = text("""
-select verdict_id, name, check_type, column_name, outcome, measured, threshold,
-    to_jsonb(r) ->> 'severity' as severity
-from quality.results r where verdict_id = any(:ids) and outcome <> 'passed'
+select verdict_id, name, check_type, column_name, outcome, measured, threshold, severity
+from quality.results where verdict_id = any(:ids) and outcome <> 'passed'
 """)
 _STEPS = text("""
 select step_id, run_id, dataset, step, state, category, ended_at as at from ops.steps s
@@ -110,8 +109,8 @@ select f.step_id from ops.steps f where f.step_id = any(:ids) and exists (
 )
 """)
 _ANOMALIES = text("""
-select anomaly_id || ' ' || coalesce(run_id, '') as key, dataset, metric, run_id, severity,
-    found_at as at
+select anomaly_id || ' ' || coalesce(run_id, '') as key, dataset, metric, kind, day, run_id,
+    severity, found_at as at
 from quality.anomalies a
 where found_at > now() - cast(:forgotten as interval) and not exists (
     select from quality.alert_sources s
@@ -191,7 +190,7 @@ def _of_verdicts(
 
 
 def _check(row: Row[Any]) -> Part:
-    severity: Severity = row.severity if row.severity in SEVERITIES else "critical"
+    severity: Severity = row.severity
     if row.outcome == "warned" and severity == "critical":
         severity = "warning"
     counts = row.check_type in COUNTING and row.measured is not None
@@ -211,21 +210,20 @@ def _counted(number: int, noun: str) -> str:
 
 
 def _of_anomalies(connection: Connection, spans: Mapping[str, object]) -> Iterator[Sign]:
-    """Unusual figures, where they are looked for at all; they belong to the data's alert."""
-    if connection.execute(text("select to_regclass('quality.anomalies')")).scalar() is None:
-        return
+    """Unusual figures; they belong to the data's alert."""
     rows = connection.execute(_ANOMALIES, spans).all()
     _consider(connection, "anomaly", (r.key for r in rows))
     for row in rows:
-        severity: Severity = row.severity if row.severity in SEVERITIES else "warning"
+        absent = row.kind == "missing"
+        detail = f"nothing came on {row.day:%A} {row.day}" if absent else "unusual"
         yield Sign(
             cause=f"data:{row.dataset}",
             kind="anomaly",
             dataset=row.dataset,
-            title=f"{row.dataset}: unusual figures",
+            title=f"{row.dataset}: {'a load did not come' if absent else 'unusual figures'}",
             at=row.at,
             run_id=row.run_id,
-            parts=(Part("anomaly", row.metric, severity, "unusual", row.dataset),),
+            parts=(Part("anomaly", row.metric, row.severity, detail, row.dataset),),
         )
 
 

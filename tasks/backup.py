@@ -46,8 +46,9 @@ MANIFEST = "manifest.json"
 NAME = re.compile(r"^carrel-\d{8}T\d{6}Z(-\d+)?$")
 DRAFT = ".part-"
 CHUNK = 1 << 20
-# `carrel migrate` writes the first anew; nobody should stay signed in through a restore.
-LEFT_OUT = ("private.claim_key", "app.sessions")
+# `carrel migrate` writes the first anew; nobody should stay signed in through a restore; records
+# that are open before an admin are in quarantine.
+LEFT_OUT = ("private.claim_key", "app.sessions", "app.held_records")
 SECRET_SETTINGS = ("backup_key",)
 TABLES = """
 select n.nspname, c.relname from pg_class c join pg_namespace n on n.oid = c.relnamespace

@@ -21,6 +21,7 @@ from psycopg import sql
 from pydantic import Field, ValidationError
 
 from tasks.ledger import only_run
+from warehouse import gold
 from warehouse.database import connect
 from warehouse.errors import ConfigurationError, SourceUnavailable, SpecError
 from warehouse.settings import ROOT, secret, settings
@@ -327,6 +328,7 @@ def remove_others(connection: Connection) -> None:
                     "update ops.publications set sql_sha256 = null where %s = any(sources)",
                     [dataset.table],
                 )
+                gold.forget_blocks(database, dataset.table)
 
 
 def connected() -> bool:

@@ -10,15 +10,32 @@ from contextlib import contextmanager
 from email.message import EmailMessage
 from email.utils import format_datetime, parseaddr
 
+from warehouse.alerts import SEVERITIES, Severity
 from warehouse.errors import ConfigurationError, SourceUnavailable
 from warehouse.settings import secret, settings
 
 TIMEOUT_S = 30
 
 
-def recipients() -> list[str]:
-    """The addresses that alerts are mailed to."""
-    return [a.strip() for a in settings().alert_mail_to.split(",") if a.strip()]
+def recipients(severity: Severity = "critical") -> list[str]:
+    """The addresses that alerts of a severity are mailed to; default: every address."""
+    worth = SEVERITIES.index(severity)
+    return [a for a, least in _listed() if worth >= SEVERITIES.index(least)]
+
+
+def least() -> Severity:
+    """The least severity of which somebody is mailed."""
+    return min((of for _, of in _listed()), key=SEVERITIES.index, default=settings().alert_least)
+
+
+def _listed() -> list[tuple[str, Severity]]:
+    """Each address with the least severity that it is mailed: its own, or that of all."""
+    found: list[tuple[str, Severity]] = []
+    for written in filter(None, (a.strip() for a in settings().alert_mail_to.split(","))):
+        before, _, address = written.partition("=")
+        own = next((s for s in SEVERITIES if s == before.strip()), None)
+        found.append((address.strip(), own) if own else (written, settings().alert_least))
+    return found
 
 
 def domain() -> str:
@@ -26,8 +43,17 @@ def domain() -> str:
     return parseaddr(settings().mail_from)[1].rpartition("@")[2] or "carrel"
 
 
-def message(subject: str, body: str, message_id: str, made_at: dt.datetime) -> EmailMessage:
+def message(
+    subject: str,
+    body: str,
+    message_id: str,
+    made_at: dt.datetime,
+    *,
+    to: str | None = None,
+) -> EmailMessage:
     """The mail; made of the same parts it is the same mail, whenever it is sent.
+
+    It goes to one address, or by default to those that alerts are mailed to.
 
     Raises:
         ConfigurationError: an address of the settings is none.
@@ -35,7 +61,7 @@ def message(subject: str, body: str, message_id: str, made_at: dt.datetime) -> E
     mail = EmailMessage()
     try:
         mail["From"] = settings().mail_from
-        mail["To"] = ", ".join(recipients())
+        mail["To"] = to or ", ".join(recipients())
     except ValueError as error:
         raise ConfigurationError(
             f"An address of mail is wrong: {error}.",

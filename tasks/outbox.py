@@ -12,6 +12,7 @@ import json
 import logging
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from email.message import EmailMessage
 from typing import Any
 from uuid import uuid4
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -105,10 +106,8 @@ def pack(wanted: Iterable[str], now: dt.datetime) -> None:
     for channel in wanted:
         with engine().begin() as connection:
             connection.execute(text("select pg_advisory_xact_lock(hashtext('carrel outbox'))"))
-            values = {
-                "now": now, "patience": PATIENCE, "least": settings().alert_least,
-                "channel": channel,
-            }  # fmt: skip
+            least = mail.least() if channel == "mail" else settings().alert_least
+            values = {"now": now, "patience": PATIENCE, "least": least, "channel": channel}
             waiting = connection.execute(_WAITING, values).all()
             due = [*waiting] if channel == "webhook" else due_by_mail(waiting, now)
             if due:
@@ -236,7 +235,7 @@ def _document(alerts: list[dict[str, Any]], delivery: str) -> str:
 # Sending ----------------------------------------------------------------------------------------
 
 _NEXT = text("""
-select delivery_id::text, channel, message_id, subject, body, made_at, attempts
+select delivery_id::text, channel, message_id, severity, subject, body, made_at, attempts
 from quality.deliveries
 where sent_at is null and gave_up_at is null and next_try_at <= clock_timestamp()
   and channel = any(:channels)
@@ -254,8 +253,16 @@ update quality.deliveries set attempts = attempts + 1, last_error = :error,
         then clock_timestamp() end
 where delivery_id = cast(:id as uuid)
 """)
+
+
+def _mail(one: Row[Any]) -> EmailMessage:
+    """The mail, to whom its severity is told; to all where the settings now name nobody."""
+    to = ", ".join(mail.recipients(one.severity)) or None
+    return mail.message(one.subject, one.body, one.message_id, one.made_at, to=to)
+
+
 _SENDERS: dict[str, Callable[[Row[Any]], None]] = {
-    "mail": lambda m: mail.send(mail.message(m.subject, m.body, m.message_id, m.made_at)),
+    "mail": lambda m: mail.send(_mail(m)),
     "webhook": lambda m: webhook.post(m.body, m.delivery_id),
 }
 

@@ -31,7 +31,7 @@ from warehouse.migrate import make_logins, migrate
 from warehouse.settings import settings
 
 TIMEOUT = b"SET transaction_timeout = 0;\n"  # unknown to servers before 17
-KEYS = ("pseudonym_key", "claim_key", "cookie_key")
+KEYS = ("pseudonym_key", "claim_key", "cookie_key", "audit_key")
 SCHEMAS = """
 select nspname from pg_namespace
 where nspname !~ '^pg_' and nspname not in ('information_schema', 'public')

@@ -19,6 +19,7 @@ import pytest
 from warehouse.settings import tell_libraries
 
 PASSED_THROUGH = ("CARREL_SHARED", "CARREL_STRICT", "CARREL_CHROMIUM")
+MOST_WORKERS = 4
 
 
 def _isolate() -> None:
@@ -52,12 +53,24 @@ def pytest_configure(config: pytest.Config) -> None:
         hypothesis.settings.load_profile("seeded")
 
 
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """Workers of `make test`: one a core for everything, none for a selection (they start slowly).
+
+    Each has a home, a PostgreSQL and a Prefect server of its own, so memory limits their number.
+    """
+    everything = config.args_source is config.ArgsSource.TESTPATHS and not config.option.keyword
+    cores = len(os.sched_getaffinity(0))
+    return min(cores, MOST_WORKERS) if everything and cores > 1 else 0
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Browser tests last; long sweeps not at all unless `-m` says otherwise.
+    """Files of browser tests last; long sweeps not at all unless `-m` says otherwise.
 
     Playwright keeps an event loop running in the main thread, in which Prefect's flows cannot run.
+    Workers take whole files in this order, so that it holds in each of them.
     """
-    items.sort(key=lambda item: item.get_closest_marker("browser") is not None)
+    late = {item.path for item in items if item.get_closest_marker("browser")}
+    items.sort(key=lambda item: item.path in late)
     if config.option.markexpr:
         return
     long = [item for item in items if item.get_closest_marker("full")]

@@ -1,4 +1,4 @@
-"""Files made worse: what transfers, editors and bad programs do to them."""
+"""Files made worse, for tests/tasks/test_fuzz.py: what transfers, editors and bad programs do."""
 
 from __future__ import annotations
 

@@ -13,8 +13,11 @@ README = (ROOT / "README.md").read_text("utf-8")
 
 
 def settings_rows() -> dict[str, str]:
-    """Name and sentence of each row of the settings table."""
-    return dict(re.findall(r"^\| `CARREL_(\w+)` \| .*? \| (.*?) \|$", README, re.M))
+    """Name and sentence of each row of the settings tables: of the README, else of a docs page."""
+    found: dict[str, str] = {}
+    for text in (*(path.read_text("utf-8") for path in DOCS), README):
+        found |= re.findall(r"^\| `CARREL_(\w+)` \| .*? \| (.*?) \|$", text, re.M)
+    return found
 
 
 def test_the_settings_table_is_the_settings() -> None:

@@ -9,6 +9,10 @@ A file is a header of `-- key: value` lines and one SELECT:
     -- refresh: day from library_loan_events (only if a changed day, or month, can be refreshed
        alone: the column that holds the day, or the month's first day)
     -- column checkouts: Charges, renewals excluded (KPIS 1)
+    -- lattice: block=…, count=…             (only if it counts people: warehouse/lattice.py)
+
+A SELECT of a lattice says `{{new(column)}}` where it can leave out the blocks that are told
+already, and `{{least}}` for the smallest number of people that may be told.
 
 A rebuild makes shadow tables in `gold_next`, gives them policies and grants, and swaps all of them
 in one transaction: nobody sees half of it, and a kill leaves yesterday's gold.
@@ -26,18 +30,24 @@ from typing import Any
 
 import psycopg
 from psycopg import sql
+from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 from pydantic import ValidationError
 
+from warehouse import lattice
 from warehouse.ddl import literal
 from warehouse.errors import SpecError
 from warehouse.policies import access_sql
 from warehouse.settings import settings
 from warehouse.spec import Access
 
-HEADER = re.compile(r"^--\s*(title|grain|key|access|refresh|description|column\s+\w+)\s*:\s*(.*)$")
+HEADER = re.compile(
+    r"^--\s*(title|grain|key|access|refresh|description|lattice|column\s+\w+)\s*:\s*(.*)$"
+)
 REFERENCE = re.compile(r'\b(silver|gold)\.(?:"(\w+)"|(\w+))')
 DAYS = re.compile(r"\{\{\s*days\(([\w.\"]+)\)\s*\}\}")
+NEW = re.compile(r"\{\{\s*new\(((?:[^()]|\([^()]*\))*)\)\s*\}\}")
+LEAST = re.compile(r"\{\{\s*least\s*\}\}")
 SPANS = ("day", "month")  # columns by which a table may be refreshed, and how much each covers
 Connection = psycopg.Connection[Any]
 Changed = Mapping[str, Collection[dt.date] | None]
@@ -59,6 +69,7 @@ class GoldTable:
     refresh: str | None = None
     refresh_from: str | None = None
     description: str = ""
+    lattice: lattice.Lattice | None = None
     meanings: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -97,6 +108,10 @@ def _read(path: Path) -> GoldTable:
         raise SpecError(path, f"refresh: {refresh!r} is neither day nor month")
     if refresh and not DAYS.search(body):
         raise SpecError(path, "has `refresh` but no {{days(column)}} in its SELECT")
+    meanings = {k.split()[1]: v for k, v in head.items() if k.startswith("column")}
+    counted = lattice.parse(path, head["lattice"]) if "lattice" in head else None
+    if counted and refresh:
+        raise SpecError(path, "a lattice's blocks are told once; it cannot have `refresh`")
     return GoldTable(
         domain=path.parent.name,
         name=path.stem,
@@ -110,7 +125,8 @@ def _read(path: Path) -> GoldTable:
         refresh=refresh or None,
         refresh_from=source or None,
         description=head.get("description", ""),
-        meanings={k.split()[1]: v for k, v in head.items() if k.startswith("column")},
+        lattice=counted,
+        meanings=meanings | ({lattice.MARK: lattice.MEANING} if counted else {}),
     )
 
 
@@ -135,10 +151,17 @@ def create_missing(connection: Connection) -> None:
     """Make gold tables that do not exist yet, empty, so that pages have something to ask."""
     for table in tables().values():
         if not exists(connection, table.table):
-            connection.execute(
-                f'create table gold."{table.table}" as {_select(table)} with no data'.encode()
-            )
+            _create_empty(connection, table, "gold")
             connection.execute(finish(connection, table, "gold").encode())
+
+
+def _create_empty(connection: Connection, table: GoldTable, schema: str) -> None:
+    target, select = f'{schema}."{table.table}"', _select(table)
+    connection.execute(f"create table {target} as {select} with no data".encode())
+    if table.lattice:
+        connection.execute(f"alter table {target} add {lattice.MARK} boolean not null".encode())
+    if table.lattice and table.lattice.unsafe:
+        connection.execute(f'alter table {target} drop column "{table.lattice.unsafe}"'.encode())
 
 
 def exists(connection: Connection, table: str) -> bool:
@@ -192,9 +215,17 @@ def changed_days(table: GoldTable, changed: Changed) -> list[dt.date] | None:
     return sorted(days) if touched == {source} and days is not None else None
 
 
-def _select(table: GoldTable, days: str = "true", shadows: Collection[str] = ()) -> str:
-    """The table's SELECT, with its day predicate and shadow names filled in."""
+def _select(
+    table: GoldTable,
+    days: str = "true",
+    shadows: Collection[str] = (),
+    told: Collection[Any] = (),
+) -> str:
+    """The table's SELECT with its placeholders and shadow names filled in."""
     body = DAYS.sub(lambda m: days.replace("{column}", m[1]), table.body)
+    listed = ", ".join(sql.Literal(block).as_string(None) for block in told)
+    body = NEW.sub(lambda m: f"({m[1]}) not in ({listed})" if listed else "true", body)
+    body = LEAST.sub(str(settings().suppress_below), body)
     return REFERENCE.sub(
         lambda m: f"gold_next.{m[0].split('.')[1]}" if _plain(m) in shadows else m[0], body
     )
@@ -206,10 +237,54 @@ def _plain(match: re.Match[str]) -> str:
 
 def _build(connection: Connection, table: GoldTable, shadows: Collection[str]) -> None:
     connection.execute(f'drop table if exists gold_next."{table.table}"'.encode())
-    select = _select(table, shadows=shadows)
-    connection.execute(f'create table gold_next."{table.table}" as {select}'.encode())
+    if table.lattice:
+        _create_empty(connection, table, "gold_next")
+        _tell_blocks(connection, table, table.lattice, shadows)
+    else:
+        select = _select(table, shadows=shadows)
+        connection.execute(f'create table gold_next."{table.table}" as {select}'.encode())
     connection.execute(finish(connection, table, "gold_next").encode())
     connection.execute(f'analyze gold_next."{table.table}"'.encode())
+
+
+def _tell_blocks(
+    connection: Connection, table: GoldTable, shape: lattice.Lattice, shadows: Collection[str]
+) -> None:
+    """Fill the shadow of a lattice: blocks that were told stay as they are, new ones are added.
+
+    The true counts pass through this process and are in no table.
+    """
+    columns = list(_types(connection, "gold_next", table.table))
+    told: list[dict[str, Any]] = []
+    with connection.cursor(row_factory=dict_row) as cursor:
+        if _types(connection, "gold", table.table) == _types(connection, "gold_next", table.table):
+            before = sql.SQL("select * from gold.{}").format(sql.Identifier(table.table))
+            told = cursor.execute(before).fetchall()
+        blocks = sorted({row[shape.block] for row in told})
+        select = _select(table, shadows=shadows, told=blocks)
+        found = cursor.execute(select.encode()).fetchall()
+    known = set(blocks)
+    fresh = [row for row in found if row[shape.block] not in known]
+    rows = [*told, *lattice.withhold(shape, fresh, settings().suppress_below, told)]
+    named = sql.SQL(", ").join(map(sql.Identifier, columns))
+    into = sql.SQL("copy gold_next.{} ({}) from stdin").format(sql.Identifier(table.table), named)
+    with connection.cursor() as cursor, cursor.copy(into) as copy:
+        for row in rows:
+            copy.write_row([row[c] for c in columns])
+
+
+def forget_blocks(connection: Connection, source: str) -> None:
+    """Empty the lattices that read a dataset, so that the next publication tells all blocks anew.
+
+    For when the rows were somebody else's: a sample that gives way to the library's own data.
+    """
+    for table in tables().values():
+        if table.lattice and source in sources(table) and exists(connection, table.table):
+            connection.execute(f'truncate gold."{table.table}"'.encode())
+            connection.execute(
+                "update ops.publications set sql_sha256 = null where table_name = %s",
+                [table.table],
+            )
 
 
 def finish(connection: Connection, table: GoldTable, schema: str) -> str:

@@ -9,9 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from psycopg import sql
+
 from warehouse.access import ROLES, Role
 from warehouse.settings import settings
-from warehouse.spec import Access
+from warehouse.spec import Access, History
 
 
 @dataclass(frozen=True)
@@ -27,8 +29,11 @@ class Policy:
         return f"{self.role}_reads"
 
 
-def policies(access: Access) -> list[Policy]:
-    """The row policies of a table; a role without one sees no row."""
+def policies(access: Access, table: str = "") -> list[Policy]:
+    """The row policies of a table; a role without one sees no row.
+
+    `table` is silver's name for it, which a member's history needs.
+    """
     found = [Policy("admin", _is("admin"))]
     if access.staff or access.public:
         found.append(Policy("librarian", _is("librarian")))
@@ -38,8 +43,60 @@ def policies(access: Access) -> list[Policy]:
     if access.public:
         found.append(Policy("member", _is("member")))
     elif access.member:
-        found.append(Policy("member", f'"{access.member}" = (select app.viewer_member())'))
+        own = f'"{access.member}" = (select app.viewer_member())'
+        if access.history:
+            own += f' and {_matter(access.history)} in (select app."shown_{table}"())'
+        found.append(Policy("member", own))
     return found
+
+
+def _matter(history: History) -> str:
+    """A matter's key as one text, the same in the policy and in its function."""
+    return f"jsonb_build_array({_listed(history.by)})::text"
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(f'"{name}"' for name in names)
+
+
+HISTORY = """
+create or replace function app."shown_{table}"() returns setof text
+language plpgsql stable security definer set search_path = pg_catalog as $$
+begin
+    return query
+    select {matter} from silver."{table}"
+    where "{member}" = (select app.viewer_member())
+    group by {by}
+    having not coalesce(bool_or({over}), false)
+        or min("{began}")::date >= (
+            select max("{agreed}") from silver."{people}"
+            where "{member}" = (select app.viewer_member())
+        );
+end $$;
+revoke all on function app."shown_{table}"() from public;
+grant execute on function app."shown_{table}"() to "{login}";
+"""
+
+
+def history_sql(table: str, access: Access) -> str:
+    """The function that says which of a member's own matters that member may see.
+
+    It asks as the owner, because a policy cannot ask the table that it guards, and only for the
+    member of the claim.
+    """
+    history = access.history
+    if history is None:
+        return ""
+    people, _, agreed = history.consent.partition(".")
+    over = " or ".join(
+        f'"{column}"::text in ({", ".join(sql.Literal(v).as_string(None) for v in values)})'
+        for column, values in history.until.items()
+    )
+    return HISTORY.format(
+        table=table, matter=_matter(history), member=access.member, over=over,
+        by=_listed(history.by), began=history.began, agreed=agreed,
+        people=people, login=settings().login("member"),
+    )  # fmt: skip
 
 
 def _is(role: Role) -> str:
@@ -65,7 +122,8 @@ def access_sql(
         lines.append(f'revoke all on {target} from "{login}";')
         lines.append(f"drop policy if exists {role}_reads on {target};")
     hidden = set(private)
-    for policy in policies(access):
+    lines.append(history_sql(table, access))
+    for policy in policies(access, table):
         login = settings().login(policy.role)
         own = policy.role == "member" and access.member is not None
         seen = ", ".join(f'"{c}"' for c in columns if own or c not in hidden)

@@ -7,6 +7,7 @@ What `carrel up` finds out while it starts (ports, place of the data) stands in
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import secrets
@@ -22,7 +23,15 @@ from warehouse.errors import ConfigurationError
 
 ROOT = Path(__file__).resolve().parent.parent
 LOGINS = ("owner", "app", "admin", "librarian", "member")
-KEYS = ("claim_key", "pseudonym_key", "cookie_key", "superuser")
+KEYS = (
+    "claim_key",
+    "pseudonym_key",
+    "cookie_key",
+    "audit_key",
+    "factor_key",
+    "superuser",
+    "token_key",
+)
 
 
 class Settings(BaseSettings):
@@ -44,6 +53,33 @@ class Settings(BaseSettings):
     pg_port: int = Field(5432, description="First port tried for the embedded PostgreSQL")
     prefect_port: int = Field(4200, description="First port tried for the Prefect server")
     app_port: int = Field(5006, description="First port tried for the web app")
+    api_port: int = Field(5080, description="First port tried for the REST API")
+    api_rate: int = Field(
+        1200, ge=1, description="Requests a minute that one account may send to the REST API"
+    )
+    api_export_rate: int = Field(
+        30, ge=1, description="Files a minute that one account may have from the REST API"
+    )
+    api_address_rate: int = Field(
+        3000, ge=1, description="Requests a minute that one address may send to the REST API"
+    )
+    app_processes: int = Field(
+        1, ge=1, le=32, description="Processes of the web app; several stand behind a sticky proxy"
+    )
+    app_listen: str = Field(
+        "127.0.0.1",
+        description="Address that the web app listens on; beyond this machine it needs TLS, here or"
+        " at a declared proxy, and CARREL_APP_URL",
+    )
+    tls_certificate: Path | None = Field(
+        None, description="PEM file of the web app's certificate and chain; default: no TLS here"
+    )
+    tls_key: Path | None = Field(None, description="PEM file of its key, without a passphrase")
+    trusted_proxies: str = Field(
+        "",
+        description="Addresses or networks of proxies, comma separated, whose word on a browser's"
+        " address and TLS counts (X-Forwarded-For, X-Forwarded-Proto); default: nobody's",
+    )
     prefect_database_url: SecretStr | None = Field(
         None, description="Prefect's own database; default: SQLite in the home"
     )
@@ -70,6 +106,12 @@ class Settings(BaseSettings):
     )
     stale_h: float = Field(
         48, gt=0, description="Hours without news after which figures on a page are greyed"
+    )
+    suppress_below: int = Field(
+        5,
+        ge=3,
+        description="Smallest number of people that a published count may tell, 3 or more"
+        " (docs/suppression.md)",
     )
     timezone: str = Field("Europe/London", description="Time zone of schedules and of day bounds")
     closed_days: str = Field(
@@ -113,7 +155,9 @@ class Settings(BaseSettings):
         " `library_fines=0.5`; default: 1 each",
     )
     alert_mail_to: str = Field(
-        "", description="Addresses that alerts are mailed to, comma separated; default: no mail"
+        "",
+        description="Addresses that alerts are mailed to, comma separated;"
+        " `critical=ann@example.org` is told of that severity and worse alone; default: no mail",
     )
     alert_webhook: str = Field("", description="URL that alerts are posted to; default: none")
     alert_least: Literal["info", "warning", "critical"] = Field(
@@ -148,8 +192,57 @@ class Settings(BaseSettings):
     smtp_ca: Path | None = Field(
         None, description="File of authorities to trust the mail server by; default: the system's"
     )
+    audit_days: int | None = Field(
+        None, ge=30, description="Days that the audit log is kept; default: for ever"
+    )
     session_idle_min: int = Field(60, description="Minutes without a request that end a session")
     session_hours: int = Field(12, description="Hours after which a session ends in any case")
+    registration: Literal["off", "mail", "approval"] = Field(
+        "off",
+        description="Who may register as a member: nobody, who proves an e-mail address, or whom an"
+        " admin approves",
+    )
+    invite_hours: int = Field(72, ge=1, description="Hours that a link into an account is good for")
+    reset_min: int = Field(
+        30, ge=5, description="Minutes that a link to a new password is good for"
+    )
+    breached_passwords: Path | None = Field(
+        None,
+        description="File of SHA-1 hashes of passwords to refuse, sorted, one a line, as Have I"
+        " Been Pwned gives it; default: only the common ones that come with Carrel",
+    )
+    second_factor: str = Field(
+        "",
+        pattern=r"^$|^(admin|librarian|member)(, ?(admin|librarian|member))*$",
+        description="Roles that must have a second factor, comma separated; others may",
+    )
+    sign_in_days: int = Field(
+        180, ge=1, description="Days after which sign-ins and ended sessions are forgotten"
+    )
+    oidc_issuer: str = Field(
+        "", description="Address of a provider of OpenID Connect; default: passwords alone"
+    )
+    oidc_client_id: str = Field(
+        "", description="Our name at the provider; the secret `oidc_client_secret` goes with it"
+    )
+    oidc_name: str = Field("your organisation", description="What the button to the provider says")
+    oidc_scope: str = Field("openid email profile", description="What the provider is asked for")
+    oidc_role_claim: str = Field(
+        "", description="Claim that says who has which role, such as `groups`; default: none does"
+    )
+    oidc_roles: str = Field(
+        "",
+        description="Role by value of that claim, as `desk=librarian,it=admin`; the highest counts",
+    )
+    oidc_branch_claim: str = Field(
+        "", description="Claim with a librarian's branches; default: an admin sets them"
+    )
+    oidc_member_claim: str = Field(
+        "", description="Claim with the member number, which links the loans; default: none"
+    )
+    oidc_unknown: Literal["refuse", "member"] = Field(
+        "refuse", description="What becomes of people from the provider who have no account"
+    )
 
     @cached_property
     def landing_folder(self) -> Path:
@@ -173,7 +266,13 @@ class Settings(BaseSettings):
         path = self.home / "secrets.json"
         if not path.exists():
             _write_new(path, {n: secrets.token_urlsafe(32) for n in (*LOGINS, *KEYS)})
-        return dict(json.loads(path.read_text()))
+        known = dict(json.loads(path.read_text()))
+        return known if known.keys() >= {*LOGINS, *KEYS} else _complete(path)
+
+    @property
+    def mails(self) -> bool:
+        """Whether a mail server was set: without one, links are handed over by an admin."""
+        return "smtp_host" in self.model_fields_set
 
     @property
     def library_variables(self) -> dict[str, str]:
@@ -212,7 +311,8 @@ class Settings(BaseSettings):
     @property
     def app_address(self) -> str:
         """Where links to the app begin: your own address, or that of the app on this machine."""
-        local = f"http://127.0.0.1:{self.stack.get('app_port') or self.app_port}"
+        scheme = "https" if self.tls_certificate else "http"
+        local = f"{scheme}://127.0.0.1:{self.stack.get('app_port') or self.app_port}"
         return (self.app_url or local).rstrip("/")
 
     def url(self, login: str = "owner") -> URL:
@@ -259,6 +359,37 @@ def _write_new(path: Path, content: dict[str, str]) -> None:
         pass
     finally:
         draft.unlink()
+
+
+def change_secrets(values: dict[str, str]) -> dict[str, str]:
+    """Put values into `secrets.json`, in one step and readable by the owner alone; return all."""
+    folder = settings().home
+    known = settings().secrets  # makes the file where there is none
+    with (folder / "secrets.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        path = folder / "secrets.json"
+        known = json.loads(path.read_text()) | values
+        draft = path.with_suffix(f".{os.getpid()}")
+        draft.touch(mode=0o600)
+        draft.write_text(json.dumps(known, indent=1))
+        draft.replace(path)
+    settings.cache_clear()
+    return dict(known)
+
+
+def _complete(path: Path) -> dict[str, str]:
+    """Add what a newer Carrel needs to a file of secrets; of several processes, one does."""
+    with path.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        known = dict(json.loads(path.read_text()))
+        missing = [n for n in (*LOGINS, *KEYS) if n not in known]
+        if missing:
+            known |= {n: secrets.token_urlsafe(32) for n in missing}
+            draft = path.with_suffix(f".{os.getpid()}")
+            draft.touch(0o600)
+            draft.write_text(json.dumps(known, indent=1))
+            draft.replace(path)
+    return known
 
 
 def child_environment(**extra: str) -> dict[str, str]:

@@ -34,6 +34,31 @@ Span = Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]{0,4} (day|week|mon
 Privacy = Literal["pseudonym", "drop", "personal"]
 
 
+class Open(Strict):
+    """Rows of one matter, which is open until one of them says that it is over."""
+
+    by: tuple[Name, ...] = Field(
+        min_length=1, description="Columns whose values the rows of one matter share"
+    )
+    until: dict[Name, tuple[str, ...]] = Field(
+        min_length=1, description="Column and its values: a row with one of them ends the matter"
+    )
+
+
+class History(Open):
+    """Matters that are over are shown to their member only if they began after the consent.
+
+    Who agrees today does not see yesterday's; who never agreed sees open matters alone.
+    """
+
+    began: Name = Field(description="Column whose earliest value is when a matter began")
+    consent: str = Field(
+        pattern=r"^[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*$",
+        description="Dataset and its column with the day of consent, as library_members.agreed_on;"
+        " the dataset names the member in a column of the same name",
+    )
+
+
 class Access(Strict):
     """Which rows which role sees. Admins see all.
 
@@ -45,23 +70,17 @@ class Access(Strict):
     member: Name | None = Field(None, description="Column that holds the member's pseudonym")
     staff: bool = Field(False, description="Every librarian sees every row")
     public: bool = Field(False, description="Every signed-in person sees every row")
+    history: History | None = Field(
+        None, description="Members see what is over only from the day they agreed to its keeping"
+    )
 
     @model_validator(mode="after")
     def _says_something(self) -> Access:
         if self.public and (self.branch or self.member or self.staff):
             raise ValueError("public rows are for everyone: leave out branch, member and staff")
+        if self.history and not self.member:
+            raise ValueError("history is of a member's own rows: say which column is the member's")
         return self
-
-
-class Open(Strict):
-    """Rows of one matter, which is open until one of them says that it is over."""
-
-    by: tuple[Name, ...] = Field(
-        min_length=1, description="Columns whose values the rows of one matter share"
-    )
-    until: dict[Name, tuple[str, ...]] = Field(
-        min_length=1, description="Column and its values: a row with one of them ends the matter"
-    )
 
 
 class Retention(Strict):

@@ -13,10 +13,12 @@ from sqlalchemy import text
 from tornado.web import HTTPError, RequestHandler, StaticFileHandler
 
 from bi_app.api.tables import TABLES
+from bi_app.auth import origin
 from bi_app.auth.forms import message_page, safe_headers
 from bi_app.auth.gate import signed_in_of
 from bi_app.auth.roles import may_open, menu
 from bi_app.models.export import WRITERS, file_name
+from warehouse import audit
 from warehouse.database import engine
 
 log = logging.getLogger(__name__)
@@ -64,14 +66,18 @@ class Download(RequestHandler):
         signed_in = await signed_in_of(self)
         if signed_in is None:
             return self.redirect("/sign-in")
+        by = audit.viewer(signed_in.account.viewer, "export", origin.address_of(self.request))
         if not may_open(f"/{page}", signed_in.account.viewer.role) or page not in TABLES:
+            audit.note_late(by, "refusal", self.request.path, "refused")
             raise HTTPError(403)
         media, write = WRITERS[kind]
         arguments = self.request.arguments
 
         def make() -> tuple[bytes, str]:
             table = TABLES[page](signed_in.account.viewer, name, arguments)
-            return write(table), file_name(table, kind, today=dt.date.today())
+            body = write(table)
+            audit.note(by, "export", f"/{page}", table=name, kind=kind, rows=len(table))
+            return body, file_name(table, kind, today=dt.date.today())
 
         try:
             body, file = await asyncio.to_thread(make)

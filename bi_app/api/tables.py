@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from bi_app.models import (
+    activity,
     alerts,
     annual_return,
     branch_report,
@@ -16,10 +17,13 @@ from bi_app.models import (
     fines,
     holds,
     lending_report,
+    people,
     pipelines,
     quality,
     schedule,
+    sign_ins,
     staffing,
+    unusual,
 )
 from bi_app.models.circulation import circulation
 from bi_app.models.my_loans import my_loans
@@ -87,6 +91,7 @@ def judged(viewer: Viewer, name: str, arguments: Arguments) -> Table:
         "failing": lambda: quality.failing(viewer),
         "datasets": lambda: quality.datasets_table(now),
         "rules": lambda: quality.held_records(viewer, now),
+        "unusual": lambda: unusual.unusual(viewer),
     }
     return written(tables[name]())
 
@@ -119,6 +124,7 @@ def one_dataset(viewer: Viewer, name: str, arguments: Arguments) -> Table:
     tables = {
         "checks": lambda: quality.checks(viewer, asked),
         "rules": lambda: dataset.rules(viewer, asked),
+        "unusual": lambda: unusual.unusual(viewer, asked),
         "loads": lambda: dataset.loads(viewer, asked),
         "columns": lambda: dataset.columns(entry),
     }
@@ -129,11 +135,59 @@ def alerted(viewer: Viewer, name: str, arguments: Arguments) -> Table:
     """The alerts, resolved ones too.
 
     Raises:
-        KeyError: there is no such table, or no alerts are kept.
+        KeyError: there is no such table.
     """
-    if name != "alerts" or not alerts.present(viewer):
+    if name != "alerts":
         raise KeyError(name)
     return written(alerts.inbox_table(alerts.inbox(viewer, everything=True)))
+
+
+def accounts(viewer: Viewer, name: str, arguments: Arguments) -> Table:
+    """The accounts, of one state if it is asked for.
+
+    Raises:
+        KeyError: there is no such table.
+    """
+    if name != "people":
+        raise KeyError(name)
+    return written(people.people_table(people.found(viewer, _text(arguments, "state"))))
+
+
+def signed_in(viewer: Viewer, name: str, arguments: Arguments) -> Table:
+    """The live sessions, or failed sign-ins by account or address.
+
+    Raises:
+        KeyError: there is no such table.
+    """
+    days = _text(arguments, "days")
+    span = int(days) if days in sign_ins.SPANS else 7
+    tables = {
+        "sessions": lambda: sign_ins.sessions_table(sign_ins.live(viewer), ""),
+        "account": lambda: sign_ins.tried(viewer, "account", span),
+        "address": lambda: sign_ins.tried(viewer, "address", span),
+    }
+    found = written(tables[name]())
+    return replace(found, columns=[c for c in found.columns if c.key != "end"])
+
+
+def acts(viewer: Viewer, name: str, arguments: Arguments) -> Table:
+    """The entries of the audit log that fit (at most 50,000), active people, or pages.
+
+    Raises:
+        KeyError: there is no such table.
+    """
+    keys = ("days", "who", "act", "door", "outcome")
+    chosen = activity.choice({key: _text(arguments, key) for key in keys})
+    tables = {
+        "activity": lambda: activity.entries_table(viewer, chosen, activity.SAVED),
+        "active": lambda: activity.days_table(activity.days(viewer)),
+        "pages": lambda: activity.pages_table(viewer, chosen.days),
+    }
+    return written(tables[name]())
+
+
+def _text(arguments: Arguments, key: str) -> str:
+    return bytes(arguments.get(key, [b""])[0]).decode("utf-8", "replace")
 
 
 def written(table: Table) -> Table:
@@ -153,7 +207,7 @@ def written(table: Table) -> Table:
 
 def _written(value: Any, kind: str) -> Any:
     if kind == "action":
-        return value["label"]
+        return value["label"] if value else ""
     if kind == "link":
         return str(value).partition("|")[2]
     return value["score"] if kind == "score" and value else value
@@ -176,5 +230,8 @@ TABLES: dict[str, Callable[[Viewer, str, Arguments], Table]] = {
     "pipelines": run,
     "dataset": one_dataset,
     "alerts": alerted,
+    "people": accounts,
+    "sign_ins": signed_in,
+    "activity": acts,
     **{report.name: report.table for report in REPORTS},
 }

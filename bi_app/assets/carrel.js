@@ -294,19 +294,24 @@
     return value < 172800 ? `${Math.round(value / 3600)} h` : `${whole.format(Math.round(value / 86400))} days`;
   }
 
-  /** A line without axes; what it says stands in its label. */
-  function line(values) {
+  /** A line without axes, over the band of what is usual where there is one; its label says it. */
+  function line(values, usual = {}) {
     const known = values.filter((v) => v != null);
     if (known.length < 2) return make("span", { class: "soft" }, "");
-    const low = Math.min(...known), high = Math.max(...known), range = high - low || 1;
+    const banded = usual.low != null && usual.high != null;
+    const seen = banded ? [...known, usual.low, usual.high] : known;
+    const low = Math.min(...seen), high = Math.max(...seen), range = high - low || 1;
+    const [least, most] = [Math.min(...known), Math.max(...known)];
     const step = 96 / (values.length - 1);
     const points = values.flatMap((v, i) => (v == null ? [] : [`${(2 + i * step).toFixed(1)},${(high === low ? 13 : 24 - ((v - low) / range) * 22).toFixed(1)}`]));
-    const svg = icon(`<polyline points="${points.join(" ")}" vector-effect="non-scaling-stroke"/><circle cx="${points.at(-1).split(",")[0]}" cy="${points.at(-1).split(",")[1]}" r="2.2"/>`);
+    const at = (v) => 24 - ((v - low) / range) * 22;
+    const band = banded ? `<rect class="band" x="0" width="100" y="${at(usual.high).toFixed(1)}" height="${Math.max(1, at(usual.low) - at(usual.high)).toFixed(1)}"/>` : "";
+    const svg = icon(`${band}<polyline points="${points.join(" ")}" vector-effect="non-scaling-stroke"/><circle cx="${points.at(-1).split(",")[0]}" cy="${points.at(-1).split(",")[1]}" r="2.2"/>`);
     svg.setAttribute("viewBox", "0 0 100 26");
     svg.setAttribute("class", "line");
     svg.setAttribute("role", "img");
     svg.removeAttribute("aria-hidden");
-    svg.setAttribute("aria-label", `${known.length} values from ${plain.format(low)} to ${plain.format(high)}, now ${plain.format(known.at(-1))}`);
+    svg.setAttribute("aria-label", `${known.length} values from ${plain.format(least)} to ${plain.format(most)}, now ${plain.format(known.at(-1))}${banded ? `; usual ${plain.format(usual.low)} to ${plain.format(usual.high)}` : ""}`);
     svg.append(Object.assign(document.createElementNS("http://www.w3.org/2000/svg", "title"), { textContent: svg.getAttribute("aria-label") }));
     return svg;
   }
@@ -319,7 +324,7 @@
     },
     moment: (value) => make("time", { datetime: value, title: whenOf(value) }, moment(value)),
     seconds: (value) => span(value),
-    spark: (value) => line(value),
+    spark: (value) => (Array.isArray(value) ? line(value) : line(value.values, value)),
     score(value) {
       const look = value.score < 80 ? "bad" : value.score < 95 ? "warn" : "good";
       return make("details", { class: "pop score" },
@@ -327,7 +332,7 @@
         make("div", { class: "pop-body" }, ...scoreParts({ ...value, parts: value.parts.slice(0, 12) })));
     },
     action(value) {
-      if (value.act === "open") return make("button", { type: "button", class: "link", "data-focus": `open${value.subject}`, "aria-pressed": String(value.on), onclick: () => choose({ alert: value.on ? "" : value.subject }) }, value.label);
+      if (value.act === "open") return make("button", { type: "button", class: "link", "data-focus": `open${value.subject}`, "aria-pressed": String(value.on), onclick: () => choose({ [value.key || "alert"]: value.on ? "" : value.subject }) }, value.label);
       const waits = value.waits;
       return make("button", { type: "button", class: "button small", "data-focus": `act${value.subject}`, "aria-label": `${value.label}: ${value.about}`, disabled: waits, onclick: (e) => { e.target.disabled = true; act({ act: value.act, subject: value.subject }); } }, waits ? "Asked for" : value.label);
     },
@@ -472,7 +477,7 @@
 
   function compare(a, b, kind) {
     if (kind === "score") return (a?.score ?? -1) - (b?.score ?? -1);
-    if (kind === "spark") return (a?.at(-1) ?? -1) - (b?.at(-1) ?? -1);
+    if (kind === "spark") return ((a?.values ?? a)?.at(-1) ?? -1) - ((b?.values ?? b)?.at(-1) ?? -1);
     if (kind === "action") return String(a?.label).localeCompare(String(b?.label));
     if (kind === "link" || kind === "badge") return words(a).localeCompare(words(b));
     if (["date", "datetime", "moment"].includes(kind) && typeof (a ?? b) === "string") return String(a ?? "").localeCompare(String(b ?? ""));
@@ -540,7 +545,70 @@
   function drawDetail(cell) {
     const box = $(".chart", cell), what = model.detail[cell.dataset.cell];
     cell.hidden = what == null;
-    if (what != null) box.replaceChildren(...{ lineage: drawLineage, acts: drawActs }[cell.dataset.cell](what));
+    const shape = JSON.stringify(what);
+    if (what?.state === "waits") lookAgain();
+    if (cell.dataset.drawn === shape && cell.dataset.cell in { repair: 1, override: 1 }) { // what a person has typed stays
+      for (const pressed of $$("[data-pressed]", box)) { pressed.disabled = false; delete pressed.dataset.pressed; }
+      return;
+    }
+    cell.dataset.drawn = shape;
+    if (what != null) box.replaceChildren(...{ lineage: drawLineage, acts: drawActs, invite: drawActs, repair: drawRepair, override: drawOverride }[cell.dataset.cell](what));
+  }
+
+  /* --- Repair ---------------------------------------------------------------------------------- */
+
+  const LOOK_AGAIN = 1200;
+  let looking = 0;
+
+  /** Ask how far it is, until it is over; a page that nobody looks at asks nothing. */
+  function lookAgain() {
+    clearTimeout(looking);
+    looking = setTimeout(() => (document.hidden ? lookAgain() : (model.act = { act: "look", at: Date.now() })), LOOK_AGAIN);
+  }
+
+  const button = (label, onclick, primary) => make("button", { type: "button", class: `button${primary ? " primary" : ""}`, onclick }, label);
+  const press = (pressed) => { pressed.disabled = true; pressed.dataset.pressed = "yes"; };
+  const perform = (what) => (e) => { const asked = what(); press(e.target); act(asked); };
+
+  /** Held-back records: open them, edit their cells, send them again, see how far they are. */
+  function drawRepair(what) {
+    const parts = what.text ? [make("p", { class: `said ${what.look}`, role: "status" }, ...(what.state === "waits" ? [make("span", { class: "spin", "aria-hidden": "true" })] : []), what.text)] : [];
+    if (what.steps.length) parts.push(make("ol", { class: "progress" }, ...what.steps.map(([words, state]) => make("li", { class: state, "aria-label": state ? `${words}: done` : words }, words))));
+    if (what.state === "edit") return [...parts, ...drawRecords(what)];
+    const { rule } = model.query;
+    if (what.held && what.state !== "waits") parts.push(make("p", { class: "soft" }, `${whole.format(what.held)} ${what.held === 1 ? "finding" : "findings"} in the newest load.`),
+      make("p", { class: "buttons" }, button(rule ? `Open the records of rule ${rule}` : "Open the records", perform(() => ({ act: "open", rule })), true)));
+    return parts;
+  }
+
+  function drawRecords({ of, columns, rows }) {
+    const changed = () => rows.flatMap(({ load, line }, i) => {
+      const cells = Object.fromEntries($$(`[data-record="${i}"]`, body).filter((f) => f.value !== f.dataset.was).map((f) => [f.dataset.column, f.value]));
+      return Object.keys(cells).length ? [{ load, line, cells }] : [];
+    });
+    const count = () => {
+      const { length } = changed();
+      send.disabled = !length;
+      send.textContent = length ? `Send ${whole.format(length)} edited ${length === 1 ? "record" : "records"} again` : "Send again";
+    };
+    const field = (i, column, [was, fault, edited], place) => make("input", { "data-record": i, "data-column": column, "data-was": was, value: edited ?? was, class: fault ? "fault" : false, title: fault ? `breaks: ${fault}` : false, "aria-invalid": fault ? "true" : false, "aria-label": `${column} of ${place}`, autocomplete: "off", spellcheck: "false", oninput: (e) => { e.target.classList.toggle("edited", e.target.value !== was); count(); } });
+    const body = make("tbody", {}, ...rows.map(({ place, faults, cells }, i) => make("tr", {},
+      make("th", { scope: "row" }, place, make("small", {}, faults)),
+      ...columns.map((c) => make("td", { "data-label": c }, ...(cells[c] ? [field(i, c, cells[c], place)] : []))))));
+    const head = make("thead", {}, make("tr", {}, make("th", { scope: "col" }, "Record"), ...columns.map((c) => make("th", { scope: "col" }, c))));
+    const send = button("Send again", perform(() => ({ act: "send", of, edits: changed() })), true);
+    count();
+    return [make("div", { class: "records scroll", tabindex: "0", role: "region", "aria-label": "Records to edit" }, make("table", {}, head, body)),
+      make("p", { class: "buttons" }, send, button("Put away", perform(() => ({ act: "close" }))))];
+  }
+
+  /** Who published in spite of the contract, or the form to do so. */
+  function drawOverride({ verdict, who, why, at }) {
+    if (who) return [make("p", { class: "said warn" }, make("b", {}, who), " published these figures though the contract does not hold, ", make("time", { datetime: at, title: whenOf(at) }, moment(at)), `: \u201c${why}\u201d`)];
+    const submit = (event) => { event.preventDefault(); press($("button", event.target)); act({ act: "publish", verdict, reason: new FormData(event.target).get("reason") }); };
+    return [make("form", { class: "act", "data-form": "publish", onsubmit: submit },
+      make("label", {}, "Reason, which everybody on the staff can read", make("input", { name: "reason", required: true, maxlength: 1000, autocomplete: "off" })),
+      make("button", { class: "button", type: "submit" }, "Publish anyway"))];
   }
 
   /** Stages from left to right. */
@@ -552,7 +620,13 @@
       make("h3", {}, title), nodes.length ? make("ul", {}, ...nodes.map(node)) : make("p", { class: "soft" }, "nothing"))))];
   }
 
-  /** What may be done about an alert: one form an act. */
+  /** A field that an act names: {name, label, type, value, required, placeholder}, or with values: [[value, text]]. */
+  function control({ name, values, value, type, required, placeholder }) {
+    if (!values) return make("input", { name, type: type || "text", value, required, placeholder, maxlength: 200, autocomplete: "off" });
+    return make("select", { name }, ...values.map(([one, text]) => make("option", { value: one, selected: one === value }, text)));
+  }
+
+  /** What may be done about an alert or an account: one form an act. */
   function drawActs({ alert, acts, people }) {
     const field = (label, control) => make("label", {}, label, control);
     const forms = acts.map((one) => {
@@ -560,6 +634,7 @@
       if (one.reasons) parts.push(field("Reason", make("select", { name: "reason" }, ...one.reasons.map((r) => make("option", {}, r)))));
       if (one.person) parts.push(field("To", make("input", { name: "person", type: "email", required: true, list: "people", placeholder: "e-mail of an admin or librarian" })));
       if (one.spans) parts.push(field("For", make("select", { name: "span" }, ...one.spans.map((s) => make("option", {}, s)))));
+      for (const f of one.fields || []) parts.push(field(f.label, control(f)));
       if (one.note) parts.push(field("Note", make("input", { name: "note", maxlength: 2000, autocomplete: "off" })));
       const submit = (event) => { event.preventDefault(); act({ ...Object.fromEntries(new FormData(event.target)), act: one.act, subject: alert }); };
       return make("form", { class: "act", "data-form": one.act, onsubmit: submit }, ...parts, make("button", { class: "button", type: "submit" }, one.label));
@@ -650,7 +725,7 @@
   /** Fewer ticks where there is little room. */
   function startSmall() {
     if (innerWidth > 640) return;
-    for (const name of ["daily_chart", "daily_strip", "score_chart", "runs_chart", "trend_chart", "over_time_chart", "over_time_strip"]) {
+    for (const name of ["daily_chart", "daily_strip", "score_chart", "runs_chart", "trend_chart", "attempts_chart", "active_chart", "over_time_chart", "over_time_strip"]) {
       const chart = source(name);
       if (chart) chart.below[0].ticker.setv({ desired_num_ticks: 3 }, { sync: false });
     }

@@ -1,21 +1,29 @@
-"""Accounts and their passwords: argon2id, and nothing that says whether an account exists."""
+"""Accounts and their passwords, and nothing that says whether an account exists."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 
-from argon2 import PasswordHasher
-from argon2.exceptions import InvalidHashError, VerificationError
 from sqlalchemy import Row
 
+from bi_app.auth.passwords import (
+    HASHER,
+    LONGEST,
+    SHORTEST,
+    hash_password,
+    is_old,
+    is_pbkdf2,
+    verify_password,
+    verify_pbkdf2,
+)
 from bi_app.auth.sql import run
 from warehouse.access import ROLES, Role, Viewer
 from warehouse.errors import ConfigurationError
 
-SHORTEST, LONGEST = 10, 256
-HASHER = PasswordHasher(time_cost=2, memory_cost=47 * 1024, parallelism=1)  # KiB: 47 MiB
+__all__ = ["HASHER", "LONGEST", "SHORTEST", "hash_password", "verify_password"]
 
 
 @dataclass(frozen=True)
@@ -28,27 +36,6 @@ class Account:
     viewer: Viewer
 
 
-def hash_password(password: str) -> str:
-    """The argon2id hash of a password, with its salt and parameters.
-
-    Raises:
-        ConfigurationError: the password is shorter than 10 or longer than 256 characters.
-    """
-    if not SHORTEST <= len(password) <= LONGEST:
-        raise ConfigurationError(
-            f"A password has {SHORTEST} to {LONGEST} characters; this one has {len(password)}."
-        )
-    return HASHER.hash(password)
-
-
-def verify_password(password: str, hashed: str) -> bool:
-    """Whether the password belongs to the hash; takes some 50 ms on purpose."""
-    try:
-        return HASHER.verify(hashed, password[: LONGEST + 1])
-    except (VerificationError, InvalidHashError):
-        return False
-
-
 def create_account(  # noqa: PLR0913, PLR0917 - an account has six parts
     email: str,
     name: str,
@@ -56,14 +43,23 @@ def create_account(  # noqa: PLR0913, PLR0917 - an account has six parts
     branches: Sequence[str] = (),
     member_key: str | None = None,
     password: str = "",
+    *,
+    old_hash: str | None = None,
 ) -> int:
     """Make an account and return its number.
 
+    `old_hash` is a PBKDF2 hash from another program, in place of a password.
+
     Raises:
-        ConfigurationError: the account exists, the role is unknown, the password is too short,
-            or a member has no key.
+        ConfigurationError: the account exists, the role is unknown, the password is refused,
+            or the hash is of no kind that is known.
     """
-    _check(email, role, branches, member_key)
+    check_parts(email, role, branches, member_key)
+    if old_hash is not None and not is_pbkdf2(old_hash):
+        raise ConfigurationError(
+            "This is no PBKDF2 hash of Django, Werkzeug or passlib.",
+            remedy="Invite the person instead: `carrel invite EMAIL ROLE`.",
+        )
     rows = run(
         "add_account",
         email=email,
@@ -71,39 +67,71 @@ def create_account(  # noqa: PLR0913, PLR0917 - an account has six parts
         role=role,
         branches=list(branches),
         member_key=member_key,
-        password_hash=hash_password(password),
+        password_hash=old_hash or hash_password(password, (email, name)),
     )
     if not rows:
         raise ConfigurationError(f"{email} has an account already.")
     return int(rows[0].account_id)
 
 
-def _check(email: str, role: str, branches: Sequence[str], member_key: str | None) -> None:
-    """Refuse what the viewer's signed claim could not hold."""
+def check_parts(email: str, role: str, branches: Sequence[str], member_key: str | None) -> None:
+    """Refuse what the viewer's signed claim could not hold.
+
+    Raises:
+        ConfigurationError: naming the part.
+    """
     if role not in ROLES:
         raise ConfigurationError(f"{role!r} is no role.", remedy=f"Roles: {', '.join(ROLES)}.")
-    if "@" not in email or any(c in "|\n" for c in email):
+    if not is_address(email):
         raise ConfigurationError(f"{email!r} is no e-mail address.")
     if any("|" in b or "," in b for b in branches) or "|" in (member_key or ""):
         raise ConfigurationError("A branch code or member key holds a separator.")
+
+
+def is_address(email: str) -> bool:
+    """Whether this could be an e-mail address, and fits a claim."""
+    return bool(re.fullmatch(r"[^@\s|]+@[^@\s|]+", email)) and len(email) <= 200
 
 
 def set_password(email: str, password: str) -> None:
     """Give an account a new password and end its sessions.
 
     Raises:
-        ConfigurationError: there is no such account.
+        ConfigurationError: there is no such account, or the password is refused.
     """
-    if not run("set_password", email=email, password_hash=hash_password(password)):
+    if not run("set_password", email=email, password_hash=hash_password(password, (email,))):
         raise ConfigurationError(f"{email} has no account.")
     run("end_sessions_of", email=email)
 
 
 def check_password(email: str, password: str) -> Account | None:
-    """The account, when the password is right; as slow for an unknown e-mail as for a known."""
+    """The account, when the password is right; as slow for an unknown e-mail as for a known.
+
+    As many hashes of each kind are worked out for everybody: one argon2id, and one PBKDF2 while
+    any account still has such a one. A right password is then kept in today's way.
+    """
     rows = run("account", email=email)
-    hashed = rows[0].password_hash if rows else _decoy()
-    return account(rows[0]) if verify_password(password, hashed) and rows else None
+    kept = (rows[0].password_hash if rows else None) or decoy()
+    if not is_pbkdf2(kept):
+        _slow_down(password)
+        good = verify_password(password, kept)
+        if good and rows and is_old(kept):
+            _keep(rows[0].account_id, kept, password)
+    elif good := verify_pbkdf2(password, kept):
+        _keep(rows[0].account_id, kept, password)
+    else:
+        verify_password(password, decoy())
+    return account(rows[0]) if good and rows else None
+
+
+def _slow_down(password: str) -> None:
+    """Work out a PBKDF2 hash for nothing, as long as any account needs one."""
+    for row in run("old_hashes"):
+        verify_pbkdf2(password, row.password_hash)
+
+
+def _keep(account_id: int, old: str, password: str) -> None:
+    run("rehash", account_id=account_id, old=old, new=HASHER.hash(password))
 
 
 def account(row: Row[tuple[object, ...]]) -> Account:
@@ -113,5 +141,6 @@ def account(row: Row[tuple[object, ...]]) -> Account:
 
 
 @cache
-def _decoy() -> str:
+def decoy() -> str:
+    """A hash that no password is known for: to take as long for nobody as for somebody."""
     return HASHER.hash("no account has this password")

@@ -13,10 +13,11 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, Template
 from tornado.web import HTTPError, RequestHandler
 
-from bi_app.auth import sessions
+from bi_app.auth import origin, sessions
 from bi_app.auth.accounts import LONGEST, Account, check_password
 from bi_app.auth.sessions import COOKIE, FORM_COOKIE
 from bi_app.auth.watch import close_pages
+from warehouse import audit
 
 ASSETS = Path(__file__).parent.parent / "assets"
 HOME = "/"
@@ -30,7 +31,8 @@ POLICY = "; ".join(
         "style-src 'self' 'unsafe-inline'",
         "img-src 'self' data: blob:",
         "font-src 'self' data:",
-        "connect-src 'self' blob: data: ws: wss:",
+        "connect-src 'self' blob: data:",  # a page's own websocket is 'self'
+        "object-src 'none'",
         "frame-ancestors 'none'",
         "base-uri 'self'",
         "form-action 'self'",
@@ -67,11 +69,17 @@ def safe_headers(handler: RequestHandler) -> None:
     handler.set_header("X-Frame-Options", "DENY")
     handler.set_header("Referrer-Policy", "same-origin")
     handler.set_header("Cache-Control", "no-store")
+    handler.set_header("Cross-Origin-Opener-Policy", "same-origin")
+    handler.set_header("Cross-Origin-Resource-Policy", "same-origin")
+    handler.set_header("Permissions-Policy", "camera=(), geolocation=(), microphone=()")
+    handler.set_header("Server", "Carrel")
+    if origin.is_https(handler.request):
+        handler.set_header("Strict-Transport-Security", "max-age=63072000")  # two years
 
 
 def set_sealed_cookie(handler: RequestHandler, name: str, value: str) -> None:
     """A cookie that scripts cannot read and other sites cannot send."""
-    secure = handler.request.protocol == "https"
+    secure = origin.is_https(handler.request)
     handler.set_cookie(name, value, httponly=True, samesite="Lax", secure=secure, path="/")
 
 
@@ -90,7 +98,7 @@ class Form(RequestHandler):
     @property
     def address(self) -> str:
         """Where the request comes from."""
-        return str(self.request.remote_ip)
+        return origin.address_of(self.request)
 
     def check_token(self, expected: str) -> None:
         """Refuse a form that was not ours.
@@ -163,12 +171,16 @@ class SignIn(Form):
     async def refuse(self, email: str, outcome: str, error: str) -> None:
         """Say no without saying why, and write it down."""
         await asyncio.to_thread(sessions.note, email, self.address, outcome)
+        by = audit.By(email, "page", address=self.address, claimed=True)
+        audit.note_late(by, "sign_in_refused", "account", "refused", why=outcome)
         self.set_status(429 if outcome == "locked" else 401)
         self.show(email=email, error=error)
 
     async def welcome(self, account: Account) -> None:
         """End the session there was, start a new one, and go on."""
         await asyncio.to_thread(sessions.note, account.email, self.address, "ok")
+        by = audit.viewer(account.viewer, "page", self.address)
+        await asyncio.to_thread(audit.note, by, "sign_in", f"account {account.account_id}")
         before = await asyncio.to_thread(sessions.find, self.get_cookie(COOKIE))
         if before:
             await asyncio.to_thread(sessions.end, before.session_id)
@@ -195,6 +207,8 @@ class SignOut(Form):
             self.check_token(form_token(signed_in.session_id))
             await asyncio.to_thread(sessions.end, signed_in.session_id)
             close_pages(self.application, {signed_in.session_id})
+            by = audit.viewer(signed_in.account.viewer, "page", self.address)
+            audit.note_late(by, "sign_out", f"account {signed_in.account.account_id}")
         self.clear_cookie(COOKIE)
         self.set_header("Clear-Site-Data", '"cache", "storage"')
         self.redirect("/sign-in", status=303)

@@ -17,10 +17,11 @@ from sqlalchemy.exc import SQLAlchemyError
 from tornado.web import HTTPError, RequestHandler
 from tornado.websocket import WebSocketHandler
 
-from bi_app.auth import sessions, watch
+from bi_app.auth import origin, sessions, watch
 from bi_app.auth.forms import message_page, safe_headers
 from bi_app.auth.roles import may_open, page_of
 from bi_app.auth.sessions import COOKIE, SignedIn
+from warehouse import audit
 from warehouse.access import Viewer
 
 log = logging.getLogger(__name__)
@@ -50,7 +51,12 @@ async def get_user_async(handler: RequestHandler) -> str | None:
     if not allowed:
         return _refuse(handler, signed_in)
     prepared = await _prepare(handler, signed_in.account.viewer)
-    handler.request.carrel = replace(signed_in, prepared=prepared)  # type: ignore[attr-defined]
+    address = origin.address_of(handler.request)
+    if page_of(handler.request.path) == handler.request.path.rstrip("/"):  # once a page opened
+        by = audit.viewer(signed_in.account.viewer, "page", address)
+        audit.note_late(by, "view", page_of(handler.request.path))
+    opened = replace(signed_in, prepared=prepared, address=address)
+    handler.request.carrel = opened  # type: ignore[attr-defined]
     return signed_in.account.email
 
 
@@ -86,6 +92,8 @@ def _refuse(handler: RequestHandler, signed_in: SignedIn) -> str | None:
     log.warning(
         "refused %s to account %s", page_of(handler.request.path), signed_in.account.account_id
     )
+    by = audit.viewer(signed_in.account.viewer, "page", origin.address_of(handler.request))
+    audit.note_late(by, "refusal", handler.request.path, "refused")
     if isinstance(handler, WebSocketHandler):
         return None
     handler.set_status(403)

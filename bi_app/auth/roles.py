@@ -29,6 +29,7 @@ class PageRule:
 
 ALL: frozenset[Role] = frozenset({"admin", "librarian", "member"})
 STAFF: frozenset[Role] = frozenset({"admin", "librarian"})
+ADMINS: frozenset[Role] = frozenset({"admin"})
 PAGES = {
     rule.path: rule
     for rule in (
@@ -46,6 +47,9 @@ PAGES = {
         PageRule("/quality", "Quality", STAFF, "check"),
         PageRule("/pipelines", "Pipelines", STAFF, "flow"),
         PageRule("/alerts", "Alerts", STAFF, "bell"),
+        PageRule("/people", "People", ADMINS, "person"),
+        PageRule("/sign_ins", "Sign-ins", ADMINS, "door"),
+        PageRule("/activity", "Activity", ADMINS, "list"),
         PageRule("/dataset", "Dataset", STAFF, in_menu=False),
     )
 }

@@ -21,11 +21,12 @@ FREE_PAIR, FREE_ADDRESS = 5, 40
 
 @dataclass(frozen=True)
 class SignedIn:
-    """A live session: its number, whose it is, and what was fetched ahead for the asked page."""
+    """A live session: its number, whose it is, what was fetched ahead, and from where it asks."""
 
     session_id: str
     account: Account
     prepared: Any = None
+    address: str = ""
 
 
 def signature(purpose: str, value: str) -> str:

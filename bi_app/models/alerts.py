@@ -8,9 +8,9 @@ from typing import Any
 
 from psycopg import Error
 
-from bi_app.models.quality import SEVERITIES, Row, badge, figure, table, there
+from bi_app.models.quality import SEVERITIES, Row, badge, figure, table
 from bi_app.models.table import Column, Table
-from bi_app.queries import rows, write
+from bi_app.queries import Noted, rows, write
 from warehouse.access import Viewer
 from warehouse.errors import ConfigurationError
 
@@ -47,11 +47,6 @@ EVENT_COLUMNS = (
     Column("action", "Did"),
     Column("note", "Note"),
 )
-
-
-def present(viewer: Viewer) -> bool:
-    """Whether this database keeps alerts."""
-    return "quality.alerts" in there(viewer)
 
 
 def inbox(viewer: Viewer, *, everything: bool) -> Sequence[Row]:
@@ -130,7 +125,7 @@ def offered(row: Row) -> dict[str, Any]:
     return {"alert": row["alert_id"], "acts": acts}
 
 
-def act(viewer: Viewer, asked: Mapping[str, Any]) -> str:
+def act(viewer: Viewer, asked: Mapping[str, Any], address: str = "") -> str:
     """Do what a browser asked about an alert; returns what the person is told.
 
     Raises:
@@ -147,8 +142,9 @@ def act(viewer: Viewer, asked: Mapping[str, Any]) -> str:
         "alert": int(subject), "act": name, "because": _text(asked, "note"),
         "person": _text(asked, "person"), "why": _text(asked, "reason"), "until": until,
     }  # fmt: skip
+    noted = Noted("alert", f"alert {int(subject)}", address, {"what": name})
     try:
-        write(viewer, "alert_act", values)
+        write(viewer, "alert_act", values, noted)
     except Error as error:
         if (error.sqlstate or "") in ("CA001", "23514"):
             raise ConfigurationError(str(error).partition("\n")[0]) from error

@@ -10,6 +10,7 @@ from bi_app.models.pipelines import seconds
 from bi_app.models.quality import Row, Score, Standing, badge, figure, table
 from bi_app.models.table import Column, Table
 from bi_app.queries import rows
+from warehouse import scoring
 from warehouse.access import Viewer
 
 COLUMN_COLUMNS = (
@@ -175,7 +176,7 @@ def _why(row: Row, words: str) -> str:
 
 def _score(score: Score | None) -> dict[str, Any]:
     if score is None:
-        return figure("score", "Score", "–", "nothing is judged yet", quality.SHARE)
+        return figure("score", "Score", "–", "nothing is judged yet", scoring.OF_DATASET)
     return figure(
         "score", "Score", f"{score.value:.1f}", "of 100", "", score=score.shown(),
         look="bad" if score.value < 80 else "warn" if score.value < 95 else "good",

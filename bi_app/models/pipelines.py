@@ -9,7 +9,7 @@ from typing import Any
 from bi_app.models import quality
 from bi_app.models.quality import Row, Standing, badge, figure, link, table
 from bi_app.models.table import Column, Table
-from bi_app.queries import rows, write
+from bi_app.queries import Noted, rows, write
 from warehouse.access import Viewer
 from warehouse.errors import ConfigurationError
 from warehouse.settings import settings
@@ -134,7 +134,7 @@ def asked_table(found: Sequence[Row]) -> Table:
     return table("asked", "Asked for", ASKED_COLUMNS, records)
 
 
-def ask_to_run(viewer: Viewer, subject: Any, known: set[str]) -> str:
+def ask_to_run(viewer: Viewer, subject: Any, known: set[str], address: str = "") -> str:
     """Ask for a run of a dataset; returns what the person is told.
 
     Raises:
@@ -146,7 +146,7 @@ def ask_to_run(viewer: Viewer, subject: Any, known: set[str]) -> str:
         raise ConfigurationError("There is no such pipeline.")
     if any(r["subject"] == subject and r["state"] == "open" for r in asked(viewer)):
         return f"A run of {subject} has been asked for already and waits to be started."
-    write(viewer, "ask", {"action": "run", "subject": subject})
+    write(viewer, "ask", {"action": "run", "subject": subject}, Noted("run", subject, address))
     return f"A run of {subject} has been asked for; it starts in a moment."
 
 

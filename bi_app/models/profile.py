@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from bi_app.models.quality import table, there
+from bi_app.models.quality import table
 from bi_app.models.table import Column, Table
 from bi_app.queries import rows
 from warehouse.access import Viewer
@@ -26,11 +26,9 @@ COLUMNS = (
 )
 
 
-def newest(viewer: Viewer, name: str) -> Table | None:
-    """The newest profile, a row a column; None where no profiles are kept."""
-    if "quality.profiles" not in there(viewer):
-        return None
-    found = rows(viewer, "profile", {"names": [name, f"silver.{name}"]})
+def newest(viewer: Viewer, name: str) -> Table:
+    """The newest profile, a row a column."""
+    found = rows(viewer, "profile", {"dataset": name})
     return table("profile", "Profile", COLUMNS, [_row(r["name"], r["measures"]) for r in found])
 
 

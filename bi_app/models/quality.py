@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 from bi_app.models.table import Column, Table
 from bi_app.queries import rows
+from warehouse import scoring
 from warehouse.access import Viewer
 from warehouse.settings import settings
 
@@ -22,7 +23,7 @@ LOOKS = {
     "not judged": "",
 }
 SEVERITIES = {"critical": "bad", "warning": "warn", "info": ""}
-SHARE = "100 × checks passed ÷ checks"
+SCORE = f"{scoring.OF_GROUP}. Of a dataset: {scoring.OF_DATASET}."
 OUTCOMES = (
     "Trusted: every check of the contract held. With warnings: published, with checks that people"
     " should know of, or by a person's decision. Held back: a critical check did not hold, so the"
@@ -33,7 +34,6 @@ FAILING = (
     " first verdict after the last one in which the check held."
 )
 TREND = "The score at the end of each day, over all datasets, weighted as the formula says."
-OPTIONAL = ("quality.scores", "quality.outcomes", "quality.alerts", "quality.profiles")
 
 
 @dataclass(frozen=True)
@@ -62,25 +62,6 @@ class Score:
         ]
 
 
-def there(viewer: Viewer) -> set[str]:
-    """Which of the tables that other parts of the house make are there for this role."""
-    return set(rows(viewer, "there", {"tables": list(OPTIONAL)})[0]["tables"])
-
-
-def outcome(row: Row, overridden: str | None = None) -> str:
-    """What became of a dataset's newest run, in the four words; `not judged` before the first."""
-    if overridden:
-        return "with warnings" if overridden == "warnings" else overridden
-    failed, judged = row["failed_at"], row["judged_at"]
-    if failed and (judged is None or failed > judged):
-        return "failed to run"
-    if judged is None:
-        return "not judged"
-    if row["contract"] != "passed":
-        return "held back"
-    return "with warnings" if row["warnings"] else "trusted"
-
-
 def badge(words: str, looks: Mapping[str, str] = LOOKS) -> str:
     """Words with their look, as `look|words`."""
     return f"{looks.get(words, '')}|{words}"
@@ -97,13 +78,14 @@ class Standing:
     """How all datasets stand, or one."""
 
     datasets: Sequence[Row]
-    outcomes: Mapping[str, str]
+    outcomes: Mapping[str, Row]
     scores: Mapping[str, Score]
     whole: Score | None
 
     def outcome(self, row: Row) -> str:
-        """The four words for a dataset."""
-        return outcome(row, self.outcomes.get(row["dataset"]))
+        """What became of a dataset's newest run, in four words; `not judged` before the first."""
+        known = self.outcomes.get(row["dataset"])
+        return str(known["outcome"]) if known else "not judged"
 
     def count(self, words: str) -> int:
         """How many datasets have an outcome."""
@@ -112,43 +94,19 @@ class Standing:
 
 def standing(viewer: Viewer, dataset: str | None = None) -> Standing:
     """How datasets stand: newest verdict, run and load, outcome and score of each."""
-    asked, known = {"dataset": dataset}, there(viewer)
-    found = rows(viewer, "quality_datasets", asked)
-    told = rows(viewer, "outcomes", asked) if "quality.outcomes" in known else []
-    scored = rows(viewer, "scores", asked) if "quality.scores" in known else []
-    scores = {r["subject"]: _score(r) for r in scored if r["level"] == "dataset"}
-    whole = next((_score(r) for r in scored if r["level"] == "whole"), None)
-    if missing := {r["dataset"] for r in found} - scores.keys():
-        trends = rows(viewer, "share_trends", asked)
-        trend = {r["dataset"]: r["trend"][::-1] for r in trends if r["dataset"] in missing}
-        scores |= {
-            r["dataset"]: _share(r, trend.get(r["dataset"], ()))
-            for r in found
-            if r["checks"] and r["dataset"] in missing
-        }
+    asked = {"dataset": dataset}
+    scored = rows(viewer, "scores", asked)
     return Standing(
-        found, {r["dataset"]: r["outcome"] for r in told}, scores, whole or _mean(scores)
+        rows(viewer, "quality_datasets", asked),
+        {r["dataset"]: r for r in rows(viewer, "outcomes", asked)},
+        {r["subject"]: _score(r) for r in scored if r["level"] == "dataset"},
+        next((_score(r) for r in scored if r["level"] == "whole"), None),
     )
 
 
 def _score(row: Row) -> Score:
     parts = row["parts"] if isinstance(row["parts"], list) else []
     return Score(float(row["score"]), row["formula"], parts, row["trend"][::-1])
-
-
-def _share(row: Row, trend: Sequence[float | None]) -> Score:
-    held = {"name": "checks that hold", "weight": row["checks"], "score": row["passed"]}
-    return Score(100 * row["passed"] / row["checks"], SHARE, [held], trend)
-
-
-def _mean(scores: Mapping[str, Score]) -> Score | None:
-    if not scores:
-        return None
-    parts = [
-        {"dataset": name, "weight": 1, "score": round(s.value, 1)} for name, s in scores.items()
-    ]
-    value = sum(s.value for s in scores.values()) / len(scores)
-    return Score(value, "Mean of the datasets' scores", parts)
 
 
 DATASET_COLUMNS = (
@@ -207,6 +165,7 @@ FAILING_COLUMNS = (
     Column("measured", "Measured", "number"),
     Column("threshold", "Threshold"),
     Column("since", "Since", "moment"),
+    Column("held", "Held records", "link"),
     Column("trend", "Measured of late", "spark"),
 )
 
@@ -220,6 +179,9 @@ def failing(viewer: Viewer) -> Table:
             "title": link(r["title"], "dataset", name=r["dataset"]),
             "name": link(r["name"], "dataset", name=r["dataset"], check=r["name"]),
             "threshold": threshold(r["threshold"]),
+            "held": link(f"{r['held']:,}", "dataset", name=r["dataset"], check=r["name"])
+            if r["held"]
+            else "",
             "trend": (r["trend"] or [])[::-1],
         }
         for r in rows(viewer, "quality_failing")
@@ -228,18 +190,18 @@ def failing(viewer: Viewer) -> Table:
 
 
 WORDS = {
-    "must_be_greater_than_or_equal": "at least",
-    "must_be_less_than_or_equal": "at most",
-    "must_be_greater_than": "more than",
-    "must_be_less_than": "less than",
-    "must_not_be": "not",
-    "must_be": "exactly",
+    "must be greater than or equal": "at least",
+    "must be less than or equal": "at most",
+    "must be greater than": "more than",
+    "must be less than": "less than",
+    "must not be": "not",
+    "must be": "exactly",
 }
 
 
 def threshold(text: str | None) -> str:
     """A threshold as people say it: `at most 10`."""
-    said = str(text or "")
+    said = str(text or "").replace("must_", "must ").replace("_", " ")
     for key, words in WORDS.items():
         said = said.replace(f"{key}:", words).replace(f"{key} ", f"{words} ")
     return said
@@ -282,14 +244,13 @@ def _state(row: Row) -> str:
 
 
 def trend(viewer: Viewer, dataset: str | None = None) -> list[tuple[dt.date, float]]:
-    """Day and score, over a year; the share of checks passed where there are no scores yet."""
-    zone = settings().timezone
-    asked: dict[str, Any] = {"zone": zone, "level": "dataset" if dataset else "whole"}
-    found: Sequence[Row] = []
-    if "quality.scores" in there(viewer):
-        found = rows(viewer, "score_trend", asked | {"subject": dataset or "all"})
-    found = found or rows(viewer, "share_trend", {"zone": zone, "dataset": dataset})
-    return [(r["day"], round(float(r["value"]), 2)) for r in found if r["value"] is not None]
+    """Day and score, over a year."""
+    asked = {
+        "zone": settings().timezone,
+        "level": "dataset" if dataset else "whole",
+        "subject": dataset or "all",
+    }
+    return [(r["day"], round(r["value"], 2)) for r in rows(viewer, "score_trend", asked)]
 
 
 RULE_COLUMNS = (
@@ -318,10 +279,8 @@ def held_records(viewer: Viewer, now: Standing) -> Table:
     return table("rules", "Records held back", RULE_COLUMNS, records)
 
 
-def alert_counts(viewer: Viewer) -> Row | None:
-    """How many alerts stand; None where there is no inbox."""
-    if "quality.alerts" not in there(viewer):
-        return None
+def alert_counts(viewer: Viewer) -> Row:
+    """How many alerts stand: `standing`, `critical`, `untouched`."""
     return dict(rows(viewer, "alert_counts")[0])
 
 
@@ -335,14 +294,14 @@ def figure(
     }  # fmt: skip
 
 
-def cards(now: Standing, failing_checks: Table, alerts: Row | None) -> list[dict[str, Any]]:
+def cards(now: Standing, failing_checks: Table, alerts: Row) -> list[dict[str, Any]]:
     """The figures on top of the quality page."""
     total, good = len(now.datasets), now.count("trusted")
     bad = now.count("held back") + now.count("failed to run")
     held = sum(r["rows_quarantined"] or 0 for r in now.datasets)
     count = len(failing_checks)
     grave = sum(s.startswith("bad") for s in failing_checks.data["severity"])
-    found = [
+    return [
         _health(now.whole),
         figure("trusted", "Trusted datasets", f"{good:,} of {total:,}",
                f"{now.count('with warnings'):,} more with warnings", OUTCOMES),
@@ -354,20 +313,16 @@ def cards(now: Standing, failing_checks: Table, alerts: Row | None) -> list[dict
         figure("records", "Records held back", f"{held:,}", "in the newest loads",
                "Records that broke a rule and wait in quarantine: the sum over the newest load of"
                " each dataset. None of them is lost."),
+        figure("alerts", "Open alerts", f"{alerts['standing']:,}",
+               f"{alerts['untouched']:,} nobody is on",
+               "Alerts that stand and are not snoozed.",
+               look="bad" if alerts["critical"] else ""),
     ]  # fmt: skip
-    if alerts:
-        found.append(
-            figure("alerts", "Open alerts", f"{alerts['standing']:,}",
-                   f"{alerts['untouched']:,} nobody is on",
-                   "Alerts that stand and are not snoozed.",
-                   look="bad" if alerts["critical"] else "")
-        )  # fmt: skip
-    return found
 
 
 def _health(whole: Score | None) -> dict[str, Any]:
     if whole is None:
-        return figure("health", "Health", "–", "nothing is judged yet", SHARE)
+        return figure("health", "Health", "–", "nothing is judged yet", SCORE)
     parts = sorted(whole.named(), key=lambda p: (p[2] is None, p[2]))
     shown = {**whole.shown(), "parts": parts[:12], "more": max(0, len(parts) - 12)}
     return figure(

@@ -14,10 +14,6 @@ from bi_app.pages.shell import Cell, Controls, Page, acting, reacting, sendable,
 from warehouse.access import Viewer
 
 TITLE = "Alerts"
-ABSENT = (
-    "This database keeps no alerts yet",
-    "They appear here after `carrel migrate` has brought it up to date.",
-)
 SHOWN = [["standing", "Standing"], ["all", "All"]]
 
 
@@ -29,7 +25,13 @@ class Inbox:
         work = partial(answer_of, self.viewer)
         self.controls = Controls(**work(asked))
         reacting(self.controls, signed_in, self.show, work)
-        acting(self.controls, signed_in, partial(alerts.act, self.viewer), work, self.show)
+        acting(
+            self.controls,
+            signed_in,
+            partial(alerts.act, self.viewer, address=signed_in.address),
+            work,
+            self.show,
+        )
 
     def show(self, told: dict[str, Any]) -> None:
         """Send an answer."""
@@ -80,8 +82,6 @@ def _with_chosen(viewer: Viewer, told: dict[str, Any], chosen: Row) -> dict[str,
 
 def build(signed_in: SignedIn) -> Page:
     """The page for one person."""
-    if not alerts.present(signed_in.account.viewer):
-        return Page(TITLE, empty=ABSENT)
     asked = {k: v[0].decode("utf-8", "replace") for k, v in pn.state.session_args.items()}
     return Inbox(signed_in, asked).page()
 

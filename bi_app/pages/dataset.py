@@ -9,10 +9,10 @@ import panel as pn
 
 from bi_app.auth.sessions import SignedIn
 from bi_app.charts.trend import Point, Trend
-from bi_app.models import dataset, lineage, profile, quality
+from bi_app.models import dataset, lineage, profile, quality, repair, unusual
 from bi_app.models.quality import Row
 from bi_app.models.table import Column
-from bi_app.pages.shell import Cell, Controls, Page, reacting, sendable, serving
+from bi_app.pages.shell import Cell, Controls, Page, acting, reacting, sendable, serving
 from warehouse.access import Viewer
 
 TITLE = "Dataset"
@@ -38,20 +38,26 @@ class OneDataset:
     """The page of one session."""
 
     def __init__(self, signed_in: SignedIn, asked: dict[str, Any]) -> None:
-        self.viewer = signed_in.account.viewer
+        self.viewer, self.address = signed_in.account.viewer, signed_in.address
         self.chart = Trend("trend")
         answer = answer_of(self.viewer, asked)
         self.title = answer.told["notes"].get("title", TITLE)
         self.controls = Controls(**answer.told)
         self.draw(answer)
-        reacting(self.controls, signed_in, self.show, partial(answer_of, self.viewer))
+        work = partial(answer_of, self.viewer)
+        reacting(self.controls, signed_in, self.show, work)
+        acting(self.controls, signed_in, self.do, work, self.show)
+
+    def do(self, asked: dict[str, Any]) -> str:
+        """Do what the person asks for about the dataset that is shown."""
+        return repair.act(self.viewer, str(self.controls.query["name"]), asked, self.address)
 
     def show(self, answer: Answer) -> None:
         """Send an answer."""
         document = self.chart.figure.document
         if document is not None:
             document.add_next_tick_callback(partial(self.draw, answer))
-        self.controls.param.update(**answer.told)
+        self.controls.param.update(message={}, **answer.told)
 
     def draw(self, answer: Answer) -> None:
         """Draw the score, or the chosen check with its bound."""
@@ -67,16 +73,19 @@ class OneDataset:
             Cell("checks", "Checks", quality.FAILING, kind="table", rows=12, download="checks"),
             Cell("rules", "Records held back", kind="table", search=False, download="rules",
                  span=6 if self.viewer.role == "admin" else 12),
+            Cell("repair", "Mend and send again", repair.ABOUT, kind="drawn"),
+            Cell("override", "Publish anyway", repair.PUBLISHING, kind="drawn"),
+            Cell("unusual", "Unusual", unusual.ABOUT, kind="table", search=False,
+                 download="unusual"),
             Cell("loads", "Loads", dataset.LOADS, kind="table", search=False, download="loads"),
             Cell("lineage", "Where it comes from, and what reads it", kind="drawn"),
             Cell("columns", "Columns", kind="table", rows=25, download="columns"),
+            Cell("profile", "Profile", profile.ABOUT, kind="table", rows=25),
         ]  # fmt: skip
         if self.viewer.role == "admin":
             sample = Cell("samples", "Samples from quarantine", dataset.SAMPLES, kind="table",
                           search=False, span=6)  # fmt: skip
             found.insert(3, sample)
-        if "profile" in self.controls.tables:
-            found.append(Cell("profile", "Profile", profile.ABOUT, kind="table", rows=25))
         return Page(self.title, source="dataset", controls=self.controls, cells=found)
 
 
@@ -103,12 +112,20 @@ def answer_of(viewer: Viewer, asked: dict[str, Any]) -> Answer:
             "checks": {**sendable(checks), "none": "It has not been judged yet."},
             "rules": {**sendable(rules), "none": "No record is held back."},
             "loads": {**sendable(dataset.loads(viewer, name)), "none": "It was never loaded."},
+            "unusual": {
+                **sendable(unusual.unusual(viewer, name)),
+                "none": "No load was unlike those before it.",
+            },
             "columns": sendable(dataset.columns(entry)),
             **samples_of(viewer, name, rule),
-            **profile_of(viewer, name),
+            "profile": {**sendable(profile.newest(viewer, name)), "none": "Not profiled yet."},
         },
         "notes": notes(viewer, entry, check, rule),
-        "detail": {"lineage": lineage.lineage(viewer, name)},
+        "detail": {
+            "lineage": lineage.lineage(viewer, name),
+            "repair": repair.repair(viewer, name, sum(rules.data["newest"])),
+            "override": repair.deciding(viewer, now, name),
+        },
     }
     return Answer(told, *line(viewer, name, check))
 
@@ -128,12 +145,6 @@ def samples_of(viewer: Viewer, name: str, rule: str) -> dict[str, Any]:
         return {}
     found = sendable(dataset.samples(viewer, name, rule or None))
     return {"samples": {**found, "none": "No record of this rule is held back."}}
-
-
-def profile_of(viewer: Viewer, name: str) -> dict[str, Any]:
-    """The newest profile, where profiles are kept."""
-    found = profile.newest(viewer, name)
-    return {} if found is None else {"profile": {**sendable(found), "none": "Not profiled yet."}}
 
 
 def options(names: dict[str, str], checks: list[str]) -> dict[str, Any]:
@@ -164,6 +175,9 @@ def notes(viewer: Viewer, entry: Row, check: str, rule: str) -> dict[str, str]:
         "checks": "Failing ones first; a check's name shows its values over time",
         "rules": "A rule shows its samples" if viewer.role == "admin" else "By rule and column",
         "samples": f"Rule {rule}" if rule else "Any rule; private values are never shown",
+        "repair": "You change cells here; the records then go the way of every file",
+        "override": "For the newest verdict alone, with name and reason on record",
+        "unusual": "Loads that were unlike their own history, in thirty days",
         "loads": "The newest hundred",
         "columns": f"Key: {keys}",
     }

@@ -34,7 +34,7 @@ class Pipelines:
     """The page of one session."""
 
     def __init__(self, signed_in: SignedIn, asked: dict[str, Any]) -> None:
-        self.viewer = signed_in.account.viewer
+        self.viewer, self.address = signed_in.account.viewer, signed_in.address
         self.chart = Trend("runs", colour="total")
         prepared = signed_in.prepared if not asked.get("name") else None
         answer: Answer = prepared or answer_of(self.viewer, asked)
@@ -47,7 +47,7 @@ class Pipelines:
     def do(self, asked: dict[str, Any]) -> str:
         """Ask for a run."""
         known = {row["dataset"] for row in quality.standing(self.viewer).datasets}
-        return pipelines.ask_to_run(self.viewer, asked.get("subject"), known)
+        return pipelines.ask_to_run(self.viewer, asked.get("subject"), known, self.address)
 
     def show(self, answer: Answer) -> None:
         """Send an answer."""

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from bi_app.auth.sessions import SignedIn
 from bi_app.charts.trend import Point, Trend
-from bi_app.models import quality
+from bi_app.models import quality, unusual
 from bi_app.models.table import Column, Table
 from bi_app.pages.shell import Cell, Controls, Page, sendable, serving
 from warehouse.access import Viewer
@@ -25,8 +25,9 @@ class Found(NamedTuple):
     now: quality.Standing
     failing: Table
     held: Table
+    unusual: Table
     trend: list[Point]
-    alerts: quality.Row | None
+    alerts: quality.Row
 
 
 def prepare(viewer: Viewer) -> Found:
@@ -37,6 +38,7 @@ def prepare(viewer: Viewer) -> Found:
         now,
         quality.failing(viewer),
         quality.held_records(viewer, now),
+        unusual.unusual(viewer),
         trend,
         quality.alert_counts(viewer),
     )
@@ -64,6 +66,7 @@ def tables(found: Found) -> dict[str, Any]:
     """The tables, with what stands in their place when they are empty."""
     return {
         "failing": {**sendable(found.failing), "none": "Every check that was measured holds."},
+        "unusual": {**sendable(found.unusual), "none": "No load was unlike those before it."},
         "datasets": sendable(quality.datasets_table(found.now)),
         "rules": {**sendable(found.held), "none": "No record of the newest loads is held back."},
     }
@@ -75,6 +78,7 @@ def notes(found: Found) -> dict[str, str]:
     return {
         "failing": "The gravest and oldest first; a check leads to its values over time",
         "score": "Of all datasets together, at the end of each day",
+        "unusual": "Loads that were unlike their own history, in thirty days",
         "datasets": f"{count:,} datasets, the worst first; a score tells how it is worked out",
         "rules": "By dataset and rule; a dataset's page shows samples to those who may see them",
     }
@@ -84,6 +88,7 @@ def cells(chart: Trend) -> list[Cell]:
     """The parts of the page."""
     return [
         Cell("failing", "Failing checks", quality.FAILING, kind="table", download="failing"),
+        Cell("unusual", "Unusual", unusual.ABOUT, kind="table", search=False, download="unusual"),
         Cell("score", "Score over time", quality.TREND, [chart.figure], "score", TREND_COLUMNS),
         Cell("datasets", "Datasets", quality.OUTCOMES, kind="table", download="datasets", rows=15),
         Cell("rules", "Records held back", kind="table", download="rules"),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any, LiteralString
@@ -17,12 +18,24 @@ import psycopg
 from psycopg import sql
 from psycopg.rows import DictRow, dict_row
 
+from warehouse import audit
 from warehouse.access import Viewer, acting_as
 
 HERE = Path(__file__).parent
 Asked = Mapping[str, Any]
 SENDS: Mapping[str, LiteralString] = {"i2": "int2send", "i4": "int4send", "i8": "int8send"}
 PACK = sql.SQL("select string_agg({packed}, ''::bytea) from ({query}) as q group by {first}")
+
+
+@dataclass(frozen=True)
+class Noted:
+    """What the audit log says of a change: act, subject, from where, and facts about it."""
+
+    act: str
+    subject: str
+    address: str = ""
+    details: Mapping[str, Any] = field(default_factory=dict)
+    door: audit.Door = "page"
 
 
 def rows(
@@ -40,12 +53,18 @@ def rows(
         return cursor.execute(statement(name, **parts), values).fetchall()
 
 
-def write(viewer: Viewer, name: str, values: Asked) -> list[DictRow]:
-    """Run `<name>.sql` as the viewer in a transaction that may write what grants allow."""
+def write(viewer: Viewer, name: str, values: Asked, noted: Noted) -> list[DictRow]:
+    """Run `<name>.sql` as the viewer in a transaction that may write what grants allow.
+
+    The audit log tells of it in the same transaction: both are there afterwards, or neither.
+    """
+    by = audit.viewer(viewer, noted.door, noted.address)
     with acting_as(viewer, writes=True) as connection:
         driver: psycopg.Connection[Any] = connection.connection.driver_connection  # type: ignore[assignment]
         with driver.cursor(row_factory=dict_row) as cursor:
-            return cursor.execute(statement(name), values).fetchall()
+            found = cursor.execute(statement(name), values).fetchall()
+        audit.note(by, noted.act, noted.subject, on=connection, **noted.details)
+    return found
 
 
 def columns(viewer: Viewer, name: str, values: Asked | None = None) -> dict[str, tuple[Any, ...]]:

@@ -11,8 +11,7 @@ history as (
     from past p join quality.results r using (verdict_id) group by r.name
 )
 select r.name, r.check_type, r.column_name, r.outcome, r.measured, r.threshold,
-    coalesce(to_jsonb(r) ->> 'severity', 'critical') as severity,
-    coalesce(to_jsonb(r) ->> 'part', r.check_type) as part, h.trend, h.failures, h.times
+    r.severity, r.part, h.trend, h.failures, h.times
 from latest join quality.results r using (verdict_id) join history h using (name)
-order by r.outcome = 'passed', array_position(
-    array['critical', 'warning', 'info'], coalesce(to_jsonb(r) ->> 'severity', 'critical')), r.name
+order by r.outcome = 'passed',
+    array_position(array['critical', 'warning', 'info'], r.severity), r.name

@@ -1,8 +1,7 @@
 -- Each dataset: its newest verdict, its newest run, the records of its newest load that read any.
 select
     d.name as dataset, d.title, d.domain,
-    v.verdict_id, v.outcome as contract, v.checks, v.passed, v.judged_at, v.message,
-    coalesce((to_jsonb(v) ->> 'warnings')::int, 0) as warnings,
+    v.verdict_id, v.outcome as contract, v.checks, v.passed, v.judged_at, v.message, v.warnings,
     r.run_id, r.started_at, r.ended_at, r.seconds, r.slowest, r.slowest_seconds,
     r.failed_at, r.failure, r.category,
     l.load_id, l.started_at as loaded_at, l.rows_in, l.rows_quarantined, l.rows_unchanged,

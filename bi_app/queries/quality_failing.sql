@@ -9,13 +9,17 @@ with latest as (
 ),
 failing as (
     select l.dataset, r.name, r.check_type, r.column_name, r.outcome, r.measured, r.threshold,
-        coalesce(to_jsonb(r) ->> 'severity', 'critical') as severity
+        r.severity
     from latest l join quality.results r using (verdict_id)
     where r.outcome <> 'passed'
 )
-select f.*, d.title, h.since, h.trend, h.certain
+select f.*, d.title, h.since, h.trend, h.certain, l.rows_quarantined as held
 from failing f
 join ops.catalogue d on d.layer = 'silver' and d.name = f.dataset
+left join lateral (
+    select rows_quarantined from ops.loads
+    where dataset = f.dataset and state = 'done' order by load_id desc limit 1
+) l on true
 cross join lateral (
     select
         min(judged_at) filter (where verdict_id > coalesce(last_passed, 0)) as since,

@@ -60,6 +60,7 @@ class Client:
             origin=options.pop("origin", self.base),
             max_size=None,
             compression=None,
+            max_queue=None,  # else what nobody read holds the closing up
             **options,
         )
         return Socket(connection)

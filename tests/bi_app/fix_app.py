@@ -16,6 +16,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -55,7 +56,14 @@ class Served:
 @pytest.fixture(scope="session")
 def library(template: str) -> Iterator[str]:
     """Name of the database."""
-    with copied("carrel_app", template) as name:
+    with filled("carrel_app", template) as name:
+        yield name
+
+
+@contextmanager
+def filled(database: str, template: str) -> Iterator[str]:
+    """A database with a small library, and an account a role."""
+    with copied(database, template) as name:
         use(name)
         with connect() as connection:
             fill_history(connection, days=12, fault="error")  # other tests take back what failed

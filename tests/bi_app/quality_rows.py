@@ -87,6 +87,23 @@ select max(at), 'w' || at::date, 'whole', 'all', round(avg(score), 2), 1,
     jsonb_agg(jsonb_build_object('dataset', subject, 'weight', 1, 'score', score))
 from quality.scores where level = 'dataset' group by at::date order by at::date
 """
+METRICS = """
+insert into quality.metrics (dataset, metric, day, at, run_id, value, size)
+select dataset, 'volume', started_at::date, started_at, run_id, rows_in, rows_in
+from ops.loads order by load_id
+"""
+ANOMALIES = """
+insert into quality.anomalies
+    (dataset, metric, kind, day, run_id, value, low, high, score, severity, message)
+select dataset, 'volume', 'jump', day, run_id, 212, 3900, 4600, 9,
+    case when hashtext(dataset) % 2 = 0 then 'critical' else 'warning' end,
+    'Loads usually bring 3,900 to 4,600 rows; today 212.'
+from (select *, row_number() over (partition by dataset order by day desc) as n
+      from quality.metrics) m
+where hashtext(dataset) % 3 = 0 and n = 4;
+update quality.metrics m set value = a.value from quality.anomalies a
+where (m.dataset, m.metric, m.run_id) = (a.dataset, a.metric, a.run_id)
+"""
 ALERTS = """
 insert into quality.alerts (cause, kind, dataset, title, severity, opened_at, changed_by)
 select 'data:' || dataset, 'contract', dataset, 'The contract of ' || dataset || ' does not hold',
@@ -118,12 +135,8 @@ def fill_history(
     asked = {"made": made, "days": days, "checks": checks, "fault": fault}
     for statement in (CATALOGUE, LOADS, STEPS, VERDICTS, RESULTS):
         connection.execute(statement.encode(), asked)
-    if _there(connection, "quality.scores"):
-        connection.execute(SEVERITIES.encode())
-        connection.execute(WARNINGS.encode())
-        connection.execute(SCORES.encode())
-    if _there(connection, "quality.alerts"):
-        connection.execute(ALERTS.encode())
+    for statement in (SEVERITIES, WARNINGS, SCORES, METRICS, ANOMALIES, ALERTS):
+        connection.execute(statement.encode())
 
 
 def hold_back(connection: psycopg.Connection[Any], dataset: str, count: int = 24) -> None:
@@ -147,8 +160,9 @@ def hold_back(connection: psycopg.Connection[Any], dataset: str, count: int = 24
         " ('allowed', 'kind', 'slipped@person.example')) as r (rule, col, value)".encode(),
         [dataset],
     )
-
-
-def _there(connection: psycopg.Connection[Any], table: str) -> bool:
-    row = connection.execute("select to_regclass(%s)", [table]).fetchone()
-    return bool(row and row[0])
+    connection.execute(
+        f'insert into quarantine."{dataset}" (load_id, file_id, record_no, line_no, rule,'
+        " column_name, value) select max(load_id), 1, 998, 999, 'ragged', 'kind',"
+        " 'slipped;whole;record' from ops.loads where dataset = %s".encode(),
+        [dataset],
+    )

@@ -9,16 +9,27 @@ from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
+import psycopg
 import pytest
 from psycopg.errors import InsufficientPrivilege
 
 from bi_app.api.tables import TABLES
-from bi_app.models import alerts, dataset, export, lineage, pipelines, quality, schedule
+from bi_app.models import (
+    alerts,
+    dataset,
+    export,
+    lineage,
+    pipelines,
+    quality,
+    repair,
+    schedule,
+    unusual,
+)
 from bi_app.pages import alerts as alerts_page
 from bi_app.pages import dataset as dataset_page
 from bi_app.pages import pipelines as pipelines_page
 from bi_app.pages import quality as quality_page
-from bi_app.queries import rows, write
+from bi_app.queries import Noted, rows, statement, write
 from tests.bi_app.fix_app import EMAILS, OWN
 from tests.bi_app.test_pages import signed_in
 from warehouse.access import Viewer
@@ -47,21 +58,37 @@ def test_the_library_has_one_dataset_that_is_held_back(here: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("row", "words"),
+    ("judged", "failed", "words"),
     [
-        ({"contract": "passed", "judged_at": NOW}, "trusted"),
-        ({"contract": "passed", "judged_at": NOW, "warnings": 1}, "with warnings"),
-        ({"contract": "failed", "judged_at": NOW}, "held back"),
-        ({"contract": "error", "judged_at": NOW}, "held back"),
-        ({"contract": "passed", "judged_at": EARLIER, "failed_at": NOW}, "failed to run"),
-        ({"contract": "passed", "judged_at": NOW, "failed_at": EARLIER}, "trusted"),
-        ({"failed_at": NOW}, "failed to run"),
-        ({}, "not judged"),
+        (("passed", 0, NOW), None, "trusted"),
+        (("passed", 1, NOW), None, "with warnings"),
+        (("failed", 0, NOW), None, "held back"),
+        (("error", 0, NOW), None, "held back"),
+        (("passed", 0, EARLIER), NOW, "failed to run"),
+        (("passed", 0, NOW), EARLIER, "trusted"),
+        (None, NOW, "failed to run"),
+        (None, None, "not judged"),
     ],
 )
-def test_an_outcome_is_one_of_four_words(row: dict[str, Any], words: str) -> None:
-    nothing = {"contract": None, "judged_at": None, "failed_at": None, "warnings": 0}
-    assert quality.outcome(nothing | row) == words
+def test_an_outcome_is_one_of_four_words(
+    connection: psycopg.Connection[Any],
+    judged: tuple[str, int, dt.datetime] | None,
+    failed: dt.datetime | None,
+    words: str,
+) -> None:
+    if judged:
+        connection.execute(
+            "insert into quality.verdicts (dataset, outcome, warnings, judged_at, checks, passed)"
+            " values (%s, %s, %s, %s, 1, 1)", [BAD, *judged],
+        )  # fmt: skip
+    if failed:
+        connection.execute(
+            "insert into ops.steps (run_id, dataset, step, state, started_at, ended_at)"
+            " values ('r', %(d)s, 'merge', 'failed', %(at)s, %(at)s)", {"d": BAD, "at": failed},
+        )  # fmt: skip
+    found = connection.execute(statement("outcomes"), {"dataset": BAD}).fetchall()
+    now = quality.Standing([], {r[0]: {"outcome": r[1]} for r in found}, {}, None)
+    assert now.outcome({"dataset": BAD}) == words
 
 
 def test_a_failing_check_tells_since_when(here: str) -> None:
@@ -84,7 +111,7 @@ def test_a_score_tells_its_formula_and_parts(here: str) -> None:
     score = now.scores[BAD].shown()
     assert score["formula"]
     assert score["parts"]
-    health = quality.cards(now, quality.failing(ADMIN), None)[0]
+    health = quality.cards(now, quality.failing(ADMIN), quality.alert_counts(ADMIN))[0]
     assert health["score"]["formula"] == (now.whole.formula if now.whole else "")
     days = quality.trend(ADMIN)
     assert len(days) >= 12
@@ -97,6 +124,8 @@ def test_a_score_tells_its_formula_and_parts(here: str) -> None:
     [
         ("must_be_less_than_or_equal: 10", "at most 10"),
         ("must_be_greater_than: 0", "more than 0"),
+        ("must be less than or equal: 10", "at most 10"),
+        ("must be less than: 3.5", "less than 3.5"),
         (None, ""),
     ],
 )
@@ -111,7 +140,7 @@ def test_samples_show_no_private_value_and_only_to_admins(here: str) -> None:
     assert {v for c, v in pairs if c == "member_key"} == {"(hidden)"}
     assert not [v for v in found.data["value"] if "person" in v or "slipped" in v]
     assert set(dataset.samples(ADMIN, HELD, "ragged").data["rule"]) == {"ragged"}
-    assert len(dataset.rules(LIBRARIAN, HELD)) == 4
+    assert len(dataset.rules(LIBRARIAN, HELD)) == 5
     with pytest.raises(InsufficientPrivilege):
         dataset.samples(LIBRARIAN, HELD, None)
     for viewer in (PERSON, Viewer("x", "member")):
@@ -137,6 +166,71 @@ def test_what_was_sent_again_is_no_longer_held_back(here: str) -> None:
             connection.execute("delete from ops.replays")
 
 
+def test_only_an_admin_mends_and_publishes(here: str) -> None:
+    """A librarian is refused by the page, and in SQL by PostgreSQL."""
+    publish = {"act": "publish", "verdict": 1, "reason": "because"}
+    for asked in ({"act": "open"}, {"act": "send", "of": 1, "edits": []}, publish):
+        with pytest.raises(ConfigurationError, match="admins"):
+            repair.act(LIBRARIAN, BAD, asked)
+    for name, values in (
+        ("ask_with", {"action": "publish", "subject": BAD, "detail": '{"reason": "x"}'}),
+        ("send_again", {"of": 1, "subject": BAD, "edits": "[]"}),
+        ("close_records", {"dataset": BAD}),
+    ):
+        for viewer in (LIBRARIAN, PERSON):
+            with pytest.raises(InsufficientPrivilege):
+                write(viewer, name, values, Noted("replay", BAD))
+    assert repair.repair(LIBRARIAN, HELD, 24) is None
+    assert repair.deciding(LIBRARIAN, quality.standing(LIBRARIAN, BAD), BAD) is None
+    assert repair.deciding(ADMIN, quality.standing(ADMIN, BAD), BAD)
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"act": "drop"},
+        {"act": "publish", "verdict": 1, "reason": " "},
+        {"act": "publish", "reason": "x"},
+        {"act": "send", "of": 1, "edits": []},
+        {"act": "send", "of": 1, "edits": [{"load": "x", "line": 1, "cells": {"a": "b"}}]},
+        {"act": "send", "of": 1, "edits": [{"load": 1, "line": 1, "cells": {"a": "b"}}]},
+        {"act": "send", "of": "1; drop", "edits": [{"load": 1, "line": 1, "cells": {"a": "b"}}]},
+    ],
+)
+def test_what_cannot_be_mended_is_refused(here: str, asked: dict[str, Any]) -> None:
+    with pytest.raises(ConfigurationError):
+        repair.act(ADMIN, BAD, asked)
+    assert owner("select count(*) from app.requests") == (0,)
+
+
+def test_a_second_request_waits_for_the_first(here: str) -> None:
+    try:
+        assert repair.act(ADMIN, HELD, {"act": "open", "rule": "required"}) == ""
+        told = repair.repair(ADMIN, HELD, 24)
+        assert told
+        assert told["state"] == "waits"
+        with pytest.raises(ConfigurationError, match="under way"):
+            repair.act(ADMIN, HELD, {"act": "open"})
+    finally:
+        with connect() as connection:
+            connection.execute("delete from app.requests")
+
+
+def test_what_was_unusual_is_told_with_its_range(here: str) -> None:
+    found = unusual.unusual(LIBRARIAN)
+    assert len(found) > 0
+    assert set(found.data["usual"]) == {"3,900 – 4,600"}
+    assert set(found.data["value"]) == {"212"}
+    assert found.data["trend"][0]["low"] == 3900
+    assert len(found.data["trend"][0]["values"]) > 2
+    day = found.data["day"][0]
+    assert found.data["message"][0].endswith(f"4,600 rows; on {day} 212.")
+    name = found.data["title"][0].partition("name=")[2].partition("|")[0]
+    assert len(unusual.unusual(ADMIN, name)) == 1
+    with pytest.raises(InsufficientPrivilege):
+        unusual.unusual(PERSON)
+
+
 def test_an_admin_asks_for_a_run_once(here: str) -> None:
     known = {BAD}
     try:
@@ -150,7 +244,7 @@ def test_an_admin_asks_for_a_run_once(here: str) -> None:
                 pipelines.ask_to_run(viewer, subject, known)
         for viewer in (LIBRARIAN, PERSON):
             with pytest.raises(InsufficientPrivilege):
-                write(viewer, "ask", {"action": "run", "subject": BAD})
+                write(viewer, "ask", {"action": "run", "subject": BAD}, Noted("run", BAD))
     finally:
         with connect() as connection:
             connection.execute("delete from app.requests")
@@ -261,8 +355,7 @@ def test_names_from_outside_become_the_default(here: str) -> None:
     told = dataset_page.answer_of(ADMIN, {"name": "'; drop", "check": "x", "rule": "'"}).told
     assert told["query"]["name"] in dataset.names(ADMIN)
     assert told["query"]["check"] == ""
-    if alerts.present(ADMIN):
-        assert alerts_page.answer_of(ADMIN, {"alert": "1 or 1=1"})["query"]["alert"] == ""
+    assert alerts_page.answer_of(ADMIN, {"alert": "1 or 1=1"})["query"]["alert"] == ""
 
 
 def test_staff_without_the_right_to_act_get_no_buttons(here: str) -> None:
@@ -276,13 +369,11 @@ def test_staff_without_the_right_to_act_get_no_buttons(here: str) -> None:
 @pytest.mark.parametrize("page", ["quality", "pipelines", "dataset", "alerts"])
 def test_its_tables_can_be_saved(here: str, page: str) -> None:
     names = {
-        "quality": ("failing", "datasets", "rules"),
+        "quality": ("failing", "datasets", "rules", "unusual"),
         "pipelines": ("pipelines", "failures"),
-        "dataset": ("checks", "rules", "loads", "columns"),
+        "dataset": ("checks", "rules", "loads", "columns", "unusual"),
         "alerts": ("alerts",),
     }
-    if page == "alerts" and not alerts.present(ADMIN):
-        pytest.skip("no alerts are kept yet")
     for name in names[page]:
         found = TABLES[page](ADMIN, name, {"name": [BAD.encode()]})
         lines = export.to_csv(found).decode("utf-8-sig").splitlines()
@@ -304,8 +395,6 @@ def alert_of(viewer: Viewer) -> dict[str, Any]:
 
 
 def test_an_alert_is_taken_up_and_resolved_by_an_admin(here: str) -> None:
-    if not alerts.present(ADMIN):
-        pytest.skip("no alerts are kept yet")
     alert = alert_of(ADMIN)
     number = alert["alert_id"]
     with pytest.raises(ConfigurationError):

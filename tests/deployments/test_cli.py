@@ -21,8 +21,8 @@ from warehouse.database import connect
 runner = CliRunner()
 COMMANDS = (
     "up", "down", "status", "doctor", "sample", "migrate", "datasets", "ingest", "add", "scan",
-    "export", "backup", "restore", "retain", "stages", "users", "quarantine",
-    "quality", "alerts",
+    "export", "backup", "restore", "retain", "stages", "users", "invite", "quarantine",
+    "quality", "alerts", "audit", "api", "api-key",
 )  # fmt: skip
 
 
@@ -149,6 +149,10 @@ def test_users(database: str) -> None:
     short = runner.invoke(app, ["users", "set-password", "ann@example.org", "--stdin"], input="x\n")
     assert short.exit_code == 2
     assert runner.invoke(app, ["users", "add", "bo@example.org", "owner"]).exit_code == 2
+    brought = ["users", "add", "cy@example.org", "admin", "--old-hash"]
+    assert runner.invoke(app, brought, input="no hash\n").exit_code == 2
+    kept = runner.invoke(app, brought, input="pbkdf2_sha256$10000$seasalt$YWJj\n")
+    assert (kept.exit_code, kept.stdout) == (0, "")
 
 
 def test_first_sign_ins_are_made_once_and_hashed(database: str) -> None:
@@ -172,7 +176,16 @@ def test_demo_sign_ins_stop_a_start_without_demo(database: str) -> None:
 
 def test_doctor_passes_what_is_there(database: str) -> None:
     found = {f.subject: f for f in doctor.examine()}
-    assert set(found) == {"Python", "packages", "disk", "port", "database", "Prefect", "browser"}
+    assert set(found) == {
+        "Python",
+        "packages",
+        "disk",
+        "port",
+        "database",
+        "Prefect",
+        "browser",
+        "exposure",
+    }
     assert found["Python"].ok
     assert found["database"].ok
     assert not found["Prefect"].ok
@@ -190,3 +203,27 @@ def test_doctor_fails_with_a_remedy(tmp_path: Path, setting) -> None:
 def test_main_is_the_console_script() -> None:
     text = (Path(cli.__file__).parent.parent / "pyproject.toml").read_text("utf-8")
     assert 'carrel = "deployments.cli:main"' in text
+
+
+def test_an_admin_at_the_shell_invites_and_changes_accounts(database: str) -> None:
+    def say(*arguments: str) -> str:
+        result = runner.invoke(app, [*arguments])
+        assert result.exit_code == 0, result.stderr
+        return result.stdout
+
+    link = say("invite", "ann@example.org", "librarian", "--branch", "CEN")
+    assert "/link/" in link
+    say("users", "set-role", "ann@example.org", "member")
+    say("users", "link-member", "ANN@example.org", "C100")
+    say("users", "disable", "ann@example.org")
+    assert "(disabled)" in say("users", "list")
+    say("users", "enable", "ann@example.org")
+    assert say("users", "end-sessions", "ann@example.org") == "0 sessions ended.\n"
+    for wrong in (
+        ["invite", "ann@example.org", "member"],
+        ["invite", "bo@example.org", "owner"],
+        ["users", "approve", "ann@example.org"],
+        ["users", "disable", "nobody@example.org"],
+        ["users", "remove-second-factor", "ann@example.org"],
+    ):
+        assert runner.invoke(app, wrong).exit_code == 2

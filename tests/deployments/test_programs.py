@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 import socket
 from configparser import RawConfigParser
@@ -30,12 +31,24 @@ def test_awkward_folders() -> None:
 
 
 def test_your_own_servers_replace_ours(setting, tmp_path: Path) -> None:
-    (tmp_path / "stack.json").write_text('{"pg_port": 1, "prefect_port": 2, "app_port": 3}')
+    ports = {"pg_port": 1, "prefect_port": 2, "app_port": 3, "api_port": 4}
+    (tmp_path / "stack.json").write_text(json.dumps(ports))
     setting(home=tmp_path)
-    started = ["postgres", "prefect-server", "prefect-worker", "requests", "app"]
+    started = ["postgres", "prefect-server", "prefect-worker", "requests", "app", "api"]
     assert [p.name for p in programs()] == started
     setting(database_url="postgresql://me@db.invalid/x", prefect_api_url="http://p.invalid/api")
-    assert [p.name for p in programs()] == ["prefect-worker", "requests", "app"]
+    assert [p.name for p in programs()] == ["prefect-worker", "requests", "app", "api"]
+
+
+def test_several_processes_of_the_app_stand_behind_the_proxy(setting, tmp_path: Path) -> None:
+    (tmp_path / "stack.json").write_text('{"app_port": 3, "app_ports": [4, 5]}')
+    setting(home=tmp_path, database_url="postgresql://me@db.invalid/x", prefect_api_url="http://p")
+    first, second, proxy = programs()[-3:]
+    assert (first.name, second.name, proxy.name) == ("app-1", "app-2", "app")
+    assert proxy.command[-6:] == ("--port", "3", "--to", "4", "--to", "5")
+    assert (proxy.address, first.port, second.port) == ("http://127.0.0.1:3", 4, 5)
+    assert "127.0.0.1:3" in first.command  # the address that browsers name
+    assert first.variables["BOKEH_SECRET_KEY"] == second.variables["BOKEH_SECRET_KEY"]
 
 
 def test_next_free_port() -> None:

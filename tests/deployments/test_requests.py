@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from bi_app.auth.accounts import create_account
 from deployments.requests import carry_out
 from warehouse.database import connect
 
@@ -88,3 +89,63 @@ def test_a_request_waits_for_prefect_but_not_for_ever(database: str) -> None:
     ask("library_holds", ago="2 hours")
     assert carry_out() == 1
     assert states() == [("open", None), ("failed", "Prefect did not take it for 1 hour.")]
+
+
+def held_back(detail: str) -> None:
+    """A dataset that is held back, and an admin's wish to publish it anyway."""
+    create_account("a@x.example", "A", "admin", (), None, "a quiet reading room")
+    with connect() as connection:
+        connection.execute(
+            "insert into ops.loads (dataset, state, run_id, done_at)"
+            " values ('library_fines', 'done', 'r', now())"
+        )
+        connection.execute(
+            "insert into quality.verdicts (dataset, load_id, outcome, checks, passed)"
+            " select 'library_fines', max(load_id), 'failed', 1, 0 from ops.loads"
+        )
+        connection.execute(
+            "insert into app.requests (asked_by, action, subject, detail) select 'a@x.example',"
+            f" 'publish', 'library_fines', {detail} from quality.verdicts".encode()
+        )
+
+
+SEEN = "jsonb_build_object('verdict', verdict_id, 'reason', 'counts agree')"
+
+
+def test_figures_are_published_anyway_by_name(database: str) -> None:
+    held_back(SEEN)
+    assert carry_out() == 1
+    assert [state for state, _ in states()] == ["done"]
+    with connect() as connection:
+        assert connection.execute("select who, reason from quality.overrides").fetchall() == [
+            ("a@x.example", "counts agree")
+        ]
+
+
+def test_a_newer_verdict_and_a_former_admin_publish_nothing(database: str) -> None:
+    held_back(SEEN.replace("verdict_id", "verdict_id - 1"))
+    assert carry_out() == 1
+    with connect() as connection:
+        connection.execute("update app.accounts set role = 'librarian', branches = '{A}'")
+        connection.execute(
+            "insert into app.requests (asked_by, action, subject, detail) select asked_by, action,"
+            ' subject, \'{"verdict": 1, "reason": "x"}\' from app.requests'
+        )
+    assert carry_out() == 1
+    messages = [message or "" for _, message in states()]
+    assert "judged anew" in messages[0]
+    assert "no admin any more" in messages[1]
+    with connect() as connection:
+        assert connection.execute("select * from quality.overrides").fetchall() == []
+
+
+def test_records_that_were_open_for_a_day_are_put_away(database: str) -> None:
+    ask("library_fines", action="open")
+    with connect() as connection:
+        connection.execute(
+            "insert into app.held_records select request_id, asked_by, 1, n, '', '', '[]', null,"
+            " now() - n * interval '13 hours' from app.requests, generate_series(1, 2) as n"
+        )
+    carry_out()
+    with connect() as connection:
+        assert connection.execute("select line_no from app.held_records").fetchall() == [(1,)]

@@ -24,7 +24,7 @@ from deployments.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 RECORDER = Path(__file__).parent / "recorder"
-PORTS = ("CARREL_PG_PORT", "CARREL_PREFECT_PORT", "CARREL_APP_PORT")
+PORTS = ("CARREL_PG_PORT", "CARREL_PREFECT_PORT", "CARREL_APP_PORT", "CARREL_API_PORT")
 LOCAL = re.compile(r"127\.\d+\.\d+\.\d+|::1|localhost|None|/.*|\[\]|0\.0\.0\.0|::|")
 
 
@@ -70,7 +70,7 @@ def stack() -> Iterator[Stack]:
     with tempfile.TemporaryDirectory(prefix="a carrel ") as folder, socket.socket() as squatter:
         Path(folder).chmod(0o755)
         squatter.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        ports = (free_port(15700), free_port(15800), free_port(15900))
+        ports = (free_port(16700), free_port(16800), free_port(16900), free_port(17000))
         squatter.bind(("127.0.0.1", ports[0]))
         squatter.listen()
         made = Stack(Path(folder) / "home", ports)
@@ -148,7 +148,7 @@ def test_everything_listens_on_loopback(stack: Stack, first) -> None:
 def test_status_and_doctor_pass(stack: Stack, first) -> None:
     status = stack.run("status")
     assert status.returncode == 0, status.stdout
-    assert len(status.stdout.splitlines()) == 5
+    assert len(status.stdout.splitlines()) == 6
     doctor = stack.run("doctor")
     assert "FAIL" not in [
         line.split()[0] for line in doctor.stdout.splitlines() if "browser" not in line

@@ -165,20 +165,32 @@ def kill_in(step: str, delay: float, seen: Counter[tuple[Any, ...]]) -> bool:
 
 
 def check_kill(prepared: Any, step: str, seed: int) -> None:
-    desk, truths, seconds = prepared
-    delay = random.Random(f"{step} {seed}").uniform(0, 0.8 * seconds[step])
+    """Kill within the step; sooner, on a fresh copy, where it went quicker than when measured."""
+    delay = random.Random(f"{step} {seed}").uniform(0, 0.8 * prepared[2][step])
+    while not killed_and_right(prepared, step, delay, f"carrel_kill_{step}_{seed}"):
+        assert delay > 0.001, f"{step} is over before anything can kill it"
+        delay /= 2
+
+
+def killed_and_right(prepared: Any, step: str, delay: float, name: str) -> bool:
+    """Whether the kill came in time; gold was whole, and the run after a kill is right."""
+    desk, truths, _ = prepared
     seen: Counter[tuple[Any, ...]] = Counter()
-    with copied(f"carrel_kill_{step}_{seed}", "carrel_yesterday") as name:
+    with copied(name, "carrel_yesterday"):
         use(name)
         desk.many_loans(ROWS, seed=AFTER)
-        assert kill_in(step, delay, seen), f"{step} was over before {delay:.2f} s"
+        killed = kill_in(step, delay, seen)
         whole = {truths[BEFORE].gold, truths[AFTER].gold}
         assert set(seen) <= whole, "gold was half published"
+        if not killed:
+            use("ask_for_the_fixture_database")
+            return False
         assert desk.rows(GOLD)[0] in whole
         if step != "publish":
             assert desk.rows(GOLD)[0] == truths[BEFORE].gold, "yesterday's gold stays"
         next_run_is_right(desk, truths[AFTER])
         use("ask_for_the_fixture_database")
+    return True
 
 
 def next_run_is_right(desk: Desk, truth: Truth) -> None:

@@ -12,6 +12,8 @@ import yaml
 
 from tests.flows.fix_desk import Desk
 from tests.flows.fix_orchestra import Orchestra, wait_for
+from warehouse import alerts
+from warehouse.database import connect
 from warehouse.settings import ROOT
 
 DECLARED = {
@@ -97,6 +99,30 @@ def test_a_schedule_fires_and_rows_and_artifacts_are_there(
     }
     assert len(json.loads(found["checks-desk-loans"])) == 2
     assert "desk\\_loans: trusted" in found["ingest-desk-loans"]
+
+
+def test_a_load_that_never_came_is_an_alert_the_next_morning(
+    orchestra: Orchestra, desk: Desk
+) -> None:
+    """Without any other run: the deployment looks back, and its end opens the alert."""
+    with connect() as connection:
+        connection.execute(
+            "insert into quality.metrics (dataset, metric, day, at, run_id, value)"
+            " select 'desk_loans', 'volume', d, d, d::text, 1000"
+            " from generate_series(current_date - 90, current_date - 2, interval '1 day') d"
+        )
+    deployment = orchestra.deployments()["look-back"]
+    (schedule,) = deployment["schedules"]
+    assert (schedule["active"], schedule["schedule"]["cron"]) == (True, "0 6 * * *")
+    body = {"state": {"type": "SCHEDULED"}}
+    with orchestra.worker("morning worker"):
+        run = orchestra.call("POST", f"/deployments/{deployment['id']}/create_flow_run", body)["id"]
+        assert final_state(orchestra, run) == "Completed", orchestra.log("morning worker")
+    (alert,) = alerts.inbox("the tests")
+    assert alert.title == "desk_loans: a load did not come"
+    (part,) = alerts.shown("the tests", alert.alert_id)[1]
+    yesterday = desk.rows("select current_date - 1")[0][0]
+    assert part.detail == f"nothing came on {yesterday:%A} {yesterday}"
 
 
 def test_every_line_of_the_logs_is_json(orchestra: Orchestra) -> None:

@@ -122,6 +122,32 @@ def test_together_is_seen_what_alone_is_not() -> None:
     assert fit(["a", "b", "c"], scores[: LEAST_DAYS - 1]) is None
 
 
+def test_days_that_were_told_do_not_hide_what_comes_apart() -> None:
+    random = np.random.default_rng(8)
+    both = random.normal(0, 1, 250)
+    scores = np.stack([both, both + random.normal(0, 0.15, 250), random.normal(0, 1, 250)], axis=1)
+    names = ["a", "b", "c"]
+    odd = np.array([[1.5, -1.5, 0.0]])
+    calm = fit(names, scores)
+    scores[::10, 1] -= 9
+    told = fit(names, scores)
+    assert calm is not None
+    assert told is not None
+    assert calm.distances(names, odd)[0] > 1
+    assert told.distances(names, odd)[0] > 1
+    loud = scores[:100] + np.where(np.arange(100) < 60, 9, 0)[:, None]
+    assert fit(names, loud) is None, "too few calm days"
+
+
+def test_pairs_that_part_are_seen_together_alone_on_seeds_it_was_not_tuned_on() -> None:
+    years = planted.libraries(UNSEEN[0], 3)
+    together = planted.scored(planted.ours, years)
+    alone = planted.scored(planted.ours_alone, years)
+    assert alone.found["apart"] == 0
+    assert together.found["apart"] >= together.planted["apart"] / 3
+    assert together.precision >= alone.precision
+
+
 @pytest.mark.parametrize("metric", ["arrival_h", "freshness_h", "quarantined", "nulls.x", "volume"])
 def test_every_metric_has_its_words(metric: str) -> None:
     found = Finding("jump", metric, START, 0.5, 0.1, 0.2, 9.0)

@@ -46,7 +46,7 @@ def lets_in(_server: Any, _session: Any, _envelope: Any, _how: str, data: Any) -
     right = isinstance(data, LoginPassword) and (
         data.login == USER.encode() and data.password == PASSWORD.encode()
     )
-    return AuthResult(success=right)
+    return AuthResult(success=right, handled=False)  # the server itself answers 235 or 535
 
 
 async def main() -> None:

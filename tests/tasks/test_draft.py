@@ -615,13 +615,18 @@ def test_every_strange_file(shared: Path, database: str, project: Path, path: Pa
     goes_in_whole(path)
 
 
+KINDS = dict.fromkeys((".xls", ".xlsx", ".xlsm", ".ods"), "excel") | dict.fromkeys(
+    (".parquet", ".parq"), "parquet"
+)
+
+
 @pytest.mark.full
 @pytest.mark.shared
 @pytest.mark.parametrize("path", OTHERS, ids=named)
 def test_other_kinds_are_refused_or_read(shared: Path, project: Path, path: Path) -> None:
     found = drafted_or_refused(path)
-    workbook = path.suffix in (".xls", ".xlsx", ".xlsm", ".ods", ".zip", ".parquet", ".parq")
-    assert not (workbook and found)
+    if found and (kind := KINDS.get(path.suffix)):
+        assert found.dataset.source.kind == kind
 
 
 @pytest.mark.shared

@@ -5,13 +5,18 @@ from __future__ import annotations
 import datetime as dt
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
+from quality.alerts import raise_alerts
+from quality.anomalies import detect
 from tasks.load import load
 from tasks.observe import look_back, observe
 from tests.tasks.conftest import Make, ask, make
-from warehouse.spec import Dataset
+from warehouse.database import connect
+from warehouse.settings import settings
+from warehouse.spec import Dataset, dataset
 
 __all__ = ["make"]
 HEAD = "id,lent,fine,note\n"
@@ -84,6 +89,34 @@ def test_drift_is_told(things: Dataset, tmp_path: Path) -> None:
     observe(things, "one")
     bring(things, tmp_path, "".join(line(i, "y") for i in range(400)), "two")
     assert "note: New value 'y': 100.0% of the rows." in observe(things, "two").drifted
+
+
+@pytest.mark.parametrize("runs", [1, 3])
+def test_looking_back_sees_a_load_that_never_came_once(database: str, runs: int) -> None:
+    """However many runs a day has, and however often one looks; a run's finding stays the run's."""
+    today = dt.datetime.now(ZoneInfo(settings().timezone)).date()
+    branches = dataset("library_branches")
+    before = [today - dt.timedelta(days=i) for i in range(120, 1, -1)]
+    rows = [
+        (branches.table, day, day, f"{day} {run}", 1000 if day != before[-1] else 5)
+        for day in before
+        for run in range(runs)
+    ]
+    with connect() as connection:
+        connection.cursor().executemany(
+            "insert into quality.metrics (dataset, metric, day, at, run_id, value)"
+            " values (%s, 'volume', %s, %s, %s, %s)",
+            rows,
+        )
+    detect(branches, before[-1], "that run", over=True)
+    for times in (1, 2):
+        (told,) = look_back().values()
+        assert "usually brings a load" in told[-1]
+        found = "select kind, run_id, day from quality.anomalies order by day"
+        yesterday = today - dt.timedelta(days=1)
+        assert ask(found) == [("jump", "that run", before[-1]), ("missing", None, yesterday)]
+        assert len(raise_alerts()) == 2 - times
+        assert ask("select times from quality.alerts") == [(2,)], "one for each finding"
 
 
 def test_looking_back_without_any_history(database: str) -> None:

@@ -69,6 +69,26 @@ def test_one_mail_by_starttls_and_sign_in(database: str, post: Post, setting: Se
     assert deliver().sent == 0
 
 
+def test_each_address_is_told_from_its_own_severity_on(
+    database: str, post: Post, setting: Setting
+) -> None:
+    setting(
+        alert_mail_to="desk@library.example, critical = head@library.example,info=data@x.example"
+    )
+    for severity in ("info", "warning", "critical"):
+        check = Check("check", "missing", "name", 4.0, "must be: 0", "failed", severity=severity)
+        outcome: Any = "failed" if severity == "critical" else "passed"
+        save(Verdict(f"shop_{severity}", outcome, (check,), run_id="r1"), ANY)
+        raise_alerts(run_id="r1")
+        assert deliver(soon(minutes=1)).sent == 1
+    told = {m["Subject"].split()[1]: m["To"] for m in post.mails()}
+    assert told == {
+        "info:": "data@x.example",
+        "warning:": "desk@library.example, data@x.example",
+        "critical:": "desk@library.example, head@library.example, data@x.example",
+    }
+
+
 def test_one_mail_by_tls(
     database: str, setting: Setting, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, post: Post
 ) -> None:

@@ -9,7 +9,8 @@ import re
 from pathlib import Path
 from typing import Any
 
-from hypothesis import HealthCheck, given, settings
+import pytest
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from tasks import blocks as blocks_module
@@ -24,6 +25,7 @@ ROW = st.one_of(
     st.tuples(KEYS, WORDS, DAYS),
     st.sampled_from([(), ("1",), ("1", "A", "2024-01-01", "more"), ("", "", "")]),
 )
+Files = st.SearchStrategy[list[tuple[str, ...]]]
 
 
 def wanted(record: tuple[str, ...]) -> tuple[Any, ...] | str:
@@ -56,7 +58,8 @@ def expected(records: list[tuple[str, ...]]) -> tuple[dict[int, Any], int, int]:
     return kept, bad, ignored
 
 
-def test_in_is_loaded_quarantined_unchanged_and_ignored(make: Make, tmp_path: Path) -> None:
+def one_by_one(make: Make, folder: Path, count: int, rows_of_a_file: Files) -> None:
+    """Load three files after another, `count` times anew: the counts and silver are as expected."""
     things = make(
         columns={
             "id": "integer",
@@ -66,12 +69,15 @@ def test_in_is_loaded_quarantined_unchanged_and_ignored(make: Make, tmp_path: Pa
         key=["id"],
         rules=[{"name": "no_c", "reject_if": "word = 'C'", "column": "word"}],
     )
-    path = tmp_path / "a.csv"
+    path = folder / "a.csv"
 
     @settings(
-        max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+        max_examples=count,
+        deadline=None,
+        suppress_health_check=[HealthCheck.function_scoped_fixture],
     )
-    @given(st.lists(ROW, max_size=12), st.lists(ROW, max_size=12), st.sampled_from(["\n", "\r\n"]))
+    @example([], [("1", "A", "")], "\n")
+    @given(rows_of_a_file, rows_of_a_file, st.sampled_from(["\n", "\r\n"]))
     def check(first: list[tuple[str, ...]], second: list[tuple[str, ...]], end: str) -> None:
         with connect() as connection:
             connection.execute("truncate silver.test_things, quarantine.test_things")
@@ -97,3 +103,13 @@ def test_in_is_loaded_quarantined_unchanged_and_ignored(make: Make, tmp_path: Pa
         check()
     finally:
         blocks_module.BLOCK = before
+
+
+def test_in_is_loaded_quarantined_unchanged_and_ignored(make: Make, tmp_path: Path) -> None:
+    """A load costs more than its rows: few files of many rows try as much, sooner."""
+    one_by_one(make, tmp_path, 7, st.lists(ROW, min_size=12, max_size=30))
+
+
+@pytest.mark.full
+def test_many_files_add_up(make: Make, tmp_path: Path) -> None:
+    one_by_one(make, tmp_path, 150, st.lists(ROW, max_size=12))

@@ -1,10 +1,14 @@
-"""Whatever records are held back: sent again as they are they stay so, and mended they load."""
+"""Whatever records are held back: sent again as they are they stay so, and mended they load.
+
+A load costs more than its records, so `make test` tries few files of many; `-m full` many files.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from hypothesis import HealthCheck, given, settings
+import pytest
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from tasks import blocks as blocks_module
@@ -18,14 +22,16 @@ PIECES = st.sampled_from(
     [b'"', b",", b",", b"\n", b"\n", b"1", b"2", b"x", b" ", b"\r\n", b'""', b'","', b"\xff",
      b"\0", b"\xc3\xa9", b"=1", b"'+", b"\\xff", b"\r", b'"\n'],
 )  # fmt: skip
-VISITS = st.lists(st.tuples(st.sampled_from("AB"), st.sampled_from("12x")), max_size=12)
-SEEDED = settings(
-    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+VISIT = st.tuples(st.sampled_from("AB"), st.sampled_from("12x"))
 EMPTY = """
 truncate silver.test_things, quarantine.test_things, bronze.test_things_pages, ops.replays;
 delete from ops.loads where origin is not null; delete from ops.loads
 """
+
+
+def examples(count: int) -> settings:
+    unfit = [HealthCheck.function_scoped_fixture]
+    return settings(max_examples=count, deadline=None, suppress_health_check=unfit)
 
 
 def empty() -> None:
@@ -33,16 +39,16 @@ def empty() -> None:
         connection.execute(EMPTY)
 
 
-def test_nothing_edited_changes_nothing(make: Make, tmp_path: Path) -> None:
+def nothing_edited(make: Make, folder: Path, count: int, least: int) -> None:
     things = make(
         columns={"a": "integer", "b": "text"},
         key=["a"],
         source={"delimiter": ",", "encoding": "utf-8"},
     )
-    path = tmp_path / "a.csv"
+    path = folder / "a.csv"
 
-    @SEEDED
-    @given(st.lists(PIECES, min_size=1, max_size=40), st.integers(8, 60), st.booleans())
+    @examples(count)
+    @given(st.lists(PIECES, min_size=least, max_size=60), st.integers(8, 60), st.booleans())
     def check(pieces: list[bytes], size: int, by_file: bool) -> None:
         empty()
         blocks_module.BLOCK = size
@@ -51,7 +57,7 @@ def test_nothing_edited_changes_nothing(make: Make, tmp_path: Path) -> None:
         before = everything(things)
         for _ in range(2):
             if before[1]:
-                held = edit(exported(things, tmp_path), nothing) if by_file else None
+                held = edit(exported(things, folder), nothing) if by_file else None
                 ((read, *_, bad, _ignored),) = replay(things, held)
                 assert read == bad
                 assert everything(things) == before
@@ -66,23 +72,35 @@ def test_nothing_edited_changes_nothing(make: Make, tmp_path: Path) -> None:
         blocks_module.BLOCK = before
 
 
-def test_mended_records_are_as_if_they_had_been_good(make: Make, tmp_path: Path) -> None:
-    visits = make("things", columns={"door": "text", "hour": "integer"}, key="content")
-    path = tmp_path / "a.csv"
+def test_nothing_edited_changes_nothing(make: Make, tmp_path: Path) -> None:
+    nothing_edited(make, tmp_path, 5, least=12)
 
-    @SEEDED
-    @given(VISITS, VISITS)
+
+@pytest.mark.full
+def test_nothing_edited_changes_nothing_in_many_files(make: Make, tmp_path: Path) -> None:
+    nothing_edited(make, tmp_path, 80, least=1)
+
+
+def mended(make: Make, folder: Path, count: int, least: int) -> None:
+    visits = make("things", columns={"door": "text", "hour": "integer"}, key="content")
+    path = folder / "a.csv"
+
+    visits_of_a_file = st.lists(VISIT, min_size=least, max_size=20)
+
+    @examples(count)
+    @example([], [("A", "x")])
+    @given(visits_of_a_file, visits_of_a_file)
     def check(first: list[tuple[str, str]], second: list[tuple[str, str]]) -> None:
         empty()
         most: dict[tuple[str, int], int] = {}
         for records in (first, second):
             path.write_text("door,hour\n" + "".join(f"{d},{h}\n" for d, h in records))
             load(visits, path, force=True)
-            mended = [(d, int(h.replace("x", "2"))) for d, h in records]
-            most |= {r: max(mended.count(r), most.get(r, 0)) for r in mended}
+            good = [(d, int(h.replace("x", "2"))) for d, h in records]
+            most |= {r: max(good.count(r), most.get(r, 0)) for r in good}
             bad = [h for _, h in records if h == "x"]
             if bad:
-                sent = edit(exported(visits, tmp_path), lambda r: r.update(hour="2"))
+                sent = edit(exported(visits, folder), lambda r: r.update(hour="2"))
                 assert len(replay(visits, sent)) == 1
         assert rows(visits) == sorted([r for r, n in most.items() for _ in range(n)], key=str)
         rebuild(visits)
@@ -91,3 +109,12 @@ def test_mended_records_are_as_if_they_had_been_good(make: Make, tmp_path: Path)
         adds_up()
 
     check()
+
+
+def test_mended_records_are_as_if_they_had_been_good(make: Make, tmp_path: Path) -> None:
+    mended(make, tmp_path, 5, least=5)
+
+
+@pytest.mark.full
+def test_mended_records_of_many_files(make: Make, tmp_path: Path) -> None:
+    mended(make, tmp_path, 80, least=0)

@@ -62,6 +62,7 @@ FIRST, SECOND, LAST = (
         THREE[: HEAD + 5] + bytes([THREE[HEAD + 5] ^ 1]) + THREE[HEAD + 6 :],
         THREE[: HEAD - 1] + bytes([THREE[HEAD - 1] ^ 1]) + THREE[HEAD:],
     ],
+    ids=range(10),  # what is sealed is never the same, and a test's name must be
 )
 def test_harm_is_noticed(harmed: bytes) -> None:
     with pytest.raises(CarrelError, match="damaged or was changed") as caught:

@@ -156,7 +156,7 @@ def rules_in_spec(access: Access, schema: str, table: str) -> dict[str, str]:
     """The spec's rules, as PostgreSQL writes them: made on a copy and rolled back."""
     with connect() as connection:
         connection.execute(f'create table staging.probe (like {schema}."{table}")')
-        for policy in policies(access):
+        for policy in policies(access, table):
             connection.execute(
                 f"create policy {policy.name} on staging.probe using ({policy.using})"
             )

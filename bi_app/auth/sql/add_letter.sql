@@ -1,0 +1,2 @@
+insert into app.letters (kind, email, name, stated_key, note)
+values (:kind, :email, :name, :stated_key, :note)

@@ -1,0 +1,1 @@
+select 1 from app.second_factors where account_id = :account_id and confirmed_at is not null

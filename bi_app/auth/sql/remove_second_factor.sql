@@ -1,0 +1,1 @@
+select app.remove_second_factor(:account_id) as removed

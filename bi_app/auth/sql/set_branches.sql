@@ -1,0 +1,3 @@
+update app.accounts set branches = :branches
+where account_id = :account_id
+returning account_id

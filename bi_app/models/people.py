@@ -1,0 +1,230 @@
+"""Accounts as admins see them, and what an admin does with them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from bi_app.auth import people
+from bi_app.auth.people import Invitation, Person
+from bi_app.models.quality import badge, figure, table
+from bi_app.models.table import Column, Table
+from bi_app.queries import rows
+from warehouse import audit
+from warehouse.access import ROLES, Role, Viewer
+from warehouse.errors import ConfigurationError
+
+STATES = {"active": "good", "waiting": "warn", "invited": "", "disabled": "bad"}
+PEOPLE = (
+    "An account is waiting (registered, to be approved), invited (has not chosen a password yet),"
+    " active or disabled. A change of role, branches or member ends its sessions at once."
+)
+NOW = "Accounts with a session that is neither ended, idle nor expired."
+COLUMNS = (
+    Column("state", "State", "badge"),
+    Column("email", "E-mail", "action"),
+    Column("name", "Name"),
+    Column("role", "Role"),
+    Column("sees", "Sees"),
+    Column("factor", "Second factor"),
+    Column("sessions", "Sessions", "integer"),
+    Column("last_seen_at", "Last seen", "moment"),
+)
+ACT_COLUMNS = (
+    Column("at", "When", "moment"),
+    Column("act", "Did"),
+    Column("subject", "What"),
+    Column("outcome", "Outcome"),
+    Column("address", "From"),
+)
+SAW_CARD = [["no", "Link no member"], ["yes", "I saw the card: link the member"]]
+
+
+def found(viewer: Viewer, state: str = "") -> list[Person]:
+    """The accounts, or those of one state."""
+    return [p for p in people.list_accounts(viewer) if state in ("", p.state)]
+
+
+def people_table(members: Sequence[Person], chosen: object = None) -> Table:
+    """The accounts as a table; a click on one opens it."""
+    records = [
+        {
+            "state": badge(p.state, STATES),
+            "email": {
+                "act": "open", "key": "account", "subject": p.account_id, "label": p.email,
+                "on": p.account_id == chosen,
+            },
+            "name": p.name, "role": p.role, "sees": sees(p), "sessions": p.sessions,
+            "factor": factor(p), "last_seen_at": p.last_seen_at,
+        }
+        for p in members
+    ]  # fmt: skip
+    return table("people", "People", COLUMNS, records, [PEOPLE])
+
+
+def sees(one: Person) -> str:
+    """Whose rows an account sees, in words."""
+    if one.role == "admin":
+        return "everything"
+    if one.role == "librarian":
+        return ", ".join(one.branches) or "no branch yet"
+    return "own loans" if one.member_key else "public figures"
+
+
+def factor(one: Person) -> str:
+    """How an account proves who it is, beside a password."""
+    ways = (("yes", one.second_factor), ("signs in elsewhere", one.signs_in_elsewhere))
+    return ", ".join(words for words, there in ways if there) or "no"
+
+
+def cards(members: Sequence[Person]) -> list[dict[str, Any]]:
+    """The figures on top."""
+    count = {state: sum(p.state == state for p in members) for state in STATES}
+    here = sum(p.sessions > 0 for p in members)
+    bare = sum(p.state == "active" and p.role == "admin" and factor(p) == "no" for p in members)
+    return [
+        figure("active", "Active accounts", f"{count['active']:,}",
+               f"{count['disabled']:,} disabled", PEOPLE),
+        figure("here", "Signed in now", f"{here:,}", f"of {count['active']:,}", NOW),
+        figure("waiting", "Wait for approval", f"{count['waiting']:,}",
+               f"{count['invited']:,} invited", PEOPLE, look="warn" if count["waiting"] else ""),
+        figure("bare", "Admins by password alone", f"{bare:,}", "without a second factor",
+               "Active admins who need nothing but a password to sign in.",
+               look="warn" if bare else "good"),
+    ]  # fmt: skip
+
+
+def acts_table(viewer: Viewer, one: Person) -> Table:
+    """What an account did of late, as the audit log tells it."""
+    found = rows(viewer, "acts_of", {"who": one.email})
+    records = [{**r, "act": r["act"].replace("_", " ")} for r in found]
+    return table("acts_of", "Did of late", ACT_COLUMNS, records)
+
+
+def invitation() -> dict[str, Any]:
+    """The form that invites somebody."""
+    fields = [
+        {"name": "email", "label": "E-mail", "type": "email", "required": True},
+        {"name": "name", "label": "Name"},
+        _roles("member"),
+        {"name": "branches", "label": "A librarian's branches", "placeholder": "CEN, BEL"},
+    ]
+    return {"alert": 0, "acts": [{"act": "invite", "label": "Invite", "fields": fields}]}
+
+
+def _roles(now: str) -> dict[str, Any]:
+    values = [[r, r.capitalize()] for r in reversed(ROLES)]
+    return {"name": "role", "label": "Role", "values": values, "value": now}
+
+
+def offered(one: Person) -> dict[str, Any]:
+    """What may be done with an account now, with what each act needs."""
+    acts: list[dict[str, Any]] = []
+    if one.state == "waiting":
+        link = {"name": "link", "label": "Member", "values": SAW_CARD, "value": "no"}
+        acts.append(_act("approve", "Approve", *([link] if one.states_known_member else [])))
+    if one.state == "invited":
+        acts.append(_act("invite_again", "New link"))
+    acts.append(_act("set_role", "Change role", _roles(one.role)))
+    if one.role == "librarian":
+        codes = ", ".join(one.branches)
+        field = {"name": "branches", "label": "Branches", "value": codes, "placeholder": "CEN, BEL"}
+        acts.append(_act("set_branches", "Change branches", field))
+    if one.role == "member":
+        field = {"name": "number", "label": "Member number; empty: nobody"}
+        acts.append(_act("link_member", "Link member", field))
+    if one.sessions:
+        acts.append(_act("end_sessions", "End sessions"))
+    if one.second_factor:
+        acts.append(_act("remove_second_factor", "Remove second factor"))
+    disabled = one.state == "disabled"
+    acts.append(_act("enable", "Enable") if disabled else _act("disable", "Disable"))
+    return {"alert": one.account_id, "acts": acts}
+
+
+def _act(name: str, label: str, *fields: Mapping[str, Any]) -> dict[str, Any]:
+    return {"act": name, "label": label, "fields": list(fields)}
+
+
+def act(viewer: Viewer, asked: Mapping[str, Any], address: str = "") -> str:
+    """Do what a browser asked about an account; returns what the person is told.
+
+    PostgreSQL decides who may, and the act is put on record in the same transaction.
+
+    Raises:
+        ConfigurationError: the act is not legal, lacks a part, or is not the viewer's to do.
+    """
+    name, number = str(asked.get("act")), asked.get("subject")
+    if name not in ACTS or not isinstance(number, int | float):
+        raise ConfigurationError("There is no such act.")
+    with audit.through("page", address):
+        return ACTS[name](viewer, int(number), {k: str(v).strip() for k, v in asked.items()})
+
+
+Texts = Mapping[str, str]
+
+
+def _codes(text: str) -> list[str]:
+    return [code for code in (part.strip() for part in text.split(",")) if code]
+
+
+def _role(text: str) -> Role:
+    for role in ROLES:
+        if role == text:
+            return role
+    raise ConfigurationError("There is no such role.")
+
+
+def _invite(viewer: Viewer, _: int, asked: Texts) -> str:
+    role = _role(asked.get("role", ""))
+    branches = _codes(asked.get("branches", "")) if role == "librarian" else []
+    email, name = asked.get("email", "")[:200], asked.get("name", "")[:200]
+    return _told(people.invite(viewer, email, name, role, branches))
+
+
+def _told(made: Invitation) -> str:
+    if made.link is None:
+        return f"A link goes to {made.email} by mail."
+    return f"No mail is set up: hand this link to {made.email}. It is good once: {made.link}"
+
+
+def _ended(viewer: Viewer, number: int, _: Texts) -> str:
+    return f"{people.end_all_sessions(viewer, number):,} sessions ended."
+
+
+def _approve(viewer: Viewer, number: int, asked: Texts) -> str:
+    seen = asked.get("link") == "yes"
+    return _told(people.approve(viewer, number, link_stated_member=seen))
+
+
+def _change(
+    words: str, change: Callable[[Viewer, int, Texts], None]
+) -> Callable[[Viewer, int, Texts], str]:
+    def done(viewer: Viewer, number: int, asked: Texts) -> str:
+        change(viewer, number, asked)
+        return f"{people.person(viewer, number).email}: {words}."
+
+    return done
+
+
+ACTS: dict[str, Callable[[Viewer, int, Texts], str]] = {
+    "invite": _invite,
+    "invite_again": lambda v, n, _: _told(people.invite_again(v, n)),
+    "approve": _approve,
+    "set_role": _change(
+        "the role is changed", lambda v, n, a: people.set_role(v, n, _role(a.get("role", "")))
+    ),
+    "set_branches": _change(
+        "the branches are changed",
+        lambda v, n, a: people.set_branches(v, n, _codes(a.get("branches", ""))),
+    ),
+    "link_member": _change(
+        "the member is changed", lambda v, n, a: people.link_member(v, n, a.get("number"))
+    ),
+    "end_sessions": _ended,
+    "remove_second_factor": _change(
+        "the second factor is removed", lambda v, n, _: people.remove_second_factor(v, n)
+    ),
+    "disable": _change("disabled, and signed out everywhere", lambda v, n, _: people.disable(v, n)),
+    "enable": _change("may sign in again", lambda v, n, _: people.enable(v, n)),
+}

@@ -1,0 +1,90 @@
+"""The audit log for admins: who did what, filtered; active people by day, and pages."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any, NamedTuple
+
+import panel as pn
+
+from bi_app.auth.sessions import SignedIn
+from bi_app.charts.trend import Point, Trend
+from bi_app.models import activity
+from bi_app.models.table import Column
+from bi_app.pages.shell import Cell, Controls, Page, reacting, sendable, serving
+from warehouse.access import Viewer
+
+TITLE = "Activity"
+DAY_COLUMNS = (Column("day", "Day", "date"), Column("value", "People", "integer"))
+
+
+class Answer(NamedTuple):
+    """What the browser is told, and the days that the chart draws."""
+
+    told: dict[str, Any]
+    days: list[Point]
+
+
+class Activity:
+    """The page of one session."""
+
+    def __init__(self, signed_in: SignedIn, asked: dict[str, Any]) -> None:
+        self.chart = Trend("active", colour="total")
+        work = partial(answer_of, signed_in.account.viewer)
+        answer = work(asked)
+        self.controls = Controls(**answer.told)
+        self.draw(answer.days)
+        reacting(self.controls, signed_in, self.show, work)
+
+    def show(self, answer: Answer) -> None:
+        """Send an answer."""
+        document = self.chart.figure.document
+        if document is not None:
+            document.add_next_tick_callback(partial(self.draw, answer.days))
+        self.controls.param.update(message={}, **answer.told)
+
+    def draw(self, days: list[Point]) -> None:
+        """Draw the active people by day."""
+        self.chart.show(days, "people", format="0,0")
+
+    def page(self) -> Page:
+        """The cells of the page."""
+        cells = [
+            Cell("activity", "Audit log", activity.LOG, kind="table", rows=15,
+                 download="activity"),
+            Cell("active", "Active people", activity.ACTIVE, [self.chart.figure], "active",
+                 DAY_COLUMNS, span=6, download="active"),
+            Cell("pages", "Pages opened", activity.PAGES, kind="table", search=False, span=6,
+                 rows=8, download="pages"),
+        ]  # fmt: skip
+        return Page(TITLE, source="activity", controls=self.controls, cells=cells)
+
+
+def answer_of(viewer: Viewer, asked: dict[str, Any]) -> Answer:
+    """Everything on the page, for what is asked for."""
+    chosen = activity.choice(asked)
+    now = activity.facts(viewer, chosen.days)
+    found = activity.entries_table(viewer, chosen)
+    span = activity.SPANS[str(chosen.days)]
+    newest = f"The newest {len(found):,}" if len(found) == activity.SHOWN else f"{len(found):,}"
+    told = {
+        "query": chosen.as_dict(),
+        "options": {"flat": True, "selects": activity.selects(now, chosen)},
+        "cards": activity.cards(now, chosen),
+        "tables": {"activity": {**sendable(found), "none": "No entry fits."},
+                   "pages": {**sendable(activity.pages_table(viewer, chosen.days)),
+                             "none": "No page was opened."}},
+        "notes": {"activity": f"{newest} entries that fit; a file has them all, in UTC",
+                  "active": "The last 30 days", "pages": f"In {span}"},
+    }  # fmt: skip
+    days: list[Point] = [(r["day"], r["people"], False) for r in activity.days(viewer)]
+    return Answer(told, days)
+
+
+def build(signed_in: SignedIn) -> Page:
+    """The page for one person."""
+    asked = {k: v[0].decode("utf-8", "replace") for k, v in pn.state.session_args.items()}
+    return Activity(signed_in, asked).page()
+
+
+serving(__name__, build)

@@ -1,0 +1,103 @@
+"""Live sessions, each of which an admin can end, and sign-ins that failed."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any, NamedTuple
+
+import panel as pn
+
+from bi_app.auth.sessions import SignedIn
+from bi_app.charts.trend import Point, Trend
+from bi_app.models import sign_ins
+from bi_app.models.table import Column
+from bi_app.pages.shell import Cell, Controls, Page, acting, reacting, sendable, serving
+from warehouse.access import Viewer
+
+TITLE = "Sign-ins"
+DAY_COLUMNS = (Column("day", "Day", "date"), Column("value", "Failed", "integer"))
+
+
+class Answer(NamedTuple):
+    """What the browser is told, and the days that the chart draws."""
+
+    told: dict[str, Any]
+    days: list[Point]
+
+
+class SignIns:
+    """The page of one session."""
+
+    def __init__(self, signed_in: SignedIn, asked: dict[str, Any]) -> None:
+        viewer = signed_in.account.viewer
+        self.chart = Trend("attempts", colour="renewals")
+        work = partial(answer_of, viewer, signed_in.session_id)
+        answer = work(asked)
+        self.controls = Controls(**answer.told)
+        self.draw(answer.days)
+        reacting(self.controls, signed_in, self.show, work)
+        do = partial(sign_ins.act, viewer, address=signed_in.address)
+        acting(self.controls, signed_in, do, work, self.show)
+
+    def show(self, answer: Answer) -> None:
+        """Send an answer."""
+        document = self.chart.figure.document
+        if document is not None:
+            document.add_next_tick_callback(partial(self.draw, answer.days))
+        self.controls.param.update(message={}, **answer.told)
+
+    def draw(self, days: list[Point]) -> None:
+        """Draw the failed sign-ins by day."""
+        self.chart.show(days, "failed", format="0,0")
+
+    def page(self) -> Page:
+        """The cells of the page."""
+        cells = [
+            Cell("sessions", "Live sessions", sign_ins.SESSIONS, kind="table", rows=15,
+                 download="sessions"),
+            Cell("attempts", "Failed sign-ins by day", sign_ins.FAILED, [self.chart.figure],
+                 "attempts", DAY_COLUMNS),
+            Cell("account", "By account", sign_ins.FAILED, kind="table",
+                 download="account"),
+            Cell("address", "By address", sign_ins.FAILED, kind="table",
+                 download="address"),
+        ]  # fmt: skip
+        return Page(TITLE, source="sign_ins", controls=self.controls, cells=cells)
+
+
+def answer_of(viewer: Viewer, own: str, asked: dict[str, Any]) -> Answer:
+    """Everything on the page, for the span that is asked for."""
+    span = str(asked.get("days"))
+    span = span if span in sign_ins.SPANS else "7"
+    sessions = sign_ins.live(viewer)
+    accounts = sign_ins.tried(viewer, "account", int(span))
+    addresses = sign_ins.tried(viewer, "address", int(span))
+    words = sign_ins.SPANS[span]
+    values = [[key, text] for key, text in sign_ins.SPANS.items()]
+    none = {"none": "Nobody failed to sign in."}
+    told = {
+        "query": {"days": span},
+        "options": {"flat": True, "selects": [
+            {"key": "days", "label": "Failed sign-ins of", "values": values, "as": "segments"}]},
+        "cards": sign_ins.cards(sessions, accounts, addresses, words),
+        "tables": {
+            "sessions": {**sendable(sign_ins.sessions_table(sessions, own)),
+                         "none": "Nobody is signed in."},
+            "account": {**sendable(accounts), **none},
+            "address": {**sendable(addresses), **none},
+        },
+        "notes": {"sessions": "The one used last first; your own is ended by signing out",
+                  "attempts": "The last 30 days",
+                  "account": f"In {words}, the most tried first",
+                  "address": f"In {words}, the most tried first"},
+    }  # fmt: skip
+    return Answer(told, list(sign_ins.attempts(viewer)))
+
+
+def build(signed_in: SignedIn) -> Page:
+    """The page for one person."""
+    asked = {k: v[0].decode("utf-8", "replace") for k, v in pn.state.session_args.items()}
+    return SignIns(signed_in, asked).page()
+
+
+serving(__name__, build)
