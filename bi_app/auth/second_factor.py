@@ -70,7 +70,7 @@ def picture(text: str) -> str:
     import segno
 
     code = segno.make(text, error="m")
-    return str(code.svg_inline(scale=5, border=3, dark="#111", light="#fff", svgclass="qr"))
+    return str(code.svg_inline(omitsize=True, border=3, dark="#111", light="#fff", svgclass="qr"))
 
 
 def confirm(account_id: int, code: str) -> list[str] | None:
