@@ -165,7 +165,7 @@ def test_an_unknown_person_is_refused_or_becomes_a_member(
     person = people.find_account(ADMIN, "cy@desk.example")
     assert (person.role, person.name, person.state) == ("member", "Cy Reader", "active")
     assert person.member_key is None
-    assert client.sign_in("cy@desk.example", "").status_code == 401  # there is no password
+    assert guest().sign_in("cy@desk.example", "x").status_code == 401  # there is no password
 
 
 def test_an_address_that_is_not_verified_is_nobodys(
