@@ -26,6 +26,7 @@ from deployments.postgres import Server
 from tests.bi_app.fix_api import PREFIX, UNBOUND, serving, sign_in
 from tests.bi_app.fix_app import EMAILS, MEMBER, OTHER, OWN, PASSWORD, Served
 from tests.bi_app.test_doors import away
+from tests.bi_app.test_second_factor import code_at, switched_on
 from warehouse.access import Viewer
 from warehouse.database import connect
 
@@ -56,6 +57,8 @@ MATRIX = (
     ("GET", "/measures/overview.daily/file.csv", None, (200, 200, 200, 401)),
     ("GET", "/measures/circulation.over_time", None, (200, 200, 403, 401)),
     ("GET", "/measures/busy_hours.week", None, (200, 200, 200, 401)),
+    ("GET", "/measures/sign_ins.sessions", None, (200, 403, 403, 401)),
+    ("GET", "/measures/activity.active", None, (200, 403, 403, 401)),
     ("GET", "/measures/my_loans.loans", None, (404, 404, 200, 401)),
     ("GET", "/measures/quality.datasets", None, (200, 200, 403, 401)),
     ("GET", "/measures/quality.failing", None, (200, 200, 403, 401)),
@@ -147,14 +150,19 @@ def test_every_measure_of_the_list_answers_and_every_page_is_in_it(caller: Calle
         for role in ("admin", "librarian", "member")
     }
     assert set().union(*listed.values()) == set(known())
-    pages = {m.page for m in known().values()} | {"explore", "dataset", "alerts"}  # own addresses
+    pages = {m.page for m in known().values()} | {
+        "explore",
+        "dataset",
+        "alerts",
+        "people",
+    }  # own addresses
     assert pages == set(TABLES)
-    assert not {n for n in listed["member"] if n.startswith(("quality", "pipelines"))}
+    assert not {n for n in listed["member"] if n.startswith(("quality", "pipelines", "sign_ins"))}
     for role, found in listed.items():
         for name, one in found.items():
             answer = caller(role).get(f"/measures/{name}")
-            if not one["columns"]:
-                assert answer.status_code == 404  # nothing has been published yet
+            if not one["columns"]:  # nothing is there yet, or it is about the caller
+                assert answer.status_code in {200, 404}
                 continue
             assert answer.status_code == 200, answer.text
             assert one["definition"]
@@ -524,14 +532,14 @@ def test_who_has_a_second_factor_is_not_let_in_by_the_password_alone(
     at_api: str, api: Served
 ) -> None:
     email = f"two{time.time()}@carrel.example"
-    number = create_account(email, "Two", "member", (), None, PASSWORD)
+    create_account(email, "Two", "member", (), None, PASSWORD)
     assert sign_in(api, email).status_code == 200
-    with connect() as db:
-        db.execute(
-            "insert into app.second_factors (account_id, secret, confirmed_at)"
-            " values (%s, 'x', now())", [number],
-        )  # fmt: skip
+    _, secret, _ = switched_on(email)
     assert sign_in(api, email).status_code == 401
+    assert sign_in(api, email, code="000000").status_code == 401
+    code = code_at(secret, +1)
+    assert sign_in(api, email, code=code).status_code == 200
+    assert sign_in(api, email, code=code).status_code == 401  # each code counts once
 
 
 def test_the_audit_log_tells_of_the_door(at_api: str, api: Served, caller: Caller) -> None:

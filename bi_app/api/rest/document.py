@@ -90,6 +90,6 @@ def _describe(operation: dict[str, Any]) -> None:
     if "204" in answers:
         answers["204"].pop("content", None)
     etag = {"ETag": {"schema": {"type": "string"}, "description": "Send as If-None-Match"}}
-    if operation["operationId"].startswith("measure_"):
+    if operation["operationId"] == "measure_get":
         answers["200"]["headers"] = etag
         answers["304"] = {"description": "As it was"}
