@@ -15,8 +15,8 @@ from warehouse.settings import ROOT, settings
 
 HERE = Path(__file__).parent
 SHIPPED = (
-    "overview", "circulation", "busy_hours", "collection", "my_loans", "explore", "quality",
-    "pipelines", "alerts", "dataset", "people", "sign_ins", "activity",
+    "overview", "circulation", "busy_hours", "collection", "members", "my_loans", "explore",
+    "quality", "pipelines", "alerts", "dataset", "people", "sign_ins", "activity",
 )  # fmt: skip
 LOOPBACK = "127.0.0.1"
 

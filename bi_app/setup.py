@@ -16,6 +16,7 @@ from bi_app.pages import (
     collection,
     dataset,
     explore,
+    members,
     my_loans,
     overview,
     people,
@@ -33,6 +34,7 @@ IMPORTED = (
     collection,
     dataset,
     explore,
+    members,
     my_loans,
     overview,
     people,
@@ -40,7 +42,7 @@ IMPORTED = (
     quality,
     sign_ins,
 )  # now, so that the first visitor need not wait
-REPORTS = (circulation, busy_hours, collection)
+REPORTS = (circulation, busy_hours, collection, members)
 
 log.start()
 add_own_pages()

@@ -13,6 +13,7 @@ from bi_app.models import (
     dataset,
     explore,
     lending_report,
+    members,
     people,
     pipelines,
     quality,
@@ -208,7 +209,7 @@ def _written(value: Any, kind: str) -> Any:
     return value["score"] if kind == "score" and value else value
 
 
-REPORTS = (lending_report.REPORT, staffing.REPORT, collection.REPORT)
+REPORTS = (lending_report.REPORT, staffing.REPORT, collection.REPORT, members.REPORT)
 TABLES: dict[str, Callable[[Viewer, str, Arguments], Table]] = {
     "overview": overview,
     "my_loans": mine,

@@ -39,6 +39,7 @@ PAGES = {
         PageRule("/circulation", "Circulation", STAFF, group="Library"),
         PageRule("/busy_hours", "Busy hours", STAFF, group="Library"),
         PageRule("/collection", "Collection", STAFF, group="Library"),
+        PageRule("/members", "Members", STAFF, group="Library"),
         PageRule("/explore", "Explore", STAFF, "table"),
         PageRule("/quality", "Quality", STAFF, "check"),
         PageRule("/pipelines", "Pipelines", STAFF, "flow"),

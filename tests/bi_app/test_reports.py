@@ -18,14 +18,19 @@ from bi_app.models.lending import Lending, lending
 from bi_app.models.report import summary
 from bi_app.models.selection import Select, Selection, day_number
 from bi_app.models.table import Column, Table
-from bi_app.pages import busy_hours, circulation, collection
+from bi_app.pages import busy_hours, circulation, collection, members
 from bi_app.pages.report import Layout, ReportPage
 from tests.bi_app.test_models import ADMIN, LIBRARIAN, PERSON, owner
 from tests.bi_app.test_pages import signed_in
 from warehouse.access import Viewer
 from warehouse.database import connect
 
-LAYOUTS: tuple[Layout, ...] = (circulation.LAYOUT, busy_hours.LAYOUT, collection.LAYOUT)
+LAYOUTS: tuple[Layout, ...] = (
+    circulation.LAYOUT,
+    busy_hours.LAYOUT,
+    collection.LAYOUT,
+    members.LAYOUT,
+)
 KINDS = "gold.library_circulation_kinds"
 
 
