@@ -8,6 +8,7 @@ from __future__ import annotations
 import shlex
 import sys
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from bi_app.auth.roles import own_pages
 from bi_app.auth.sessions import COOKIES, signature
@@ -15,8 +16,9 @@ from warehouse.settings import ROOT, settings
 
 HERE = Path(__file__).parent
 SHIPPED = (
-    "overview", "circulation", "busy_hours", "collection", "members", "my_loans", "explore",
-    "quality", "pipelines", "alerts", "dataset", "people", "sign_ins", "activity",
+    "overview", "circulation", "busy_hours", "collection", "holds", "fines", "branches",
+    "members", "annual_return", "my_loans", "explore", "quality", "pipelines", "alerts",
+    "dataset", "people", "sign_ins", "activity",
 )  # fmt: skip
 LOOPBACK = "127.0.0.1"
 
@@ -33,6 +35,8 @@ def command(port: int, *, address: str = LOOPBACK, public: int | None = None) ->
     `public` is the port of the proxy in front of it, whose word on the browser's address counts.
     """
     allowed = [f"{host}:{p}" for p in {port, public or port} for host in (LOOPBACK, "localhost")]
+    if url := settings().app_url:
+        allowed.append(urlsplit(url).netloc)
     return [
         sys.executable, "-m", "panel", "serve", *map(str, pages()),
         "--address", address,
@@ -47,9 +51,17 @@ def command(port: int, *, address: str = LOOPBACK, public: int | None = None) ->
         "--unused-session-lifetime", "20000",
         "--check-unused-sessions", "10000",
         "--log-level", "warning",
-        *(("--use-xheaders",) if public else ()),
+        *(("--use-xheaders",) if public else tls()),
         *(part for origin in allowed for part in ("--allow-websocket-origin", origin)),
     ]  # fmt: skip
+
+
+def tls() -> tuple[str, ...]:
+    """Options that have the app speak TLS itself, where a certificate is set."""
+    certificate, key = settings().tls_certificate, settings().tls_key
+    if not (certificate and key):
+        return ()
+    return "--ssl-certfile", str(certificate.resolve()), "--ssl-keyfile", str(key.resolve())
 
 
 def environment() -> dict[str, str]:
@@ -64,4 +76,4 @@ def environment() -> dict[str, str]:
 
 
 if __name__ == "__main__":
-    sys.stdout.write(shlex.join(command(settings().app_port)) + "\n")
+    sys.stdout.write(shlex.join(command(settings().app_port, address=settings().app_listen)) + "\n")

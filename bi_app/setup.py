@@ -5,17 +5,21 @@ from __future__ import annotations
 import threading
 
 from bi_app.api.closed import close_imports
-from bi_app.auth import accounts, gate
+from bi_app.auth import accounts, exposure, gate
 from bi_app.auth.roles import add_own_pages
 from bi_app.models.ahead import fetch, fetch_ahead, fetch_mine
 from bi_app.pages import (
     activity,
     alerts,
+    annual_return,
+    branches,
     busy_hours,
     circulation,
     collection,
     dataset,
     explore,
+    fines,
+    holds,
     members,
     my_loans,
     overview,
@@ -25,6 +29,7 @@ from bi_app.pages import (
     sign_ins,
 )
 from warehouse import log
+from warehouse.settings import settings
 
 IMPORTED = (
     activity,
@@ -35,6 +40,10 @@ IMPORTED = (
     dataset,
     explore,
     members,
+    annual_return,
+    branches,
+    fines,
+    holds,
     my_loans,
     overview,
     people,
@@ -42,9 +51,10 @@ IMPORTED = (
     quality,
     sign_ins,
 )  # now, so that the first visitor need not wait
-REPORTS = (circulation, busy_hours, collection, members)
+REPORTS = (circulation, busy_hours, collection, holds, fines, branches, members, annual_return)
 
 log.start()
+exposure.check(demo=settings().demo or exposure.is_loopback(settings().app_listen))
 add_own_pages()
 close_imports()
 accounts.decoy()  # now, so that the first stranger does not wait longer than others

@@ -39,6 +39,7 @@ def examine() -> Iterator[Finding]:
     yield _database()
     yield _prefect()
     yield _browser()
+    yield _exposure()
 
 
 def _python() -> Finding:
@@ -127,3 +128,15 @@ def _browser() -> Finding:
     found = next((place for name in wanted if (place := shutil.which(name))), None)
     remedy = "Only the page tests need it: apt-get install chromium, or set CARREL_CHROMIUM."
     return Finding("browser", found is not None, found or f"none of {', '.join(wanted)}", remedy)
+
+
+def _exposure() -> Finding:
+    """Whether the app may start as it is set up: well-known passwords, readable secrets, TLS."""
+    from bi_app.auth import exposure
+
+    try:
+        exposure.check(demo=settings().demo)
+    except CarrelError as error:
+        return Finding("exposure", False, error.message, error.remedy or "")
+    seen = "with TLS" if settings().tls_certificate else "without TLS"
+    return Finding("exposure", True, f"the app listens on {settings().app_listen}, {seen}")

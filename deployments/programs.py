@@ -5,8 +5,9 @@ from __future__ import annotations
 import shlex
 import shutil
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from deployments.ports import LOOPBACK
 from deployments.postgres import server
@@ -29,14 +30,17 @@ class Program:
     folder: Path = ROOT
     account: str | None = None
     variables: dict[str, str] = field(default_factory=dict)
+    host: str = LOOPBACK
+    sealed: bool = False
+    """Whether it speaks TLS."""
 
     @property
     def address(self) -> str:
         """Where a person or a program reaches it."""
         if self.port is None:
             return ""
-        scheme = "postgresql" if self.name == "postgres" else "http"
-        return f"{scheme}://{LOOPBACK}:{self.port}"
+        scheme = "postgresql" if self.name == "postgres" else "https" if self.sealed else "http"
+        return f"{scheme}://{self.host}:{self.port}"
 
 
 def programs() -> list[Program]:
@@ -105,22 +109,39 @@ def _prefect_worker() -> Program:
 
 def _app(port: int) -> list[Program]:
     """The app: one process, or several behind the proxy, which then has the app's port and name."""
+    from bi_app.serve import tls
+
     behind = settings().stack.get("app_ports") or []
+    listen = settings().app_listen
+    outside: dict[str, Any] = {"host": _reached_at(listen), "sealed": bool(tls())}
     if not behind:
-        return [_app_process("app", port)]
+        return [replace(_app_process("app", port, address=listen), **outside)]
     to = [part for p in behind for part in ("--to", str(p))]
-    command = (sys.executable, "-m", "deployments.proxy", "--port", str(port), *to)
+    proxy = (sys.executable, "-m", "deployments.proxy", "--address", listen, *tls())
+    command = (*proxy, "--port", str(port), *to)
     processes = [_app_process(f"app-{n}", p, public=port) for n, p in enumerate(behind, 1)]
-    return [*processes, Program("app", command, port, start_seconds=1)]
+    return [*processes, Program("app", command, port, start_seconds=1, **outside)]
 
 
-def _app_process(name: str, port: int, *, public: int | None = None) -> Program:
+def _reached_at(listen: str) -> str:
+    """The host by which this machine reaches what listens on an address."""
+    if listen in ("0.0.0.0", "localhost"):  # noqa: S104 - compared, not bound
+        return LOOPBACK
+    if listen == "::":
+        return "[::1]"
+    return f"[{listen}]" if ":" in listen else listen
+
+
+def _app_process(
+    name: str, port: int, *, address: str = LOOPBACK, public: int | None = None
+) -> Program:
     from bi_app import serve
 
     # Its folder is where programs run and its home is inherited: the others are its own.
     inherited = ("PYTHONPATH", "CARREL_HOME")
     variables = {k: v for k, v in serve.environment().items() if k not in inherited}
-    return Program(name, tuple(serve.command(port, public=public)), port, variables=variables)
+    command = tuple(serve.command(port, address=address, public=public))
+    return Program(name, command, port, variables=variables)
 
 
 def _api(port: int) -> Program:

@@ -20,10 +20,13 @@ from collections import OrderedDict
 from contextlib import suppress
 from dataclasses import dataclass, field
 from http.cookies import CookieError, SimpleCookie
+from pathlib import Path
 from typing import Any
 
 import h11
 
+from bi_app.auth import exposure
+from bi_app.auth.origin import real_address, real_scheme
 from deployments.ports import LOOPBACK
 
 log = logging.getLogger(__name__)
@@ -174,12 +177,26 @@ def person(request: h11.Request, browser: Side) -> str:
             with suppress(CookieError):
                 if found := SimpleCookie(value.decode("latin-1")).get(COOKIE):
                     return hashlib.sha256(found.value.encode()).hexdigest()
-    return address(browser)
+    return address(request, browser)
 
 
-def address(browser: Side) -> str:
-    """The browser's address."""
+def peer(browser: Side) -> str:
+    """Who opened the connection: the browser, or a proxy before us."""
     return str((browser.writer.get_extra_info("peername") or ("unknown",))[0])
+
+
+def address(request: h11.Request, browser: Side) -> str:
+    """The browser's address, as a declared proxy before us says if there is one."""
+    return real_address(peer(browser), told(request))
+
+
+def told(request: h11.Request) -> dict[str, str]:
+    """What the request says of where it comes from; of one header sent twice, both."""
+    found: dict[str, list[str]] = {}
+    for name, value in request.headers:
+        if name.startswith(b"x-forwarded-"):
+            found.setdefault(name.decode().title(), []).append(value.decode("latin-1"))
+    return {name: ",".join(values) for name, values in found.items()}
 
 
 def passed_on(request: h11.Request, browser: Side) -> h11.Request:
@@ -193,9 +210,10 @@ def passed_on(request: h11.Request, browser: Side) -> h11.Request:
         for n, v in given
         if n.lower() not in OURS | {b"upgrade"} and not n.lower().startswith(b"x-forwarded-")
     ]
-    scheme = "https" if browser.writer.get_extra_info("ssl_object") else "http"
+    own = "https" if browser.writer.get_extra_info("ssl_object") else "http"
+    scheme = real_scheme(peer(browser), own, told(request))
     ours: Headers = [
-        (b"X-Real-IP", address(browser).encode()),
+        (b"X-Real-IP", address(request, browser).encode()),
         (b"X-Scheme", scheme.encode()),
         (b"Connection", b"Upgrade" if switch else b"close"),
     ]
@@ -287,10 +305,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--address", default=LOOPBACK)
     parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--ssl-certfile", type=Path)
+    parser.add_argument("--ssl-keyfile", type=Path)
     parser.add_argument("--to", type=int, action="append", required=True, metavar="PORT")
     asked = parser.parse_args()
+    files = asked.ssl_certfile, asked.ssl_keyfile
+    context = exposure.context(*files) if all(files) else None
     with suppress(KeyboardInterrupt):
-        asyncio.run(run(asked.address, asked.port, asked.to))
+        asyncio.run(run(asked.address, asked.port, asked.to, context))
 
 
 if __name__ == "__main__":

@@ -39,6 +39,7 @@ log = logging.getLogger(__name__)
 LOOK_SECONDS, PAUSE_SECONDS = 15.0, 5.0
 PATIENCE = "1 hour"
 BY = audit.By("carrel", "schedule", "system")
+NOTED = {"open": "open_records", "replay": "replay", "publish": "publish_anyway"}
 OPEN = """
 select request_id, action, subject, asked_by, detail, asked_at < now() - %s::interval as late
 from app.requests where state = 'open' order by request_id limit 20 for update skip locked
@@ -58,14 +59,9 @@ def carry_out() -> int:
             if end:
                 connection.execute(END, [*end, request["request_id"]])
                 outcome: audit.Outcome = "done" if end[0] == "done" else "failed"
-                audit.note_late(
-                    BY,
-                    "run",
-                    request["subject"],
-                    outcome,
-                    request=request["request_id"],
-                    action=request["action"],
-                )
+                act = NOTED.get(request["action"], "run")
+                number = request["request_id"]
+                audit.note_late(BY, act, request["subject"], outcome, request=number)
                 log.info("request %s of %s: %s", request["request_id"], request["subject"], end[0])
                 ended += 1
         _forget(connection)

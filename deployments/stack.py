@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import signal
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -16,6 +17,7 @@ from typing import TypeVar
 
 import httpx
 
+from bi_app.auth import exposure
 from deployments import pipeline, sign_ins, supervision
 from deployments.facts import note
 from deployments.ports import free_port
@@ -74,12 +76,14 @@ def up(say: Say, *, demo: bool = False) -> Started:
     """Start everything, wait until it is well, and return.
 
     Raises:
-        ConfigurationError: demo sign-ins are present in a start without `demo`.
+        ConfigurationError: demo sign-ins are present in a start without `demo`, or something is
+            open that must not be (`bi_app.auth.exposure`); nothing was started.
         LoadFailed: the sample's flow run failed.
         CarrelError: a program did not start; its log is named.
     """
     began = time.monotonic()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    exposure.check(demo=demo)
     with _one_at_a_time():
         # The pool is outside: when what its threads wait for is stopped, they end at once.
         with ThreadPoolExecutor(4) as pool, _undone_on_failure(say, unless=_begin(say)):
@@ -257,10 +261,21 @@ def api_answers() -> bool:
 
 def app_answers(address: str) -> bool:
     """Whether the app serves its sign-in page at an address."""
+    url = f"{address}/health"
     try:
-        return httpx.get(f"{address}/health", timeout=10, trust_env=False).status_code < 500
+        # Our own certificate names the desk, not this machine: it is known by itself instead.
+        verify = _own_certificate() if address.startswith("https") else True
+        return httpx.get(url, timeout=10, trust_env=False, verify=verify).status_code < 500
     except httpx.HTTPError:
         return False
+
+
+def _own_certificate() -> ssl.SSLContext:
+    """Trust in the certificate of the settings and in no other."""
+    context = ssl.create_default_context(cafile=str(settings().tls_certificate))
+    context.check_hostname = False
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    return context
 
 
 def _wait_well(name: str, well: Callable[[], bool]) -> None:

@@ -18,6 +18,7 @@ import pytest
 from psycopg import sql
 
 from deployments.postgres import Server, server
+from warehouse import audit
 from warehouse import database as database_module
 from warehouse.settings import LOGINS, settings
 
@@ -27,9 +28,10 @@ NUMBERS = count(1)
 
 
 def forget() -> None:
-    """Close the pools and read the settings anew."""
+    """Have the audit log write what waits, close the pools and read the settings anew."""
     engine = database_module.engine
     if engine.cache_info().currsize:
+        audit.LATE.flush(3)
         for arguments in ((), *((login,) for login in LOGINS)):
             engine(*arguments).dispose()
     engine.cache_clear()

@@ -57,11 +57,28 @@ class Settings(BaseSettings):
     api_rate: int = Field(
         1200, ge=1, description="Requests a minute that one account may send to the REST API"
     )
+    api_export_rate: int = Field(
+        30, ge=1, description="Files a minute that one account may have from the REST API"
+    )
     api_address_rate: int = Field(
         3000, ge=1, description="Requests a minute that one address may send to the REST API"
     )
     app_processes: int = Field(
         1, ge=1, le=32, description="Processes of the web app; several stand behind a sticky proxy"
+    )
+    app_listen: str = Field(
+        "127.0.0.1",
+        description="Address that the web app listens on; beyond this machine it needs TLS, here or"
+        " at a declared proxy, and CARREL_APP_URL",
+    )
+    tls_certificate: Path | None = Field(
+        None, description="PEM file of the web app's certificate and chain; default: no TLS here"
+    )
+    tls_key: Path | None = Field(None, description="PEM file of its key, without a passphrase")
+    trusted_proxies: str = Field(
+        "",
+        description="Addresses or networks of proxies, comma separated, whose word on a browser's"
+        " address and TLS counts (X-Forwarded-For, X-Forwarded-Proto); default: nobody's",
     )
     prefect_database_url: SecretStr | None = Field(
         None, description="Prefect's own database; default: SQLite in the home"
@@ -294,7 +311,8 @@ class Settings(BaseSettings):
     @property
     def app_address(self) -> str:
         """Where links to the app begin: your own address, or that of the app on this machine."""
-        local = f"http://127.0.0.1:{self.stack.get('app_port') or self.app_port}"
+        scheme = "https" if self.tls_certificate else "http"
+        local = f"{scheme}://127.0.0.1:{self.stack.get('app_port') or self.app_port}"
         return (self.app_url or local).rstrip("/")
 
     def url(self, login: str = "owner") -> URL:

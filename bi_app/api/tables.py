@@ -9,9 +9,13 @@ from typing import Any
 from bi_app.models import (
     activity,
     alerts,
+    annual_return,
+    branch_report,
     collection,
     dataset,
     explore,
+    fines,
+    holds,
     lending_report,
     members,
     people,
@@ -25,6 +29,7 @@ from bi_app.models import (
 from bi_app.models.circulation import circulation
 from bi_app.models.my_loans import my_loans
 from bi_app.models.overview import View
+from bi_app.models.report import Report
 from bi_app.models.selection import from_arguments, select
 from bi_app.models.table import Kind, Table
 from bi_app.models.titles import titles
@@ -209,7 +214,16 @@ def _written(value: Any, kind: str) -> Any:
     return value["score"] if kind == "score" and value else value
 
 
-REPORTS = (lending_report.REPORT, staffing.REPORT, collection.REPORT, members.REPORT)
+REPORTS: tuple[Report[Any], ...] = (
+    lending_report.REPORT,
+    staffing.REPORT,
+    collection.REPORT,
+    holds.REPORT,
+    fines.REPORT,
+    branch_report.REPORT,
+    members.REPORT,
+    annual_return.REPORT,
+)
 TABLES: dict[str, Callable[[Viewer, str, Arguments], Table]] = {
     "overview": overview,
     "my_loans": mine,

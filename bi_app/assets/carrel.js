@@ -729,6 +729,7 @@
       const chart = source(name);
       if (chart) chart.below[0].ticker.setv({ desired_num_ticks: 3 }, { sync: false });
     }
+    for (const name of ["waits_chart", "months_chart"]) source(name)?.below[0].setv({ major_label_orientation: 0.9 }, { sync: false });
   }
 
   /** A canvas says nothing to the keyboard: leave it out; the table behind it is one press away. */

@@ -17,7 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from tornado.web import HTTPError, RequestHandler
 from tornado.websocket import WebSocketHandler
 
-from bi_app.auth import sessions, watch
+from bi_app.auth import origin, sessions, watch
 from bi_app.auth.forms import message_page, safe_headers
 from bi_app.auth.roles import may_open, page_of
 from bi_app.auth.sessions import COOKIE, SignedIn
@@ -51,7 +51,7 @@ async def get_user_async(handler: RequestHandler) -> str | None:
     if not allowed:
         return _refuse(handler, signed_in)
     prepared = await _prepare(handler, signed_in.account.viewer)
-    address = str(handler.request.remote_ip)
+    address = origin.address_of(handler.request)
     if page_of(handler.request.path) == handler.request.path.rstrip("/"):  # once a page opened
         by = audit.viewer(signed_in.account.viewer, "page", address)
         audit.note_late(by, "view", page_of(handler.request.path))
@@ -92,7 +92,7 @@ def _refuse(handler: RequestHandler, signed_in: SignedIn) -> str | None:
     log.warning(
         "refused %s to account %s", page_of(handler.request.path), signed_in.account.account_id
     )
-    by = audit.viewer(signed_in.account.viewer, "page", str(handler.request.remote_ip))
+    by = audit.viewer(signed_in.account.viewer, "page", origin.address_of(handler.request))
     audit.note_late(by, "refusal", handler.request.path, "refused")
     if isinstance(handler, WebSocketHandler):
         return None

@@ -14,7 +14,19 @@ import numpy as np
 from bi_app.models import report
 from bi_app.models.lending import dewey_name
 from bi_app.models.my_loans import in_currency
-from bi_app.models.report import Card, Report, number, ratio, rounded, scope, share, table_of
+from bi_app.models.report import (
+    HALF,
+    Card,
+    Report,
+    number,
+    percent,
+    quantile,
+    ratio,
+    rounded,
+    scope,
+    share,
+    table_of,
+)
 from bi_app.models.selection import Bounds, Select, Selection
 from bi_app.models.store import held
 from bi_app.models.table import Column, Table
@@ -243,11 +255,6 @@ def idle(known: Collection, chosen: Selection) -> Table:
     return table_of("idle", "Last use", IDLE_COLUMNS, records, notes(known, chosen, WITHIN))
 
 
-def percent(part: float, whole: float) -> float | None:
-    """A share in percent; None where there is no whole."""
-    return round(part / whole * 100, 1) if whole else None
-
-
 def _years(known: Collection, chosen: Selection) -> list[Mapping[str, Any]]:
     """Copies by year of the chosen branches and part of the stock."""
     division, _, part = chosen.get("part").partition(":")
@@ -273,16 +280,8 @@ def age(known: Collection, chosen: Selection) -> Table:
 
 def median_age(known: Collection, chosen: Selection) -> float | None:
     """Median age of the copies whose year is known, in years; None without any."""
-    found = [(r["published_year"], r["items"]) for r in _years(known, chosen)]
-    years = sorted((known.as_of.year - year, n) for year, n in found if year is not None)
-    if not years:
-        return None
-    ages, counts = (np.array(x) for x in zip(*years, strict=True))
-    until = np.cumsum(counts)
-    middle = [
-        int(np.searchsorted(until, n, "right")) for n in ((until[-1] - 1) // 2, until[-1] // 2)
-    ]
-    return float(ages[middle].mean())
+    years = ((r["published_year"], r["items"]) for r in _years(known, chosen))
+    return quantile(((known.as_of.year - y, n) for y, n in years if y is not None), HALF)
 
 
 def weeding(known: Collection, chosen: Selection, limit: int = LISTED) -> Table:

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bi_app.models.quality import Row, Standing
-from bi_app.queries import rows, write
+from bi_app.queries import Noted, rows, write
 from warehouse.access import Viewer
 from warehouse.errors import ConfigurationError
 
@@ -111,7 +111,7 @@ def deciding(viewer: Viewer, now: Standing, dataset: str) -> dict[str, Any] | No
     return {"verdict": known["verdict_id"]}
 
 
-def act(viewer: Viewer, dataset: str, asked: Mapping[str, Any]) -> str:
+def act(viewer: Viewer, dataset: str, asked: Mapping[str, Any], address: str = "") -> str:
     """Do what a browser asked about a dataset; returns what the person is told.
 
     Raises:
@@ -126,7 +126,7 @@ def act(viewer: Viewer, dataset: str, asked: Mapping[str, Any]) -> str:
         raise ConfigurationError("There is no such act.")
     if name != "close" and _under_way(viewer, dataset):
         raise ConfigurationError("What was asked for before is still under way.")
-    return ACTS[name](viewer, dataset, asked)
+    return ACTS[name](viewer, dataset, asked, address)
 
 
 def _under_way(viewer: Viewer, dataset: str) -> bool:
@@ -134,24 +134,26 @@ def _under_way(viewer: Viewer, dataset: str) -> bool:
     return bool(_stage(asked)["state"] == "waits")
 
 
-def _open(viewer: Viewer, dataset: str, asked: Mapping[str, Any]) -> str:
+def _open(viewer: Viewer, dataset: str, asked: Mapping[str, Any], address: str) -> str:
     rule = str(asked.get("rule") or "")[:100]
     detail = json.dumps({"rule": rule} if rule else {})
-    write(viewer, "ask_with", {"action": "open", "subject": dataset, "detail": detail})
+    values = {"action": "open", "subject": dataset, "detail": detail}
+    write(viewer, "ask_with", values, Noted("open_records", dataset, address))
     return ""
 
 
-def _close(viewer: Viewer, dataset: str, _: Mapping[str, Any]) -> str:
-    write(viewer, "close_records", {"dataset": dataset})
+def _close(viewer: Viewer, dataset: str, _: Mapping[str, Any], address: str) -> str:
+    write(viewer, "close_records", {"dataset": dataset}, Noted("close_records", dataset, address))
     return "The records are put away; nothing was changed."
 
 
-def _send(viewer: Viewer, dataset: str, asked: Mapping[str, Any]) -> str:
+def _send(viewer: Viewer, dataset: str, asked: Mapping[str, Any], address: str) -> str:
     edits = _edits(asked.get("edits"))
     if not isinstance(asked.get("of"), int | float):
         raise ConfigurationError("No record lies open.")
     values = {"of": int(asked["of"]), "subject": dataset, "edits": json.dumps(edits)}
-    if not write(viewer, "send_again", values):
+    noted = Noted("replay", dataset, address, {"records": len(edits)})
+    if not write(viewer, "send_again", values, noted):
         raise ConfigurationError("The records do not lie open any more. Open them again.")
     return f"{len(edits):,} edited record{'s' if len(edits) > 1 else ''} will be sent again."
 
@@ -175,14 +177,16 @@ def _number(one: Mapping[str, Any], key: str) -> int:
     return int(one[key])
 
 
-def _publish(viewer: Viewer, dataset: str, asked: Mapping[str, Any]) -> str:
+def _publish(viewer: Viewer, dataset: str, asked: Mapping[str, Any], address: str) -> str:
     reason = str(asked.get("reason") or "").replace("\0", "").strip()[:LONGEST_REASON]
     if not reason:
         raise ConfigurationError("Publishing anyway needs a reason.")
     if not isinstance(asked.get("verdict"), int | float):
         raise ConfigurationError("It is one verdict that is published anyway: name it.")
     detail = json.dumps({"verdict": int(asked["verdict"]), "reason": reason})
-    write(viewer, "ask_with", {"action": "publish", "subject": dataset, "detail": detail})
+    values = {"action": "publish", "subject": dataset, "detail": detail}
+    noted = Noted("publish_anyway", dataset, address, {"reason": reason})
+    write(viewer, "ask_with", values, noted)
     return "Your decision is on its way, with your name and reason."
 
 

@@ -7,8 +7,9 @@ page draws it, the table behind a chart lists it, a download saves it, and the A
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
 from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
@@ -32,7 +33,7 @@ class Known(Protocol):
 
 K = TypeVar("K", bound=Known)
 Card = dict[str, Any]
-SMALL = 1e-9
+SMALL, HALF = 1e-9, 0.5
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,13 @@ class Report(Generic[K]):
             raise KeyError(name)
         keys = [s.key for s in self.selects(known)]
         work = self.longer.get(name) or self.measures[name]
-        return work(known, self.choose(known, from_arguments(arguments, keys)))
+        return plain(work(known, self.choose(known, from_arguments(arguments, keys))))
+
+
+def plain(table: Table) -> Table:
+    """A table for a file or an API: without what is only drawn."""
+    columns = [c for c in table.columns if c.kind != "spark"]
+    return replace(table, columns=columns, data={c.key: table.data[c.key] for c in columns})
 
 
 def card(
@@ -84,6 +91,11 @@ def scope(chosen: Selection, known: Known, selects: Sequence[Select] = ()) -> li
     branches = ", ".join(known.branches[c] for c in chosen.branches) or "all that you may see"
     words = [f"{s.label}: {dict(s.values)[chosen.get(s.key)]}" for s in selects]
     return [f"Branches: {branches}", *words]
+
+
+def everywhere(chosen: Selection) -> Selection:
+    """The same choice at all branches, so that a chosen one stands among the others."""
+    return replace(chosen, branches=())
 
 
 def span(chosen: Selection) -> str:
@@ -132,6 +144,29 @@ def number(value: float) -> str:
 def share(part: float, whole: float) -> str:
     """A share in percent, in words; a dash where there is no whole."""
     return f"{part / whole * 100:,.1f} %" if whole else "–"
+
+
+def cents(value: float) -> Decimal:
+    """A sum of money, to the hundredth."""
+    return Decimal(f"{value:.2f}")
+
+
+def percent(part: float, whole: float) -> float | None:
+    """A share in percent; None where there is no whole."""
+    return round(part / whole * 100, 1) if whole else None
+
+
+def quantile(counted: Iterable[tuple[int, int]], part: float) -> float | None:
+    """The value below which `part` of all lies, by the nearest rank; of a half, the median."""
+    pairs = sorted(counted)
+    if not pairs:
+        return None
+    values, counts = (np.array(x) for x in zip(*pairs, strict=True))
+    until = np.cumsum(counts)
+    if part == HALF:
+        ranks = [(until[-1] - 1) // 2, until[-1] // 2]
+        return float(values[np.searchsorted(until, ranks, "right")].mean())
+    return float(values[np.searchsorted(until, np.ceil(until[-1] * part), "left")])
 
 
 def ratio(part: Any, whole: Any) -> np.ndarray[Any, Any]:

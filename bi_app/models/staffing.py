@@ -113,7 +113,7 @@ def week(known: Circulation, chosen: Selection) -> Table:
 
 def branches(known: Circulation, chosen: Selection) -> Table:
     """Each branch: its load of an opened hour, and its peak; the busiest first."""
-    everywhere = _everywhere(chosen)
+    everywhere = report.everywhere(chosen)
     counts, opened, weekdays = _here(known, everywhere)
     each = np.bincount(weekdays, minlength=7)[:, None]
     hours = known.hours_of(chosen.measure)
@@ -138,7 +138,7 @@ def branches(known: Circulation, chosen: Selection) -> Table:
 
 def branch_hours(known: Circulation, chosen: Selection) -> Table:
     """Each branch by hour of the day, on all days or one weekday."""
-    everywhere = _everywhere(chosen)
+    everywhere = report.everywhere(chosen)
     counts, _, weekdays = _here(known, everywhere)
     weekday = chosen.get("weekday")
     kept = weekdays == WEEKDAYS.index(weekday) if weekday else np.ones(len(weekdays), bool)
@@ -176,11 +176,6 @@ def months(known: Circulation, chosen: Selection) -> Table:
     }
     title = f"{MEASURES[chosen.measure].title} by month, weekday and hour"
     return Table("months", title, MONTH_COLUMNS, data, notes(known, chosen, MONTHS))
-
-
-def _everywhere(chosen: Selection) -> Selection:
-    """The same choice at all branches, so that a chosen one stands among the others."""
-    return Selection(chosen.start, chosen.end, (), chosen.measure, chosen.period, chosen.more)
 
 
 def notes(known: Circulation, chosen: Selection, definition: str) -> list[str]:

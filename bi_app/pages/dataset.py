@@ -38,7 +38,7 @@ class OneDataset:
     """The page of one session."""
 
     def __init__(self, signed_in: SignedIn, asked: dict[str, Any]) -> None:
-        self.viewer = signed_in.account.viewer
+        self.viewer, self.address = signed_in.account.viewer, signed_in.address
         self.chart = Trend("trend")
         answer = answer_of(self.viewer, asked)
         self.title = answer.told["notes"].get("title", TITLE)
@@ -50,7 +50,7 @@ class OneDataset:
 
     def do(self, asked: dict[str, Any]) -> str:
         """Do what the person asks for about the dataset that is shown."""
-        return repair.act(self.viewer, str(self.controls.query["name"]), asked)
+        return repair.act(self.viewer, str(self.controls.query["name"]), asked, self.address)
 
     def show(self, answer: Answer) -> None:
         """Send an answer."""

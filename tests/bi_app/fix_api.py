@@ -1,5 +1,7 @@
-"""The REST API as it is really served, on the library of the pages' tests.
+"""The REST API as it is really served, on a library of its own: what it does, pages do not see.
 
+`api_library`  name of the database
+`at_api`       the settings of this process point at it
 `api`      `python -m bi_app.api.rest.serve` in a process of its own; `api.base` is its address
 `caller`   makes HTTP clients, signed in by role: `caller("librarian")`
 """
@@ -18,11 +20,13 @@ import httpx
 import pytest
 
 from bi_app.api.rest.serve import command
-from tests.bi_app.fix_app import EMAILS, PASSWORD, Served, free_port
+from bi_app.models import store
+from tests.bi_app.fix_app import EMAILS, PASSWORD, Served, filled, free_port
+from tests.fix_warehouse import NONE, use
 from warehouse.settings import ROOT
 
 PREFIX = "/api/v1"
-UNBOUND = {"CARREL_API_RATE": "1000000", "CARREL_API_ADDRESS_RATE": "1000000"}
+UNBOUND = {f"CARREL_API_{name}RATE": "1000000" for name in ("", "ADDRESS_", "EXPORT_")}
 
 
 @contextmanager
@@ -56,9 +60,26 @@ def wait_until_ready(served: Served, seconds: float = 60) -> None:
 
 
 @pytest.fixture(scope="session")
-def api(library: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+def api_library(template: str) -> Iterator[str]:
+    """Name of the database."""
+    with filled("carrel_api", template) as name:
+        yield name
+
+
+@pytest.fixture
+def at_api(api_library: str) -> Iterator[str]:
+    """This process reads the API's library."""
+    use(api_library)
+    store.forget()
+    yield api_library
+    store.forget()
+    use(NONE)
+
+
+@pytest.fixture(scope="session")
+def api(api_library: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """The API, served as `carrel up` does, but that nobody asks too often."""
-    with serving(library, tmp_path_factory.mktemp("api"), **UNBOUND) as served:
+    with serving(api_library, tmp_path_factory.mktemp("api"), **UNBOUND) as served:
         yield served
 
 
@@ -68,9 +89,11 @@ def tokens(api: Served) -> dict[str, str]:
     return {role: sign_in(api, role).json()["access_token"] for role in EMAILS}
 
 
-def sign_in(api: Served, role: str, password: str = PASSWORD) -> httpx.Response:
+def sign_in(
+    api: Served, role: str, password: str = PASSWORD, code: str | None = None
+) -> httpx.Response:
     """Ask for tokens."""
-    asked = {"email": EMAILS.get(role, role), "password": password}
+    asked = {"email": EMAILS.get(role, role), "password": password, "code": code}
     return httpx.post(f"{api.base}{PREFIX}/token", json=asked)
 
 

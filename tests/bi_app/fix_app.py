@@ -16,6 +16,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,7 @@ PASSWORD = "a quiet reading room"  # pragma: allowlist secret
 EMAILS: dict[str, str] = {r: f"{r}@carrel.example" for r in ("admin", "librarian", "member")}
 MEMBER, OTHER = "a" * 32, "b" * 32
 OWN = ("BEL", "CEN")
+ACCOUNTS = {"CARREL_REGISTRATION": "mail", "CARREL_SMTP_HOST": "127.0.0.1"}
 TODAY = dt.datetime.now(dt.UTC).date()
 
 
@@ -55,7 +57,14 @@ class Served:
 @pytest.fixture(scope="session")
 def library(template: str) -> Iterator[str]:
     """Name of the database."""
-    with copied("carrel_app", template) as name:
+    with filled("carrel_app", template) as name:
+        yield name
+
+
+@contextmanager
+def filled(database: str, template: str) -> Iterator[str]:
+    """A database with a small library, and an account a role."""
+    with copied(database, template) as name:
         use(name)
         with connect() as connection:
             fill_history(connection, days=12, fault="error")  # other tests take back what failed
@@ -156,7 +165,11 @@ def app(library: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serv
     port = free_port()
     with log.open("wb") as out:
         process = subprocess.Popen(
-            command(port), cwd=ROOT, env=os.environ | environment(), stdout=out, stderr=out
+            command(port),
+            cwd=ROOT,
+            env=os.environ | environment() | ACCOUNTS,
+            stdout=out,
+            stderr=out,
         )
     use(NONE)
     served = Served(f"http://127.0.0.1:{port}", process, log)

@@ -21,10 +21,12 @@ from bi_app.auth import callers, short_tokens
 from bi_app.auth.accounts import create_account
 from bi_app.auth.sql import run
 from bi_app.models.export import shown
+from bi_app.models.staffing import REPORT
 from deployments.postgres import Server
 from tests.bi_app.fix_api import PREFIX, UNBOUND, serving, sign_in
 from tests.bi_app.fix_app import EMAILS, MEMBER, OTHER, OWN, PASSWORD, Served
 from tests.bi_app.test_doors import away
+from tests.bi_app.test_second_factor import code_at, switched_on
 from warehouse.access import Viewer
 from warehouse.database import connect
 
@@ -53,8 +55,10 @@ MATRIX = (
     ("GET", "/measures", None, (200, 200, 200, 401)),
     ("GET", "/measures/overview.figures", None, (200, 200, 200, 401)),
     ("GET", "/measures/overview.daily/file.csv", None, (200, 200, 200, 401)),
-    ("GET", "/measures/circulation.over_time", None, (404, 404, 403, 401)),
+    ("GET", "/measures/circulation.over_time", None, (200, 200, 403, 401)),
     ("GET", "/measures/busy_hours.week", None, (200, 200, 200, 401)),
+    ("GET", "/measures/sign_ins.sessions", None, (200, 403, 403, 401)),
+    ("GET", "/measures/activity.active", None, (200, 403, 403, 401)),
     ("GET", "/measures/my_loans.loans", None, (404, 404, 200, 401)),
     ("GET", "/measures/quality.datasets", None, (200, 200, 403, 401)),
     ("GET", "/measures/quality.failing", None, (200, 200, 403, 401)),
@@ -114,7 +118,7 @@ def test_the_matrix_has_every_address(caller: Caller) -> None:
 
 
 @pytest.mark.parametrize("role", ["admin", "librarian", "member"])
-def test_figures_are_those_of_the_page(here: str, caller: Caller, role: str) -> None:
+def test_figures_are_those_of_the_page(at_api: str, caller: Caller, role: str) -> None:
     viewer = VIEWERS[role]
     told = caller(role).get("/measures/overview.figures", params={"period": "90d"}).json()
     view = seen(viewer, Asked(period="90d"))
@@ -146,23 +150,26 @@ def test_every_measure_of_the_list_answers_and_every_page_is_in_it(caller: Calle
         for role in ("admin", "librarian", "member")
     }
     assert set().union(*listed.values()) == set(known())
-    pages = {m.page for m in known().values()} | {"explore", "dataset", "alerts"}  # own addresses
+    pages = {m.page for m in known().values()} | {
+        "explore",
+        "dataset",
+        "alerts",
+        "people",
+    }  # own addresses
     assert pages == set(TABLES)
-    assert not {n for n in listed["member"] if n.startswith(("quality", "pipelines"))}
+    assert not {n for n in listed["member"] if n.startswith(("quality", "pipelines", "sign_ins"))}
     for role, found in listed.items():
         for name, one in found.items():
             answer = caller(role).get(f"/measures/{name}")
-            if not one["columns"]:
-                assert answer.status_code == 404  # nothing has been published yet
+            if not one["columns"]:  # nothing is there yet, or it is about the caller
+                assert answer.status_code in {200, 404}
                 continue
             assert answer.status_code == 200, answer.text
             assert one["definition"]
             assert answer.json()["columns"] == one["columns"]
 
 
-def test_a_reports_own_choices_are_asked_for_by_name(here: str, caller: Caller) -> None:
-    from bi_app.models.staffing import REPORT
-
+def test_a_reports_own_choices_are_asked_for_by_name(at_api: str, caller: Caller) -> None:
     path, asked = "/measures/busy_hours.week", {"measure": "returns", "choose": "each:opened"}
     told = caller("librarian").get(path, params=asked | {"period": "90d"}).json()
     query = {"measure": [b"returns"], "each": [b"opened"], "period": [b"90d"]}
@@ -195,7 +202,7 @@ def test_a_members_loans_are_the_own_and_kept_nowhere(caller: Caller) -> None:
     assert others.json()["items"] == []
 
 
-def test_an_unchanged_answer_is_not_sent_again(caller: Caller, library: str) -> None:
+def test_an_unchanged_answer_is_not_sent_again(caller: Caller, api_library: str) -> None:
     path = "/measures/overview.daily?period=30d"
     first = caller("admin").get(path)
     assert first.headers["cache-control"] == "private, no-cache"
@@ -205,7 +212,7 @@ def test_an_unchanged_answer_is_not_sent_again(caller: Caller, library: str) -> 
     assert caller("librarian").get(path, headers=asked).status_code == 200
 
 
-def test_a_load_that_was_published_changes_the_answer(here: str, caller: Caller) -> None:
+def test_a_load_that_was_published_changes_the_answer(at_api: str, caller: Caller) -> None:
     path = "/measures/overview.figures"
     before = caller("admin").get(path)
     with connect() as db:
@@ -219,7 +226,7 @@ def test_a_load_that_was_published_changes_the_answer(here: str, caller: Caller)
 # Rows ------------------------------------------------------------------------------------------
 
 
-def test_pages_of_rows_are_all_rows_once(caller: Caller, here: str) -> None:
+def test_pages_of_rows_are_all_rows_once(caller: Caller, at_api: str) -> None:
     client, found = caller("admin"), []
     asked = "filter=branch_code:eq:CEN&filter=day:ge:2026-10-25&limit=17&columns=day,hour"
     link: str | None = f"{PREFIX}/datasets/gold.library_circulation/rows?{asked}"
@@ -323,7 +330,7 @@ def test_sign_out_ends_the_token_at_once(api: Served, caller: Caller) -> None:
 
 @pytest.mark.parametrize("change", ["disabled_at = now()", "branches = '{ASH}'", "role = 'admin'"])
 def test_a_change_of_rights_ends_what_was_opened(
-    here: str, api: Served, caller: Caller, change: str
+    at_api: str, api: Served, caller: Caller, change: str
 ) -> None:
     email = f"moving{abs(hash(change))}@carrel.example"
     number = create_account(email, "Moving", "librarian", OWN, None, PASSWORD)
@@ -341,7 +348,7 @@ def test_a_change_of_rights_ends_what_was_opened(
     assert caller(token=key).get("/me").status_code == (401 if disabled else 200)
 
 
-def test_tokens_of_another_make_are_refused(here: str, api: Served, caller: Caller) -> None:
+def test_tokens_of_another_make_are_refused(at_api: str, api: Served, caller: Caller) -> None:
     good = sign_in(api, "admin").json()["access_token"]
     assert caller(token=good).get("/me").status_code == 200
     for name, forged in forgeries(good).items():
@@ -406,7 +413,7 @@ def base64url(data: bytes) -> str:
     return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
 
 
-def test_keys_are_rotated_while_the_api_runs(here: str, api: Served, caller: Caller) -> None:
+def test_keys_are_rotated_while_the_api_runs(at_api: str, api: Served, caller: Caller) -> None:
     from bi_app.auth.token_keys import rotate
 
     before = sign_in(api, "admin").json()["access_token"]
@@ -438,7 +445,7 @@ def tokens_head(token: str) -> bytes:
     return base64.urlsafe_b64decode(head + "=" * (-len(head) % 4))
 
 
-def test_a_key_does_what_its_scopes_say(here: str, caller: Caller) -> None:
+def test_a_key_does_what_its_scopes_say(at_api: str, caller: Caller) -> None:
     person = caller("admin")
     made = person.post("/api-keys", json={"name": "job", "scopes": ["read"], "days": 1})
     assert made.status_code == 201
@@ -465,7 +472,7 @@ def test_a_key_does_what_its_scopes_say(here: str, caller: Caller) -> None:
     assert person.delete(f"/api-keys/{kept['key_id']}").status_code == 404
 
 
-def test_a_key_ends_with_its_time(here: str, caller: Caller) -> None:
+def test_a_key_ends_with_its_time(at_api: str, caller: Caller) -> None:
     key, kept = callers.make_key(1, "old", ["read"], 1)
     with connect() as db:
         db.execute("update app.api_keys set expires_at = now() where key_id = %s", [kept["key_id"]])
@@ -492,7 +499,7 @@ def test_a_request_with_a_key_of_its_own_is_done_once(caller: Caller) -> None:
     assert refused.status_code == 403  # another's key, and not theirs to do
 
 
-def test_what_is_shown_once_is_not_kept(here: str, caller: Caller) -> None:
+def test_what_is_shown_once_is_not_kept(at_api: str, caller: Caller) -> None:
     client, head = caller("admin"), {"Idempotency-Key": f"user-{time.time()}"}
     asked = {"email": f"new{time.time()}@carrel.example", "name": "New", "role": "member"}
     first = client.post("/users", json=asked, headers=head).json()
@@ -506,7 +513,7 @@ def test_what_is_shown_once_is_not_kept(here: str, caller: Caller) -> None:
 
 
 def test_an_admin_changes_accounts_and_their_sessions_end(
-    here: str, api: Served, caller: Caller
+    at_api: str, api: Served, caller: Caller
 ) -> None:
     client, email = caller("admin"), f"sam{time.time()}@carrel.example"
     number = create_account(email, "Sam", "librarian", ["CEN"], None, PASSWORD)
@@ -522,20 +529,20 @@ def test_an_admin_changes_accounts_and_their_sessions_end(
 
 
 def test_who_has_a_second_factor_is_not_let_in_by_the_password_alone(
-    here: str, api: Served
+    at_api: str, api: Served
 ) -> None:
     email = f"two{time.time()}@carrel.example"
-    number = create_account(email, "Two", "member", (), None, PASSWORD)
+    create_account(email, "Two", "member", (), None, PASSWORD)
     assert sign_in(api, email).status_code == 200
-    with connect() as db:
-        db.execute(
-            "insert into app.second_factors (account_id, secret, confirmed_at)"
-            " values (%s, 'x', now())", [number],
-        )  # fmt: skip
+    _, secret, _ = switched_on(email)
     assert sign_in(api, email).status_code == 401
+    assert sign_in(api, email, code="000000").status_code == 401
+    code = code_at(secret, +1)
+    assert sign_in(api, email, code=code).status_code == 200
+    assert sign_in(api, email, code=code).status_code == 401  # each code counts once
 
 
-def test_the_audit_log_tells_of_the_door(here: str, api: Served, caller: Caller) -> None:
+def test_the_audit_log_tells_of_the_door(at_api: str, api: Served, caller: Caller) -> None:
     caller("librarian").get("/users")
     caller("admin").get("/measures/overview.daily/file.csv")
     sign_in(api, "member")
@@ -610,11 +617,11 @@ def test_a_large_body_is_refused_whether_announced_or_not(api: Served, caller: C
 
 
 def test_health_and_readiness_say_nothing_else(
-    api: Served, library: str, postgres: Server, caller: Caller
+    api: Served, api_library: str, postgres: Server, caller: Caller
 ) -> None:
     for path in ("/health", "/ready"):
         assert httpx.get(api.base + path).json() == {"status": "ok"}
-    with away(library, postgres):
+    with away(api_library, postgres):
         assert httpx.get(f"{api.base}/health").status_code == 200
         answer = httpx.get(f"{api.base}/ready")
         assert (answer.status_code, answer.json()) == (503, {"status": "away"})
@@ -625,8 +632,8 @@ def test_health_and_readiness_say_nothing_else(
     assert httpx.get(f"{api.base}/ready").status_code == 200
 
 
-def test_who_asks_too_often_waits(library: str, tmp_path: Path) -> None:
-    with serving(library, tmp_path, **UNBOUND | {"CARREL_API_RATE": "60"}) as slow:
+def test_who_asks_too_often_waits(api_library: str, tmp_path: Path) -> None:
+    with serving(api_library, tmp_path, **UNBOUND | {"CARREL_API_RATE": "60"}) as slow:
         pair = sign_in(slow, "admin").json()
         head = {"Authorization": f"Bearer {pair['access_token']}"}
         with httpx.Client(base_url=slow.base + PREFIX, headers=head) as client:
@@ -652,7 +659,7 @@ def test_the_log_has_each_request_and_no_secret(api: Served, caller: Caller) -> 
         assert secret not in text
 
 
-def test_docs_open_for_who_is_signed_in_on_a_page(api: Served, here: str) -> None:
+def test_docs_open_for_who_is_signed_in_on_a_page(api: Served, at_api: str) -> None:
     from bi_app.auth import sessions
     from bi_app.auth.accounts import account
 

@@ -179,7 +179,7 @@ def test_only_an_admin_mends_and_publishes(here: str) -> None:
     ):
         for viewer in (LIBRARIAN, PERSON):
             with pytest.raises(InsufficientPrivilege):
-                write(viewer, name, values)
+                write(viewer, name, values, Noted("replay", BAD))
     assert repair.repair(LIBRARIAN, HELD, 24) is None
     assert repair.deciding(LIBRARIAN, quality.standing(LIBRARIAN, BAD), BAD) is None
     assert repair.deciding(ADMIN, quality.standing(ADMIN, BAD), BAD)

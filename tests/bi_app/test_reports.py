@@ -11,25 +11,44 @@ import pytest
 from psycopg.errors import InsufficientPrivilege
 
 from bi_app.api import tables
+from bi_app.models import annual_return as yearly
+from bi_app.models import branch_report, lending_report, report, staffing, store
 from bi_app.models import collection as stock
-from bi_app.models import lending_report, report, staffing, store
+from bi_app.models import fines as owing
+from bi_app.models import holds as waiting
 from bi_app.models.circulation import Circulation
 from bi_app.models.lending import Lending, lending
 from bi_app.models.report import summary
 from bi_app.models.selection import Select, Selection, day_number
 from bi_app.models.table import Column, Table
-from bi_app.pages import busy_hours, circulation, collection, members
+from bi_app.pages import (
+    annual_return,
+    branches,
+    busy_hours,
+    circulation,
+    collection,
+    fines,
+    holds,
+    members,
+)
 from bi_app.pages.report import Layout, ReportPage
 from tests.bi_app.test_models import ADMIN, LIBRARIAN, PERSON, owner
 from tests.bi_app.test_pages import signed_in
 from warehouse.access import Viewer
 from warehouse.database import connect
 
-LAYOUTS: tuple[Layout, ...] = (
-    circulation.LAYOUT,
-    busy_hours.LAYOUT,
-    collection.LAYOUT,
-    members.LAYOUT,
+LAYOUTS: tuple[Layout, ...] = tuple(
+    page.LAYOUT
+    for page in (
+        circulation,
+        busy_hours,
+        collection,
+        holds,
+        fines,
+        branches,
+        members,
+        annual_return,
+    )
 )
 KINDS = "gold.library_circulation_kinds"
 
@@ -304,6 +323,178 @@ def test_demand_is_the_share_of_loans_over_the_share_of_money() -> None:
             data["spent"][row] / sum(data["spent"])
         )
         assert data["demand"][row] == pytest.approx(expected, abs=0.006)
+
+
+# Holds --------------------------------------------------------------------------------------------
+
+
+def awaited(**asked: Any) -> tuple[waiting.Holds, Selection]:
+    known = waiting.holds(ADMIN)
+    assert known is not None
+    return known, waiting.REPORT.choose(known, asked)
+
+
+@pytest.mark.usefixtures("here")
+def test_waits_are_medians_of_all_that_came() -> None:
+    known, choice = awaited(branches=["ASH", "DUN"], start="2026-05-15", end="2026-07-02")
+    data = waiting.waits(known, choice).data
+    assert data["name"] == ["May 2026", "Jun 2026", "Jul 2026"]
+    median, most = owner(
+        "select json_build_array(percentile_cont(0.5) within group (order by wait_days),"
+        " percentile_disc(0.9) within group (order by wait_days)) from gold.library_hold_waits,"
+        " generate_series(1, holds) where month = '2026-06-01' and branch_code in ('ASH', 'DUN')"
+    )
+    assert (data["value"][1], data["most"][1]) == (median, most)
+
+
+@pytest.mark.usefixtures("here")
+@pytest.mark.parametrize("threshold", [2, 5])
+def test_copies_to_buy_follow_the_threshold(threshold: int) -> None:
+    known, choice = awaited(threshold=str(threshold))
+    data = waiting.buying(known, choice).data
+    lines = zip(*(data[k] for k in ("holds", "copies", "on_order", "buy")), strict=True)
+    for there, copies, on_order, buy in lines:
+        assert buy == max(0, -(-there // threshold) - copies - on_order) > 0
+    missing = owner(
+        "select count(*) from gold.library_purchase_alert where"
+        " holds > %(t)s * (copies + on_order)", t=threshold,
+    )  # fmt: skip
+    assert len(data["title"]) == missing
+    card = next(c for c in waiting.cards(known, choice) if c["name"] == "buy")
+    assert card["value"] == f"{sum(data['buy']):,}"
+
+
+@pytest.mark.usefixtures("here")
+def test_a_branch_leaves_the_titles_that_somebody_there_waits_for() -> None:
+    known, choice = awaited(branches=["CEN"], threshold="2")
+    data = waiting.buying(known, choice).data
+    assert len(data["title"]) == owner(
+        "select count(*) from gold.library_purchase_alert p join gold.library_hold_titles h"
+        " using (title_code) where branch_code = 'CEN' and p.holds > 2 * (copies + on_order)"
+    )
+    assert 0 < len(data["title"]) < len(waiting.buying(*awaited(threshold="2")))
+
+
+@pytest.mark.usefixtures("here")
+def test_holds_of_a_branch_as_they_stand() -> None:
+    known, choice = awaited(branches=["BEL"])
+    data = waiting.states(known, choice).data
+    place = data["code"].index("CEN")
+    active, new, oldest = owner(
+        "select json_build_array(sum(active), sum(placed) filter (where placed_on > date"
+        " '2026-10-31' - 7), max(date '2026-10-31' - placed_on) filter (where active > 0))"
+        " from gold.library_hold_days where branch_code = 'CEN'"
+    )
+    assert (data["active"][place], data["new_7"][place], data["oldest"][place]) == (
+        active, new, oldest,
+    )  # fmt: skip
+    ages = waiting.ages(known, choice).data
+    assert sum(ages["value"]) == owner(
+        "select sum(active) from gold.library_hold_days where branch_code = 'BEL'"
+    )
+
+
+# Overdue and fines --------------------------------------------------------------------------------
+
+
+def owed(**asked: Any) -> tuple[owing.Fines, Selection]:
+    known = owing.fines(ADMIN)
+    assert known is not None
+    return known, owing.REPORT.choose(known, asked)
+
+
+@pytest.mark.usefixtures("here")
+def test_fines_are_the_sums_of_the_months() -> None:
+    known, choice = owed(branches=["CEN"], start="2026-02-10", end="2026-04-05")
+    data = owing.months(known, choice).data
+    assert data["name"] == ["Feb 2026", "Mar 2026", "Apr 2026"]
+    for kind, key in (("charged", "value"), ("paid", "paid"), ("waived", "waived")):
+        assert data[key][1] == owner(
+            "select sum(amount)::float from gold.library_fine_months where branch_code = 'CEN'"
+            " and month = '2026-03-01' and kind = %(kind)s", kind=kind,
+        )  # fmt: skip
+    bands = owing.owed(known, choice).data
+    assert sum(bands["value"]) == pytest.approx(
+        owner("select sum(owed)::float from gold.library_fines_owed where branch_code = 'CEN'")
+    )
+    assert bands["value"][1] == owner(
+        "select sum(owed)::float from gold.library_fines_owed"
+        " where branch_code = 'CEN' and months in (1, 2)"
+    )
+
+
+@pytest.mark.usefixtures("here")
+def test_lateness_is_of_returns_whose_due_day_is_known() -> None:
+    known, choice = owed(start="2026-02-10", end="2026-04-05")
+    data = owing.late(known, choice).data
+    place = data["name"].index("DVD")
+    on_time, late = owner(
+        "select json_build_array(count(*) filter (where days_late = 0) * 100.0 / count(*),"
+        " percentile_cont(0.5) within group (order by days_late) filter (where days_late > 0))"
+        " from gold.library_return_months, generate_series(1, returns)"
+        " where month between '2026-02-01' and '2026-04-01' and item_type = 'dvd'"
+    )
+    assert data["on_time"][place] == pytest.approx(on_time, abs=0.06)
+    assert data["days"][place] == late
+    overdue = owing.overdue(known, choice).data
+    assert overdue["value"][1] == owner(
+        "select sum(loans) from gold.library_loans_out where days_overdue between 8 and 30"
+    )
+    assert owing.by_branch(known, choice).data["overdue"][0] > 0
+
+
+# Branches and the annual return -------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("here")
+def test_a_branch_stands_beside_the_mean_of_all() -> None:
+    known = branch_report.branches(ADMIN)
+    assert known is not None
+    choice = branch_report.REPORT.choose(known, {**SPRING, "figure": "per_hour"})
+    data = branch_report.compared(known, choice).data
+    expected = dict(owner(
+        "select json_agg(json_build_array(branch_code, rate)) from (select branch_code,"
+        f" sum(checkouts)::float / count(*) filter (where {OPEN}) as rate from {HOURLY}"
+        " where day between '2026-01-07' and '2026-03-03' group by 1) t"
+    ))  # fmt: skip
+    mean = sum(expected.values()) / len(expected)
+    for code, value, middle, more in zip(
+        *(data[k] for k in ("code", "value", "mean", "difference")), strict=True
+    ):
+        assert (value, middle) == (round(expected[code], 2), round(mean, 2))
+        assert more == pytest.approx((expected[code] / mean - 1) * 100, abs=0.06)
+    table = branch_report.table(known, choice).data
+    assert [sum(m) for m in table["months"]] == table["checkouts"]
+    assert len(table["months"][0]) == 3
+    saved = tables.TABLES["branches"](ADMIN, "table", {})
+    assert "months" not in [c.key for c in saved.columns], "a file holds no drawing"
+
+
+@pytest.mark.usefixtures("here")
+def test_the_annual_return_is_of_whole_years_beside_whole_years() -> None:
+    known = yearly.years(ADMIN)
+    assert known is not None
+    choice = yearly.REPORT.choose(known, {"year": "2026", "branches": ["BEL", "CEN"]})
+    data = yearly.annual(known, choice).data
+    value = dict(zip(data["name"], data["value"], strict=True))
+    where = "where branch_code in ('BEL', 'CEN') and extract(year from"
+    for name, figure in {
+        "Total circulation": f"select sum(checkouts + renewals) from {HOURLY} {where} day) = 2026",
+        "Opened hours": f"select count(*) from {HOURLY} {where} day) = 2026 and {OPEN}",
+        "Holds placed": f"select sum(placed) from gold.library_hold_days {where} placed_on) = 2026",
+        "Fines paid": "select round(sum(amount)) from gold.library_fine_months"
+        f" {where} month) = 2026 and kind = 'paid'",
+        "Copies added": "select sum(added) from gold.library_stock_years"
+        " where branch_code in ('BEL', 'CEN') and year = 2026",
+        "Checkouts of children's material": "select sum(checkouts) from gold.library_title_months"
+        " join gold.library_titles using (title_code)"
+        f" {where} month) = 2026 and collection_code like 'junior%%'",
+    }.items():
+        assert value[name] == owner(figure, unused=0), name
+    assert set(data["before"]) == {None}, "2025 begins with the data, 2026 still runs"
+    assert known.whole(2026) is False
+    by = yearly.by_collection(known, choice).data
+    assert by["checkouts"] == sorted(by["checkouts"], reverse=True)
 
 
 # Every report -------------------------------------------------------------------------------------

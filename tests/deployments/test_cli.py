@@ -176,7 +176,16 @@ def test_demo_sign_ins_stop_a_start_without_demo(database: str) -> None:
 
 def test_doctor_passes_what_is_there(database: str) -> None:
     found = {f.subject: f for f in doctor.examine()}
-    assert set(found) == {"Python", "packages", "disk", "port", "database", "Prefect", "browser"}
+    assert set(found) == {
+        "Python",
+        "packages",
+        "disk",
+        "port",
+        "database",
+        "Prefect",
+        "browser",
+        "exposure",
+    }
     assert found["Python"].ok
     assert found["database"].ok
     assert not found["Prefect"].ok

@@ -41,9 +41,9 @@ def test_your_own_servers_replace_ours(setting, tmp_path: Path) -> None:
 
 
 def test_several_processes_of_the_app_stand_behind_the_proxy(setting, tmp_path: Path) -> None:
-    (tmp_path / "stack.json").write_text('{"app_port": 3, "app_ports": [4, 5]}')
+    (tmp_path / "stack.json").write_text('{"app_port": 3, "app_ports": [4, 5], "api_port": 6}')
     setting(home=tmp_path, database_url="postgresql://me@db.invalid/x", prefect_api_url="http://p")
-    first, second, proxy = programs()[-3:]
+    first, second, proxy = programs()[-4:-1]
     assert (first.name, second.name, proxy.name) == ("app-1", "app-2", "app")
     assert proxy.command[-6:] == ("--port", "3", "--to", "4", "--to", "5")
     assert (proxy.address, first.port, second.port) == ("http://127.0.0.1:3", 4, 5)

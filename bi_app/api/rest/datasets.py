@@ -95,7 +95,7 @@ async def dataset_rows(  # noqa: PLR0913, PLR0917 - as the address has it
     responses={200: {"content": {media: {} for media, _ in WRITERS.values()}}},
     response_class=Response,
 )
-async def file(  # noqa: PLR0913, PLR0917 - as the address has it
+async def dataset_file(  # noqa: PLR0913, PLR0917 - as the address has it
     request: Request,
     caller: Exports,
     name: Named,

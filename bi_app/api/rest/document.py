@@ -22,6 +22,7 @@ Sign in with `POST /api/v1/token`; send the token, or an API key, as `Authorizat
 Errors are `application/problem+json` (RFC 9457). Lists give a `next` link while there is more.
 """
 REFUSALS = {
+    400: "The body cannot be read",
     401: "No good token or key was sent",
     403: "Not yours: the database refused it, or the key lacks the scope",
     404: "There is no such thing, or none that you see",
@@ -80,15 +81,15 @@ def _describe(operation: dict[str, Any]) -> None:
     """Give an operation the refusals that it can have."""
     problem = {problems.MEDIA: {"schema": {"$ref": "#/components/schemas/Problem"}}}
     answers = operation["responses"]
-    closed = "security" in operation or "refresh" in operation["operationId"]
+    closed = "security" in operation or operation["operationId"] == "renew_post"
     for status, meaning in REFUSALS.items():
         if str(status) in answers and status != 422:
             continue
-        if closed or "sign_in" in operation["operationId"] or status >= 422:
+        if closed or status == 400 or "sign_in" in operation["operationId"] or status >= 413:
             answers[str(status)] = {"description": meaning, "content": problem}
     if "204" in answers:
         answers["204"].pop("content", None)
     etag = {"ETag": {"schema": {"type": "string"}, "description": "Send as If-None-Match"}}
-    if operation["operationId"].startswith("measure_"):
+    if operation["operationId"] == "measure_get":
         answers["200"]["headers"] = etag
         answers["304"] = {"description": "As it was"}

@@ -19,8 +19,9 @@ from bi_app.api import tables
 from bi_app.api.rest import answers, shapes
 from bi_app.api.rest.problems import Problem, address
 from bi_app.api.rest.who import Exports, Reads
+from bi_app.auth.sql import NotAllowed
+from bi_app.models import activity, my_loans, overview, pipelines, quality, sign_ins
 from bi_app.models import measures as defined
-from bi_app.models import my_loans, overview, pipelines, quality
 from bi_app.models.circulation import circulation, measured, public, tables_of
 from bi_app.models.export import WRITERS, file_name, shown
 from bi_app.models.freshness import Freshness, freshness
@@ -57,6 +58,11 @@ PLAIN = {
     "quality.rules": "Records in quarantine by dataset and rule.",
     "pipelines.pipelines": pipelines.RUNS,
     "pipelines.failures": pipelines.FAILURES,
+    "sign_ins.sessions": sign_ins.SESSIONS,
+    "sign_ins.account": sign_ins.FAILED,
+    "sign_ins.address": sign_ins.FAILED,
+    "activity.active": activity.ACTIVE,
+    "activity.pages": activity.PAGES,
 }
 FIGURE_COLUMNS = (
     Column("name", "Name"),
@@ -81,18 +87,24 @@ class Asked:
     more: tuple[str, ...] = ()
 
 
+Making = Callable[[Viewer, Asked], tuple[Table, Selection]]
+
+
 @dataclass(frozen=True)
 class Measure:
     """A measure as the API names it: `<page>.<table>`.
 
     `made` makes its table for a viewer and what was asked for; None where nothing is chosen, and
-    the page's table is taken as it is. `reads` names the gold tables behind it.
+    the page's table is taken as it is. `longer` makes that of a file, where it holds more rows.
+    `reads` names the gold tables behind it.
     """
 
     page: str
     part: str
     definition: str = ""
-    made: Callable[[Viewer, Asked], tuple[Table, Selection]] | None = None
+    made: Making | None = None
+    longer: Making | None = None
+    periods: bool = True
     reads: Callable[[Viewer], Sequence[str]] = tables_of
     choices: Callable[[Viewer], Sequence[Select]] = lambda _: ()
 
@@ -100,6 +112,13 @@ class Measure:
     def name(self) -> str:
         """Its name in addresses."""
         return f"{self.page}.{self.part}"
+
+    @property
+    def parameters(self) -> list[str]:
+        """What may be chosen besides the page's own choices."""
+        spans = ["period", "start", "end"] if self.periods else []
+        counted = ["measure"] if self.page != "overview" and self.periods else []
+        return [*spans, "branch", *counted] if self.made else []
 
     @property
     def own(self) -> bool:
@@ -127,8 +146,8 @@ def known() -> dict[str, Measure]:
 
 def asked(  # noqa: PLR0913, PLR0917 - as the address has it
     period: Annotated[Period | None, Query(description="Default 12m; not beside start")] = None,
-    start: Annotated[dt.date | None, Query(description="First day")] = None,
-    end: Annotated[dt.date | None, Query(description="Last day; default: the newest")] = None,
+    start: Annotated[shapes.Day | None, Query(description="First day")] = None,
+    end: Annotated[shapes.Day | None, Query(description="Last day; default: the newest")] = None,
     branch: Annotated[list[shapes.Code] | None, Query(max_length=200)] = None,
     measure: Annotated[
         Counted | None, Query(description="What is counted; not of overview")
@@ -175,17 +194,18 @@ def _entry(one: Measure, viewer: Viewer) -> dict[str, Any] | None:
     """A measure as the list has it; None where it is not the viewer's, or nothing is there yet."""
     if one.own and viewer.role != "member":
         return None
+    table, choices = Table(one.part, one.part.capitalize(), (), {}), list[Select]()
     try:
-        table = _table(one, viewer, Asked())[0]
-        choices = one.choices(viewer)
-    except InsufficientPrivilege:
+        if not one.own:
+            table, choices = _table(one, viewer, Asked())[0], list(one.choices(viewer))
+    except (InsufficientPrivilege, NotAllowed):
         return None
     except Problem:
-        table, choices = Table(one.part, one.part, (), {}), ()
+        pass  # there is such a measure, and nothing to see yet
     return {
         "name": one.name, "title": table.title, "page": one.page,
         "definition": one.definition or (table.notes[-1] if table.notes else ""),
-        "parameters": ["period", "start", "end", "branch"] if one.made else [],
+        "parameters": one.parameters,
         "choices": {s.key: [value for value, _ in s.values] for s in choices},
         "columns": _columns(table.columns),
     }  # fmt: skip
@@ -214,7 +234,7 @@ async def measure(request: Request, caller: Reads, name: Named, chosen: Choice) 
     responses={200: {"content": {media: {} for media, _ in WRITERS.values()}}},
     response_class=Response,
 )
-async def file(
+async def measure_file(
     request: Request, caller: Exports, name: Named, kind: Literal["csv", "xlsx"], chosen: Choice
 ) -> Response:
     """A measure as a file: the same that the page saves."""
@@ -222,7 +242,7 @@ async def file(
     media, write = WRITERS[kind]
 
     def make() -> Response:
-        table = _table(one, caller.viewer, chosen)[0]
+        table = (one.longer or partial(_table, one))(caller.viewer, chosen)[0]
         by = audit.viewer(caller.viewer, "api", address(request))
         audit.note(by, "export", f"/{one.page}", table=one.part, kind=kind, rows=len(table))
         file_ = file_name(table, kind, today=dt.date.today())
@@ -393,20 +413,32 @@ def _wanted(chosen: Asked, codes: Sequence[str], last: dt.date) -> dict[str, Any
 def _of_report(report: Report[Any], part: str) -> Measure:
     """A measure of a report, or its figures."""
 
-    def made(viewer: Viewer, chosen: Asked) -> tuple[Table, Selection]:
-        there = _there(report, viewer)
-        wanted = _wanted(chosen, there.bounds.codes, there.bounds.last)
-        selection = report.choose(there, wanted | _more(chosen, report.selects(there)))
-        if part != FIGURES:
-            return report.measures[part](there, selection), selection
-        cards = report.cards(there, selection)
-        return _card_table(cards, {}), selection
+    def making(work: Callable[[Any, Selection], Table]) -> Making:
+        def made(viewer: Viewer, chosen: Asked) -> tuple[Table, Selection]:
+            there = _there(report, viewer)
+            wanted = _wanted(chosen, there.bounds.codes, there.bounds.last)
+            selection = report.choose(there, wanted | _more(chosen, report.selects(there)))
+            return tables.written(work(there, selection)), selection
+
+        return made
+
+    def cards(there: Any, selection: Selection) -> Table:
+        return _card_table(report.cards(there, selection), {})
 
     def choices(viewer: Viewer) -> Sequence[Select]:
         return report.selects(_there(report, viewer))
 
-    words = OVERVIEW[FIGURES] if part == FIGURES else ""
-    return Measure(report.name, part, words, made, lambda _: report.reads, choices)
+    longer = report.longer.get(part)
+    return Measure(
+        report.name,
+        part,
+        OVERVIEW[FIGURES] if part == FIGURES else "",
+        making(cards if part == FIGURES else report.measures[part]),
+        making(longer) if longer else None,
+        report.periods,
+        lambda _: report.reads,
+        choices,
+    )
 
 
 def _there(report: Report[Any], viewer: Viewer) -> Known:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
@@ -14,6 +15,7 @@ from fastapi.exceptions import RequestValidationError
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
 
+from bi_app.auth.origin import real_address
 from bi_app.auth.sql import NotAllowed, NotLegal
 from warehouse import audit
 from warehouse.errors import CarrelError, ConfigurationError
@@ -65,7 +67,19 @@ async def _problem(request: Request, error: Exception) -> Response:
 async def _http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     words = {404: "There is nothing at this address.", 405: "This address has no such method."}
-    return answer(error.status_code, words.get(error.status_code, str(error.detail)), error.headers)
+    headers = dict(error.headers or {})
+    if error.status_code == 405:
+        headers["Allow"] = ", ".join(_methods(request.app, request.url.path)) or headers["Allow"]
+    return answer(error.status_code, words.get(error.status_code, str(error.detail)), headers)
+
+
+def _methods(app: FastAPI, path: str) -> list[str]:
+    """The methods of an address, as the document has them: one route knows only its own."""
+    found = set()
+    for template, methods in app.openapi()["paths"].items():
+        if re.fullmatch(re.sub(r"\{\w+\}", "[^/]+", template), path):
+            found |= {m.upper() for m in methods}
+    return sorted(found)
 
 
 async def _invalid(request: Request, error: Exception) -> Response:
@@ -116,8 +130,9 @@ def refused(request: Request) -> Response:
 
 
 def address(request: Request) -> str:
-    """Where a request comes from."""
-    return request.client.host if request.client else ""
+    """Where a request comes from, as a declared proxy says if there is one."""
+    told = ",".join(request.headers.getlist("X-Forwarded-For"))
+    return real_address(request.client.host if request.client else "", {"X-Forwarded-For": told})
 
 
 async def _fault(request: Request, error: Exception) -> Response:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
 from bi_app.auth.accounts import LONGEST
 
@@ -18,6 +19,19 @@ Email = Annotated[
     str,
     StringConstraints(pattern=r"^[^@\s\x00-\x1f\x7f|,]+@[^@\s\x00-\x1f\x7f|,]+$", max_length=200),
 ]
+
+
+def _iso(value: object) -> object:
+    """Only what is written as ISO 8601: pydantic takes a bare number for seconds since 1970."""
+    if isinstance(value, str) and not re.match(r"\d{4}-\d{2}-\d{2}", value):
+        raise ValueError("is written as 2026-01-31, a time as 2026-01-31T12:00:00Z")
+    if not isinstance(value, str | dt.date):
+        raise ValueError("is a text")
+    return value
+
+
+Day = Annotated[dt.date, BeforeValidator(_iso)]
+Moment = Annotated[AwareDatetime, BeforeValidator(_iso)]
 RoleName = Literal["admin", "librarian", "member"]
 Scope = Literal["read", "export", "act", "admin"]
 Number = Annotated[int, Field(ge=1, le=2**63 - 1)]
@@ -455,7 +469,7 @@ class Resolve(Noted):
 class Snooze(Noted):
     """Until when nobody is told."""
 
-    until: Annotated[dt.datetime, Field(description="A time to come")]
+    until: Annotated[Moment, Field(description="A time to come")]
 
 
 class State(BaseModel):

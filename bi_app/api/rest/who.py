@@ -26,7 +26,6 @@ BEARER = HTTPBearer(
     description="A token of `POST /token`, or an API key (`crl_…`).",
 )
 CHALLENGE = {"WWW-Authenticate": 'Bearer realm="carrel"'}
-EXPORTS_A_MINUTE = 30
 VIEWS = Buckets(1, 1)
 Credentials = Annotated[HTTPAuthorizationCredentials | None, Depends(BEARER)]
 
@@ -40,7 +39,7 @@ def account_rates() -> Buckets:
 @cache
 def export_rates() -> Buckets:
     """A bucket an account, for what makes files (ASVS 2.4.1)."""
-    return Buckets(EXPORTS_A_MINUTE, EXPORTS_A_MINUTE)
+    return Buckets(settings().api_export_rate, settings().api_export_rate)
 
 
 async def caller(request: Request, given: Credentials) -> Caller:

@@ -1,0 +1,70 @@
+"""Upright bars in the order of a table's rows, such as months, with a line above them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from bokeh.models import ColumnDataSource, FactorRange
+
+from bi_app.charts import theme
+
+ROOM = 13
+
+
+class Columns:
+    """Bars of `value`, and a line of `line` where that is named; both keys of the table."""
+
+    picks = ""
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        line: str = "",
+        series: str = "checkouts",
+        tip: str = "",
+        height: int = 260,
+    ) -> None:
+        """`tip` is the second line of the hover box, with the table's keys as @key."""
+        self.line, self.tip = line, tip
+        keys = ("_label", "value", *((line,) if line else ()))
+        self.source = ColumnDataSource({key: [] for key in keys}, name=name)
+        self.names = FactorRange(range_padding=0.02)
+        plot = theme.bare_figure(
+            height=height, min_border_left=46, x_range=self.names, y_range=theme.from_zero(),
+            name=f"{name}_chart",
+        )  # fmt: skip
+        bars = plot.vbar(
+            x="_label", top="value", width=0.72, source=self.source, line_color=None,
+            fill_color=theme.SERIES[series], fill_alpha=0.5, border_radius=3,
+        )  # fmt: skip
+        if line:
+            plot.line(x="_label", y=line, source=self.source, line_width=2.4,
+                      line_color=theme.SERIES["renewals"])  # fmt: skip
+        self.hover = theme.hover(renderers=[bars], mode="vline", point_policy="follow_mouse")
+        self.hover.tooltips = f'<div style="{theme.TIP}">@name<br>{tip}</div>'
+        plot.add_tools(self.hover)
+        theme.counted(plot.yaxis[0])
+        self.figure, self.figures = plot, [plot]
+
+    def show(self, data: Mapping[str, Sequence[Any]], choice: Mapping[str, Any]) -> None:
+        """Show the columns of a table; where there are many, only some are labelled."""
+        keys = [key for key in data if key in ("value", self.line)]
+        numbers = {k: np.array([np.nan if v is None else v for v in data[k]], float) for k in keys}
+        names = [str(name) for name in data["name"]]
+        step = max(1, -(-len(names) // ROOM))
+        shown = {n: n if (len(names) - 1 - i) % step == 0 else "" for i, n in enumerate(names)}
+        self.names.factors = names
+        self.figure.xaxis[0].major_label_overrides = shown
+        tops = [float(np.nanmax(v, initial=0)) for v in numbers.values()]
+        self.figure.y_range.end = max([*tops, 1e-9]) * 1.06
+        self.source.data = {**data, **numbers, "_label": names}
+
+    def choice(self, place: int, choice: Mapping[str, Any]) -> dict[str, Any]:
+        """A bar chooses nothing."""
+        return {}
+
+    def paint(self, series: str, unit: str) -> None:
+        """Its colour is its own."""
