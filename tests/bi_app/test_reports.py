@@ -29,6 +29,7 @@ from bi_app.pages import (
     collection,
     fines,
     holds,
+    members,
     overview,
 )
 from bi_app.pages.report import Layout, ReportPage
@@ -39,7 +40,16 @@ from warehouse.database import connect
 
 LAYOUTS: tuple[Layout, ...] = tuple(
     page.LAYOUT
-    for page in (circulation, busy_hours, collection, holds, fines, branches, annual_return)
+    for page in (
+        circulation,
+        busy_hours,
+        collection,
+        holds,
+        fines,
+        branches,
+        members,
+        annual_return,
+    )
 )
 KINDS = "gold.library_circulation_kinds"
 
