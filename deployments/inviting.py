@@ -19,6 +19,7 @@ def register(app: typer.Typer, users: typer.Typer) -> None:
     app.command()(invite)
     for command in (approve, disable, enable):
         users.command()(command)
+    users.command("reset-link")(reset_link)
     users.command("set-role")(set_role)
     users.command("link-member")(link_member)
     users.command("end-sessions")(end_sessions)
@@ -57,6 +58,13 @@ def approve(
     from bi_app.auth import people
 
     _tell(people.approve(shell(), _number(email), link_stated_member=card_seen))
+
+
+def reset_link(email: str) -> None:
+    """Let a person choose a new password; prints the link where no mail is set up."""
+    from bi_app.auth import people
+
+    _tell(people.send_reset(shell(), _number(email)))
 
 
 def disable(email: str) -> None:

@@ -16,7 +16,11 @@ from bi_app.api.tables import TABLES
 from bi_app.auth import origin
 from bi_app.auth.forms import message_page, safe_headers
 from bi_app.auth.gate import signed_in_of
+from bi_app.auth.joining import ChoosePassword, Forgot, Link, Register
+from bi_app.auth.my_account import Change, Factor, MyAccount
+from bi_app.auth.provider_door import Leave, Return
 from bi_app.auth.roles import may_open, menu
+from bi_app.auth.second_step import SecondStep, SetUp
 from bi_app.models.export import WRITERS, file_name
 from warehouse import audit
 from warehouse.database import engine
@@ -121,6 +125,17 @@ class Asset(StaticFileHandler):
 ROUTES = [
     (r"/", Home),
     (r"/health", Health),
+    (r"/sign-in/second", SecondStep),
+    (r"/sign-in/set-up", SetUp),
+    (r"/sign-in/provider", Leave),
+    (r"/sign-in/provider/return", Return),
+    (r"/forgot", Forgot),
+    (r"/register", Register),
+    (r"/link/([^/]{1,200})", Link),
+    (r"/choose-password", ChoosePassword),
+    (r"/account", MyAccount),
+    (r"/account/second-factor", Factor),
+    (r"/account/([a-z-]+)", Change),
     (r"/download/(\w+)/(\w+)\.(csv|xlsx)", Download),
     (r"/assets/((?:carrel\.(?:css|js))|icon\.svg)", Asset, {"path": str(ASSETS)}),
     # Pages come before these routes, the sign-in and static files after them.

@@ -22,6 +22,7 @@ from bi_app.auth.passwords import (
 from bi_app.auth.sql import run
 from warehouse.access import ROLES, Role, Viewer
 from warehouse.errors import ConfigurationError
+from warehouse.settings import settings
 
 __all__ = ["HASHER", "LONGEST", "SHORTEST", "hash_password", "verify_password"]
 
@@ -122,6 +123,46 @@ def check_password(email: str, password: str) -> Account | None:
     else:
         verify_password(password, decoy())
     return account(rows[0]) if good and rows else None
+
+
+def account_of(account_id: int) -> Account | None:
+    """The account of a number, when it may sign in."""
+    rows = run("account_of", account_id=account_id)
+    return account(rows[0]) if rows else None
+
+
+def has_password(account_id: int) -> bool:
+    """Whether the account has a password of its own, and does not only sign in elsewhere."""
+    rows = run("account_of", account_id=account_id)
+    return bool(rows and rows[0].has_password)
+
+
+def choose_password(account_id: int, password: str, about: Sequence[str] = ()) -> None:
+    """Give an account a new password; its sessions end and its links are good no more.
+
+    Raises:
+        ConfigurationError: the password is refused.
+    """
+    hashed = hash_password(password, about)
+    run("choose_password", account_id=account_id, password_hash=hashed)
+
+
+def rename(account_id: int, name: str) -> None:
+    """Give an account another name.
+
+    Raises:
+        ConfigurationError: it is empty, longer than 100 characters, or cannot be printed.
+    """
+    name = " ".join(name.split())
+    if not 0 < len(name) <= 100 or not name.isprintable():
+        raise ConfigurationError("A name has 1 to 100 characters that can be printed.")
+    run("rename", account_id=account_id, name=name)
+
+
+def tell_change(email: str, name: str, what: str) -> None:
+    """Have a mail sent that says what changed (a key of `deployments.letters.CHANGES`)."""
+    if settings().mails:
+        run("add_letter", kind="changed", email=email, name=name, stated_key=None, note=what)
 
 
 def _slow_down(password: str) -> None:

@@ -17,7 +17,7 @@ from typing import Any
 
 from sqlalchemy import Row
 
-from bi_app.auth import short_tokens
+from bi_app.auth import second_factor, short_tokens
 from bi_app.auth.accounts import Account, account, check_password
 from bi_app.auth.sql import run
 from warehouse.access import Viewer
@@ -114,13 +114,14 @@ def _of_key(digest: bytes) -> tuple[Caller, float] | None:
 def verified(email: str, password: str, code: str | None = None) -> Account | None:
     """The account whose password is right; `code` is that of its second factor.
 
-    The one place where the API asks for a second factor. Until it can, who has one is not let in
-    here: a key that was made on this machine (`carrel api-key create`) is their way.
+    Who must have a second factor and has none sets it up on the page first. A program uses a key.
     """
     found = check_password(email, password)
-    if found is None or run("has_second_factor", account_id=found.account_id):
+    if found is None:
         return None
-    return found
+    if second_factor.is_on(found.account_id):
+        return found if second_factor.accept(found.account_id, code or "") else None
+    return None if second_factor.is_required(found.viewer.role) else found
 
 
 def start(who: Account, *, address: str, client: str) -> Pair:

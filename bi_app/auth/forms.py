@@ -11,17 +11,24 @@ from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, Template
+from tornado.httputil import url_concat
 from tornado.web import HTTPError, RequestHandler
 
-from bi_app.auth import origin, sessions
+from bi_app.auth import origin, second_factor, sessions, tokens
 from bi_app.auth.accounts import LONGEST, Account, check_password
-from bi_app.auth.sessions import COOKIE, FORM_COOKIE
+from bi_app.auth.sessions import COOKIE, DEVICE_COOKIE, DEVICE_DAYS, FORM_COOKIE, SECOND_COOKIE
+from bi_app.auth.tokens import Bearer
 from bi_app.auth.watch import close_pages
 from warehouse import audit
+from warehouse.settings import settings
 
 ASSETS = Path(__file__).parent.parent / "assets"
 HOME = "/"
 WRONG = "E-mail or password is not right."
+DONE = {
+    "password": "Your password is set. Please sign in with it.",
+    "everywhere": "You are signed out everywhere.",
+}
 STALE = "This form was open for too long, or cookies are off. Please try again."
 VERIFYING = asyncio.Semaphore(2)  # each verification takes 47 MiB
 POLICY = "; ".join(
@@ -77,10 +84,16 @@ def safe_headers(handler: RequestHandler) -> None:
         handler.set_header("Strict-Transport-Security", "max-age=63072000")  # two years
 
 
-def set_sealed_cookie(handler: RequestHandler, name: str, value: str) -> None:
-    """A cookie that scripts cannot read and other sites cannot send."""
+def set_sealed_cookie(
+    handler: RequestHandler, name: str, value: str, *, days: int | None = None
+) -> None:
+    """A cookie that scripts cannot read and other sites cannot send; gone with the browser,
+    unless it is to be kept for some days.
+    """
     secure = origin.is_https(handler.request)
-    handler.set_cookie(name, value, httponly=True, samesite="Lax", secure=secure, path="/")
+    handler.set_cookie(
+        name, value, expires_days=days, httponly=True, samesite="Lax", secure=secure, path="/"
+    )
 
 
 def form_token(session_id: str) -> str:
@@ -110,6 +123,53 @@ class Form(RequestHandler):
         if not hmac.compare_digest(given.encode(), expected.encode()):
             raise HTTPError(403, reason="Form token does not match")
 
+    def visitor_token(self) -> str:
+        """What a form of somebody who is not signed in must carry; it goes with a cookie."""
+        seed = sessions.opened("seed", self.get_cookie(FORM_COOKIE)) or secrets.token_urlsafe(24)
+        set_sealed_cookie(self, FORM_COOKIE, sessions.sealed("seed", seed))
+        return sessions.signature("form", seed)
+
+    def is_ours(self) -> bool:
+        """Whether the cookie of `visitor_token` came back; its token is checked, too.
+
+        Raises:
+            HTTPError: 403, when there is a cookie and the token is another.
+        """
+        seed = sessions.opened("seed", self.get_cookie(FORM_COOKIE))
+        if seed is not None:
+            self.check_token(sessions.signature("form", seed))
+        return seed is not None
+
+    async def device(self, email: str) -> str | None:
+        """The number of this device, if the account of this e-mail knows it."""
+        cookie = self.get_cookie(DEVICE_COOKIE)
+        return await asyncio.to_thread(sessions.device_of, cookie, email)
+
+    async def record(self, account: Account, act: str, **details: Any) -> None:
+        """Put on record what a person did to the own account, before it is given away."""
+        by = audit.viewer(account.viewer, "page", self.address)
+        subject = f"account {account.account_id}"
+        await asyncio.to_thread(lambda: audit.note(by, act, subject, **details))
+
+    async def open_session(self, account: Account, method: str) -> None:
+        """End the session there was, start a new one, and let the account know this device."""
+        device = await self.device(account.email)
+        await asyncio.to_thread(sessions.note, account.email, self.address, "ok", device)
+        await self.record(account, "sign_in", method=method)
+        before = await asyncio.to_thread(sessions.find, self.get_cookie(COOKIE))
+        if before:
+            await asyncio.to_thread(sessions.end, before.session_id)
+        client = self.request.headers.get("User-Agent", "")
+        cookie = await asyncio.to_thread(
+            lambda: sessions.start(account, address=self.address, client=client, method=method)
+        )
+        set_sealed_cookie(self, COOKIE, cookie)
+        if device is None:
+            known = await asyncio.to_thread(sessions.remember_device, account.account_id)
+            set_sealed_cookie(self, DEVICE_COOKIE, known, days=DEVICE_DAYS)
+        self.clear_cookie(FORM_COOKIE)
+        self.clear_cookie(SECOND_COOKIE)
+
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         """Say it in words, without details."""
         title = "That did not work"
@@ -117,8 +177,14 @@ class Form(RequestHandler):
         self.finish(message_page(title, text, action=("/sign-in", "To the sign-in form")))
 
 
+def inside(asked: str) -> str:
+    """A path of this site, as it is; home in place of anything else."""
+    local = asked.startswith("/") and not asked.startswith(("//", "/\\"))
+    return asked if local and asked.isprintable() else HOME  # browsers skip tabs: /<tab>/evil
+
+
 class SignIn(Form):
-    """Ask for e-mail and password; start a session."""
+    """Ask for e-mail and password; start a session, or ask for the second factor."""
 
     async def get(self) -> None:
         """Show the form, unless the person is signed in."""
@@ -128,38 +194,40 @@ class SignIn(Form):
             self.show()
 
     def show(self, *, email: str = "", error: str = "") -> None:
-        """Write the form, with a token that matches a fresh cookie."""
-        seed = secrets.token_urlsafe(24)
-        set_sealed_cookie(self, FORM_COOKIE, sessions.sealed("seed", seed))
+        """Write the form, with a token that matches a cookie."""
+        wanted = settings()
         page = template("sign_in.html").render(
-            email=email, error=error, next=self.next_page, token=sessions.signature("form", seed)
+            email=email,
+            error=error,
+            done="" if error else DONE.get(self.get_argument("done", ""), ""),
+            next=self.next_page,
+            token=self.visitor_token(),
+            registration=wanted.registration != "off",
+            provider=wanted.oidc_name if wanted.oidc_issuer else "",
         )
         self.finish(page)
 
     @property
     def next_page(self) -> str:
         """Where to go afterwards: a path of this site only."""
-        asked = self.get_argument("next", HOME)
-        inside = asked.startswith("/") and not asked.startswith(("//", "/\\"))
-        return asked if inside and "\n" not in asked and "\r" not in asked else HOME
+        return inside(self.get_argument("next", HOME))
 
     async def post(self) -> None:
         """Take the form."""
-        seed = sessions.opened("seed", self.get_cookie(FORM_COOKIE))
-        if seed is None:
+        if not self.is_ours():
             self.set_status(403)
             return self.show(error=STALE)
-        self.check_token(sessions.signature("form", seed))
         email = self.get_body_argument("email", "").strip()[:200]
-        wait = await asyncio.to_thread(sessions.wait, email, self.address)
+        device = await self.device(email)
+        wait = await asyncio.to_thread(sessions.wait, email, self.address, device)
         if wait:
-            await self.refuse(email, "locked", f"Too many attempts. Please wait {_span(wait)}.")
+            await self.refuse(email, "locked", f"Too many attempts. Please wait {span(wait)}.")
             return None
         account = await self.verified(email)
         if account is None:
             await self.refuse(email, "refused", WRONG)
         else:
-            await self.welcome(account)
+            await self.go_on(account)
         return None
 
     async def verified(self, email: str) -> Account | None:
@@ -170,27 +238,24 @@ class SignIn(Form):
 
     async def refuse(self, email: str, outcome: str, error: str) -> None:
         """Say no without saying why, and write it down."""
-        await asyncio.to_thread(sessions.note, email, self.address, outcome)
+        device = await self.device(email)
+        await asyncio.to_thread(sessions.note, email, self.address, outcome, device)
         by = audit.By(email, "page", address=self.address, claimed=True)
         audit.note_late(by, "sign_in_refused", "account", "refused", why=outcome)
         self.set_status(429 if outcome == "locked" else 401)
         self.show(email=email, error=error)
 
-    async def welcome(self, account: Account) -> None:
-        """End the session there was, start a new one, and go on."""
-        await asyncio.to_thread(sessions.note, account.email, self.address, "ok")
-        by = audit.viewer(account.viewer, "page", self.address)
-        await asyncio.to_thread(audit.note, by, "sign_in", f"account {account.account_id}")
-        before = await asyncio.to_thread(sessions.find, self.get_cookie(COOKIE))
-        if before:
-            await asyncio.to_thread(sessions.end, before.session_id)
-        client = self.request.headers.get("User-Agent", "")
-        cookie = await asyncio.to_thread(
-            lambda: sessions.start(account, address=self.address, client=client)
-        )
-        set_sealed_cookie(self, COOKIE, cookie)
-        self.clear_cookie(FORM_COOKIE)
-        self.redirect(self.next_page, status=303)
+    async def go_on(self, account: Account) -> None:
+        """Ask for the second factor where there is one or must be one; else start the session."""
+        on = await asyncio.to_thread(second_factor.is_on, account.account_id)
+        if not on and not second_factor.is_required(account.viewer.role):
+            await self.open_session(account, "password")
+            return self.redirect(self.next_page, status=303)
+        bearer = Bearer("second", account.account_id, account.email, account.name)
+        token = await asyncio.to_thread(tokens.make, bearer)
+        set_sealed_cookie(self, SECOND_COOKIE, sessions.sealed("second", token))
+        step = "/sign-in/second" if on else "/sign-in/set-up"
+        return self.redirect(url_concat(step, {"next": self.next_page}), status=303)
 
 
 class SignOut(Form):
@@ -214,5 +279,6 @@ class SignOut(Form):
         self.redirect("/sign-in", status=303)
 
 
-def _span(seconds: int) -> str:
+def span(seconds: int) -> str:
+    """Seconds in words."""
     return f"{seconds} seconds" if seconds < 90 else f"{round(seconds / 60)} minutes"

@@ -17,6 +17,7 @@ from bi_app.auth import tokens
 from bi_app.auth.accounts import check_parts
 from bi_app.auth.sql import run_as
 from bi_app.auth.tokens import Bearer
+from warehouse import audit
 from warehouse.access import Role, Viewer
 from warehouse.errors import ConfigurationError
 from warehouse.pseudonyms import pseudonym
@@ -176,10 +177,30 @@ def approve(by: Viewer, account_id: int, *, link_stated_member: bool = False) ->
     Raises:
         ConfigurationError: nobody waits under this number.
     """
-    rows = run_as(by, "approve", account_id=account_id, link=link_stated_member)
+    if person(by, account_id).state == "waiting" and link_stated_member:
+        link_stated(by, account_id)
+    rows = run_as(by, "approve", account_id=account_id)
     if not rows:
         raise ConfigurationError("Nobody waits for approval under this number.")
     return _ask_in(by, account_id, rows[0].email, rows[0].name)
+
+
+def send_reset(by: Viewer, account_id: int) -> Invitation:
+    """Let a person choose a new password; the one there is stays good until then.
+
+    Raises:
+        ConfigurationError: the account is not active.
+    """
+    one = person(by, account_id)
+    if one.state != "active":
+        raise ConfigurationError(f"{one.email} is {one.state}, not active.")
+    audit.note(audit.viewer(by), "account", f"account {account_id}", what="send_reset")
+    if settings().mails:
+        letter = {"email": one.email, "name": one.name, "stated_key": None, "note": ""}
+        run_as(by, "add_letter", kind="reset", **letter)
+        return Invitation(account_id, one.email, None)
+    token = tokens.make(Bearer("reset", account_id, one.email, one.name))
+    return Invitation(account_id, one.email, tokens.link(token))
 
 
 def _ask_in(by: Viewer, account_id: int, email: str, name: str) -> Invitation:
@@ -233,6 +254,16 @@ def link_member(by: Viewer, account_id: int, number: str | None) -> None:
     person(by, account_id)
     if not run_as(by, "link_member", account_id=account_id, member_key=key):
         raise ConfigurationError("Another account is this member already.")
+
+
+def link_stated(by: Viewer, account_id: int) -> None:
+    """Say that an account is the member whose number its person stated.
+
+    Raises:
+        ConfigurationError: no number was stated, or another account is that member.
+    """
+    if not run_as(by, "link_stated", account_id=account_id):
+        raise ConfigurationError("No number was stated, or another account is that member.")
 
 
 def remove_second_factor(by: Viewer, account_id: int) -> None:

@@ -47,9 +47,9 @@ PAGES = {
         PageRule("/quality", "Quality", STAFF, "check"),
         PageRule("/pipelines", "Pipelines", STAFF, "flow"),
         PageRule("/alerts", "Alerts", STAFF, "bell"),
-        PageRule("/people", "People", ADMINS, "person"),
-        PageRule("/sign_ins", "Sign-ins", ADMINS, "door"),
-        PageRule("/activity", "Activity", ADMINS, "list"),
+        PageRule("/people", "People", ADMINS, group="Admin"),
+        PageRule("/sign_ins", "Sign-ins", ADMINS, group="Admin"),
+        PageRule("/activity", "Activity", ADMINS, group="Admin"),
         PageRule("/dataset", "Dataset", STAFF, in_menu=False),
     )
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import hashlib
 import hmac
 import secrets
@@ -14,9 +15,14 @@ from warehouse.settings import settings
 
 COOKIE = "carrel_session"
 FORM_COOKIE = "carrel_form"
-COOKIES = (COOKIE, FORM_COOKIE)
+DEVICE_COOKIE = "carrel_device"
+SECOND_COOKIE = "carrel_second"
+LINK_COOKIE = "carrel_link"
+OIDC_COOKIE = "carrel_oidc"
+COOKIES = (COOKIE, FORM_COOKIE, DEVICE_COOKIE, SECOND_COOKIE, LINK_COOKIE, OIDC_COOKIE)
 WINDOW_MINUTES = 15
-FREE_PAIR, FREE_ADDRESS = 5, 40
+FREE_PAIR, FREE_ADDRESS, FREE_ACCOUNT = 5, 40, 20
+DEVICE_DAYS = 180
 
 
 @dataclass(frozen=True)
@@ -27,6 +33,19 @@ class SignedIn:
     account: Account
     prepared: Any = None
     address: str = ""
+
+
+@dataclass(frozen=True)
+class OwnSession:
+    """A live session as its person sees it."""
+
+    session_id: str
+    started_at: dt.datetime
+    seen_at: dt.datetime
+    expires_at: dt.datetime
+    address: str | None
+    client: str | None
+    method: str
 
 
 def signature(purpose: str, value: str) -> str:
@@ -47,8 +66,11 @@ def opened(purpose: str, cookie: str | None) -> str | None:
     return value if value and good else None
 
 
-def start(who: Account, *, address: str, client: str) -> str:
-    """Open a session and return the cookie's value; every sign-in gets a new token."""
+def start(who: Account, *, address: str, client: str, method: str = "password") -> str:
+    """Open a session and return the cookie's value; every sign-in gets a new token.
+
+    `method` says how the person proved to be who they are, for the lists of sessions.
+    """
     token = secrets.token_urlsafe(32)
     run(
         "start_session",
@@ -57,6 +79,7 @@ def start(who: Account, *, address: str, client: str) -> str:
         hours=settings().session_hours,
         address=address,
         client=client[:200],
+        method=method,
     )
     return sealed("session", token)
 
@@ -73,6 +96,23 @@ def find(cookie: str | None) -> SignedIn | None:
 def end(session_id: str) -> None:
     """End a session for good."""
     run("end_session", session_id=session_id)
+
+
+def own(account_id: int) -> list[OwnSession]:
+    """The live sessions of an account, the one used last first."""
+    rows = run("own_sessions", account_id=account_id, idle_minutes=settings().session_idle_min)
+    return [OwnSession(**{**r._mapping, "session_id": str(r.session_id)}) for r in rows]
+
+
+def end_own(account_id: int, session_id: str) -> set[str]:
+    """End one session of an account; the numbers of those that ended, one or none."""
+    rows = run("end_own_session", account_id=account_id, session_id=session_id)
+    return {str(row.session_id) for row in rows}
+
+
+def end_all_own(account_id: int) -> set[str]:
+    """Sign an account out everywhere; the numbers of the sessions that ended."""
+    return {str(row.session_id) for row in run("end_own_sessions", account_id=account_id)}
 
 
 def alive(known: dict[str, SignedIn], used: set[str]) -> set[str]:
@@ -92,16 +132,20 @@ def _same_rights(session: SignedIn, row: object) -> bool:
     return viewer.scope == now
 
 
-def wait(email: str, address: str) -> int:
-    """Seconds that this account must wait from this address after repeated failures; 0: none.
+def wait(email: str, address: str, device: str | None = None) -> int:
+    """Seconds that this account must wait here after repeated failures; 0: none.
 
-    After five failures the wait doubles from 15 s to 15 min; one address has forty for all.
+    After five failures the wait doubles from 15 s to 15 min; one address has forty for all, and
+    an account twenty from all addresses. On a device that the account knows (`device_of`) only
+    what went wrong on that device counts: strangers cannot lock anybody out there.
     """
-    row = run("failures", email=email, address=address, window_minutes=WINDOW_MINUTES)[0]
-    waits = (
-        _delay(row.pair - FREE_PAIR) - (row.pair_age or 0),
-        _delay(row.address - FREE_ADDRESS) - (row.address_age or 0),
-    )
+    row = run(
+        "failures", email=email, address=address, device_id=device, window_minutes=WINDOW_MINUTES
+    )[0]
+    waits = [_delay(row.pair - FREE_PAIR) - (row.pair_age or 0)]
+    if device is None:
+        waits.append(_delay(row.address - FREE_ADDRESS) - (row.address_age or 0))
+        waits.append(_delay(row.account - FREE_ACCOUNT) - (row.account_age or 0))
     return max(0, round(max(waits)))
 
 
@@ -109,9 +153,23 @@ def _delay(excess: int) -> float:
     return 0.0 if excess < 0 else min(15 * 2**excess, WINDOW_MINUTES * 60)
 
 
-def note(email: str, address: str, outcome: str) -> None:
-    """Write a sign-in down: `ok`, `refused` or `locked`."""
-    run("note_sign_in", email=email[:200], address=address, outcome=outcome)
+def note(email: str, address: str, outcome: str, device: str | None = None) -> None:
+    """Write a sign-in down: `ok`, `refused`, `second`, `locked` or `asked`."""
+    run("note_sign_in", email=email[:200], address=address, outcome=outcome, device_id=device)
+
+
+def device_of(cookie: str | None, email: str) -> str | None:
+    """The number of the device, if the account of this e-mail signed in from it before."""
+    token = opened("device", cookie)
+    rows = run("device", token_sha256=_digest(token), email=email) if token else []
+    return str(rows[0].device_id) if rows else None
+
+
+def remember_device(account_id: int) -> str:
+    """Let an account know a device from now on; the cookie's value."""
+    token = secrets.token_urlsafe(32)
+    run("add_device", account_id=account_id, token_sha256=_digest(token))
+    return sealed("device", token)
 
 
 def _digest(token: str) -> bytes:

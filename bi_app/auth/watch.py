@@ -12,7 +12,7 @@ from bi_app.auth import sessions
 from bi_app.auth.sessions import SignedIn
 
 log = logging.getLogger(__name__)
-LOOK_SECONDS = 10
+LOOK_SECONDS = 2  # a session that ends takes its open pages with it at once
 USED: set[str] = set()
 WATCHED: dict[int, PeriodicCallback] = {}
 

@@ -133,6 +133,10 @@ def offered(one: Person) -> dict[str, Any]:
     if one.role == "member":
         field = {"name": "number", "label": "Member number; empty: nobody"}
         acts.append(_act("link_member", "Link member", field))
+    if one.states_known_member and one.state != "waiting":
+        acts.append(_act("link_stated", "Link the stated member: I saw the card"))
+    if one.state == "active" and not one.signs_in_elsewhere:
+        acts.append(_act("send_reset", "Link to a new password"))
     if one.sessions:
         acts.append(_act("end_sessions", "End sessions"))
     if one.second_factor:
@@ -221,6 +225,8 @@ ACTS: dict[str, Callable[[Viewer, int, Texts], str]] = {
     "link_member": _change(
         "the member is changed", lambda v, n, a: people.link_member(v, n, a.get("number"))
     ),
+    "link_stated": _change("linked to the stated member", lambda v, n, _: people.link_stated(v, n)),
+    "send_reset": lambda v, n, _: _told(people.send_reset(v, n)),
     "end_sessions": _ended,
     "remove_second_factor": _change(
         "the second factor is removed", lambda v, n, _: people.remove_second_factor(v, n)

@@ -34,6 +34,12 @@ class Client:
         data["token"] = token[1] if token else ""
         return self.http.post("/sign-in", data=data)
 
+    def submit(self, page: str, action: str | None = None, **fields: str) -> httpx.Response:
+        """Open a page, fill in its form and send it to the page, or to another address."""
+        token = TOKEN.search(self.http.get(page).text)
+        fields["token"] = token[1] if token else ""
+        return self.http.post(action or page, data=fields)
+
     def sign_out(self, page: str = "/overview") -> httpx.Response:
         """Press the button that a page shows."""
         token = TOKEN.search(self.http.get(page).text)

@@ -89,9 +89,11 @@ def tokens(api: Served) -> dict[str, str]:
     return {role: sign_in(api, role).json()["access_token"] for role in EMAILS}
 
 
-def sign_in(api: Served, role: str, password: str = PASSWORD) -> httpx.Response:
+def sign_in(
+    api: Served, role: str, password: str = PASSWORD, code: str | None = None
+) -> httpx.Response:
     """Ask for tokens."""
-    asked = {"email": EMAILS.get(role, role), "password": password}
+    asked = {"email": EMAILS.get(role, role), "password": password, "code": code}
     return httpx.post(f"{api.base}{PREFIX}/token", json=asked)
 
 

@@ -41,6 +41,7 @@ PASSWORD = "a quiet reading room"  # pragma: allowlist secret
 EMAILS: dict[str, str] = {r: f"{r}@carrel.example" for r in ("admin", "librarian", "member")}
 MEMBER, OTHER = "a" * 32, "b" * 32
 OWN = ("BEL", "CEN")
+ACCOUNTS = {"CARREL_REGISTRATION": "mail", "CARREL_SMTP_HOST": "127.0.0.1"}
 TODAY = dt.datetime.now(dt.UTC).date()
 
 
@@ -164,7 +165,11 @@ def app(library: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serv
     port = free_port()
     with log.open("wb") as out:
         process = subprocess.Popen(
-            command(port), cwd=ROOT, env=os.environ | environment(), stdout=out, stderr=out
+            command(port),
+            cwd=ROOT,
+            env=os.environ | environment() | ACCOUNTS,
+            stdout=out,
+            stderr=out,
         )
     use(NONE)
     served = Served(f"http://127.0.0.1:{port}", process, log)

@@ -57,7 +57,7 @@ def test_an_account_is_changed_and_each_change_is_on_record(guest: int) -> None:
         return accounts.person(ADMIN, guest)
 
     assert {a["act"] for a in people.offered(now())["acts"]} == {
-        "set_role", "set_branches", "disable",
+        "set_role", "set_branches", "send_reset", "disable",
     }  # fmt: skip
     done("set_branches", branches="BEL, CEN ,")
     assert now().branches == ("BEL", "CEN")

@@ -26,6 +26,7 @@ from deployments.postgres import Server
 from tests.bi_app.fix_api import PREFIX, UNBOUND, serving, sign_in
 from tests.bi_app.fix_app import EMAILS, MEMBER, OTHER, OWN, PASSWORD, Served
 from tests.bi_app.test_doors import away
+from tests.bi_app.test_second_factor import code_at, switched_on
 from warehouse.access import Viewer
 from warehouse.database import connect
 
@@ -531,14 +532,14 @@ def test_who_has_a_second_factor_is_not_let_in_by_the_password_alone(
     at_api: str, api: Served
 ) -> None:
     email = f"two{time.time()}@carrel.example"
-    number = create_account(email, "Two", "member", (), None, PASSWORD)
+    create_account(email, "Two", "member", (), None, PASSWORD)
     assert sign_in(api, email).status_code == 200
-    with connect() as db:
-        db.execute(
-            "insert into app.second_factors (account_id, secret, confirmed_at)"
-            " values (%s, 'x', now())", [number],
-        )  # fmt: skip
+    _, secret, _ = switched_on(email)
     assert sign_in(api, email).status_code == 401
+    assert sign_in(api, email, code="000000").status_code == 401
+    code = code_at(secret, +1)
+    assert sign_in(api, email, code=code).status_code == 200
+    assert sign_in(api, email, code=code).status_code == 401  # each code counts once
 
 
 def test_the_audit_log_tells_of_the_door(at_api: str, api: Served, caller: Caller) -> None:

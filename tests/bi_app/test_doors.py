@@ -147,7 +147,14 @@ def test_a_form_without_its_token_is_refused(visitor: Visitor) -> None:
 
 
 @pytest.mark.parametrize(
-    "elsewhere", ["https://evil.example", "//evil.example", "/\\evil.example", "javascript:x"]
+    "elsewhere",
+    [
+        "https://evil.example",
+        "//evil.example",
+        "/\\evil.example",
+        "/\t/evil.example",
+        "javascript:x",
+    ],
 )
 def test_the_way_after_sign_in_stays_here(visitor: Visitor, elsewhere: str) -> None:
     answer = visitor().sign_in(EMAILS["admin"], PASSWORD, elsewhere)

@@ -60,6 +60,8 @@ ACTS: dict[str, Callable[[Viewer, int], object]] = {
     "set_branches": lambda by, n: people.set_branches(by, n, ["CEN", "BEL"]),
     "link_member": lambda by, n: people.link_member(by, n, "1"),
     "end_all_sessions": people.end_all_sessions,
+    "link_stated": people.link_stated,
+    "send_reset": people.send_reset,
     "remove_second_factor": people.remove_second_factor,
     "approve": people.approve,
 }
@@ -176,6 +178,20 @@ def test_without_mail_an_admin_hands_the_link_over(database: str) -> None:
     again = people.invite_again(ADMIN, made.account_id)
     assert again.link
     assert again.link != made.link
+
+
+def test_without_mail_an_admin_hands_over_a_link_to_a_new_password(
+    somebody: people.Person,
+) -> None:
+    made = people.send_reset(ADMIN, somebody.account_id)
+    bearer = tokens.look(str(made.link).rpartition("/")[2], "reset")
+    assert bearer is not None
+    assert bearer.account_id == somebody.account_id
+    assert check_password(somebody.email, PASSWORD)  # good until another is chosen
+    people.disable(ADMIN, somebody.account_id)
+    assert tokens.look(str(made.link).rpartition("/")[2], "reset") is None
+    with pytest.raises(ConfigurationError, match="not active"):
+        people.send_reset(ADMIN, somebody.account_id)
 
 
 @pytest.mark.parametrize(

@@ -13,9 +13,11 @@ from typing import Any
 
 import httpx
 import pytest
+from starlette.requests import Request
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect as open_socket
 
+from bi_app.api.rest import problems
 from bi_app.auth import exposure, origin
 from bi_app.serve import command, environment
 from deployments import stack
@@ -149,6 +151,14 @@ def test_the_browsers_address(
 ) -> None:
     setting(trusted_proxies=trusted)
     assert origin.real_address(peer, {"X-Forwarded-For": hops} if hops else {}) == real
+
+
+def test_the_api_believes_declared_proxies_alone(setting: Setting) -> None:
+    said = [(b"x-forwarded-for", b"6.6.6.6"), (b"x-forwarded-for", b"1.2.3.4")]
+    request = Request({"type": "http", "client": ("127.0.0.1", 1), "headers": said})
+    assert problems.address(request) == "127.0.0.1"
+    setting(trusted_proxies="127.0.0.1")
+    assert problems.address(request) == "1.2.3.4"
 
 
 def test_a_proxys_tls_counts_as_ours(setting: Setting) -> None:

@@ -101,10 +101,20 @@ def test_who_was_moved_stays_moved_when_the_server_is_back(front: Front) -> None
     assert "one" in {ask(front, f"n{n}")["name"] for n in range(24)}
 
 
+def died(front: Front) -> None:
+    """Wait until one of the servers is gone, and see that the other is not."""
+    end = time.monotonic() + 10
+    while all(server.poll() is None for server in front.servers.values()):
+        assert time.monotonic() < end
+        time.sleep(0.02)
+    assert [s.poll() for s in front.servers.values()].count(None) == 1
+
+
 def test_what_does_no_harm_is_asked_of_another_when_the_first_dies_of_it(front: Front) -> None:
     assert httpx.post(f"{front.base}/fatal", content=b"once").status_code == 502
-    assert sorted(is_free(port) for port in front.ports.values()) == [False, True]
-    assert httpx.get(f"{front.base}/fatal").status_code == 503  # the last one died of it
+    died(front)
+    last = httpx.get(f"{front.base}/fatal").status_code  # the last one dies of it
+    assert last in (502, 503)
     assert httpx.get(f"{front.base}/echo").status_code == 503
 
 

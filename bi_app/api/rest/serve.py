@@ -23,7 +23,7 @@ def command(port: int) -> list[str]:
 def serve(port: int) -> None:
     """Serve until SIGTERM; what is under way is finished first.
 
-    A proxy on this machine says who asks (X-Forwarded-For); from elsewhere nobody is believed.
+    Who asks through a proxy is told by `problems.address`: declared proxies alone are believed.
     """
     from bi_app.api.rest.app import make
 
@@ -35,8 +35,7 @@ def serve(port: int) -> None:
         log_config=None,
         access_log=False,
         server_header=False,
-        proxy_headers=True,
-        forwarded_allow_ips=LOOPBACK,
+        proxy_headers=False,
         timeout_graceful_shutdown=10,
         limit_concurrency=500,
         h11_max_incomplete_event_size=16 * 1024,

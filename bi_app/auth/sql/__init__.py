@@ -18,7 +18,7 @@ from warehouse.errors import ConfigurationError
 
 CHANGES = {
     "invite", "approve", "disable", "enable", "set_role", "set_branches", "link_member",
-    "end_one_session", "end_account_sessions", "remove_second_factor",
+    "link_stated", "end_one_session", "end_account_sessions", "remove_second_factor",
 }  # fmt: skip
 ILLEGAL, FORBIDDEN = "CA001", "42501"  # what our functions refuse with; what PostgreSQL does
 
@@ -37,8 +37,12 @@ def _statement(name: str) -> str:
 
 
 def run(statement: str, /, **values: Any) -> list[Row[Any]]:
-    """Run `<statement>.sql` as the app's login, in a transaction of its own; return its rows."""
-    with engine("app").begin() as connection:
+    """Run `<statement>.sql` as the app's login, in a transaction of its own; return its rows.
+
+    Raises:
+        NotLegal: it is illegal whoever asks.
+    """
+    with _refusals(), engine("app").begin() as connection:
         result = connection.execute(text(_statement(statement)), values)
         return list(result) if result.returns_rows else []
 

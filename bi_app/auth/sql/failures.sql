@@ -1,19 +1,29 @@
--- Failures since the last success: of this account from this address, and from this address alone.
+-- Failures that slow a sign-in down. On a device that the account knows only that device's own
+-- count; elsewhere those of this account from this address, of this address, and of this account
+-- from devices that it does not know. A success forgives those of the same device or address.
 with recent as (
-    select lower(email) as email, address, outcome, at
+    select lower(email) as email, address, outcome, at, device_id
     from app.sign_ins
     where at > now() - make_interval(mins => :window_minutes)
       and (lower(email) = lower(:email) or address = :address)
+      and outcome in ('ok', 'refused', 'second')
 ),
-pair as (
-    select * from recent where email = lower(:email) and address = :address
-)
+own as (
+    select * from recent
+    where email = lower(:email) and (
+        (cast(:device_id as uuid) is null and device_id is null and address = :address)
+        or device_id = :device_id
+    )
+),
+failed as (select * from recent where outcome <> 'ok' and device_id is null)
 select
-    (select count(*) from pair
-     where outcome = 'refused'
-       and at > coalesce((select max(at) from pair where outcome = 'ok'), '-infinity')) as pair,
-    (select extract(epoch from now() - max(at)) from pair where outcome = 'refused')::float
-        as pair_age,
-    (select count(*) from recent where address = :address and outcome = 'refused') as address,
-    (select extract(epoch from now() - max(at)) from recent
-     where address = :address and outcome = 'refused')::float as address_age
+    (select count(*) from own
+     where outcome <> 'ok'
+       and at > coalesce((select max(at) from own where outcome = 'ok'), '-infinity')) as pair,
+    (select extract(epoch from now() - max(at)) from own where outcome <> 'ok')::float as pair_age,
+    (select count(*) from failed where address = :address) as address,
+    (select extract(epoch from now() - max(at)) from failed where address = :address)::float
+        as address_age,
+    (select count(*) from failed where email = lower(:email)) as account,
+    (select extract(epoch from now() - max(at)) from failed where email = lower(:email))::float
+        as account_age

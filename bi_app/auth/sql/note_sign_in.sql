@@ -1,1 +1,2 @@
-insert into app.sign_ins (email, address, outcome) values (:email, :address, :outcome)
+insert into app.sign_ins (email, address, outcome, device_id)
+values (:email, :address, :outcome, :device_id)

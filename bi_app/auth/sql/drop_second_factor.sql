@@ -1,0 +1,1 @@
+delete from app.second_factors where account_id = :account_id

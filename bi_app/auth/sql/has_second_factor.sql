@@ -1,1 +1,0 @@
-select 1 from app.second_factors where account_id = :account_id and confirmed_at is not null

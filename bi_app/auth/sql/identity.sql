@@ -1,0 +1,1 @@
+select account_id from app.identities where issuer = :issuer and subject = :subject

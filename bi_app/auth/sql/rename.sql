@@ -1,0 +1,1 @@
+update app.accounts set name = :name where account_id = :account_id
