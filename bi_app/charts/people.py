@@ -118,7 +118,8 @@ class Groups(Bars):
         """Show the first rows of the table."""
         values = numbers(data[self.look.value])
         top = float(np.nanmax(values)) if len(values) and not np.isnan(values).all() else 1.0
-        super().show({**data, "_hidden": np.where(withheld(data), top * 0.06, np.nan)}, choice)
+        hidden = np.where(withheld(data), top * 0.06, np.nan)
+        super().show({**data, "_hidden": hidden.tolist()}, choice)
 
 
 class Places(Chart):
