@@ -20,6 +20,7 @@ from bi_app.pages import (
     explore,
     fines,
     holds,
+    members,
     my_loans,
     overview,
     people,
@@ -38,6 +39,7 @@ IMPORTED = (
     collection,
     dataset,
     explore,
+    members,
     annual_return,
     branches,
     fines,
@@ -49,7 +51,7 @@ IMPORTED = (
     quality,
     sign_ins,
 )  # now, so that the first visitor need not wait
-REPORTS = (circulation, busy_hours, collection, holds, fines, branches, annual_return)
+REPORTS = (circulation, busy_hours, collection, holds, fines, branches, members, annual_return)
 
 log.start()
 exposure.check(demo=settings().demo or exposure.is_loopback(settings().app_listen))

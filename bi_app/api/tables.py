@@ -17,6 +17,7 @@ from bi_app.models import (
     fines,
     holds,
     lending_report,
+    members,
     people,
     pipelines,
     quality,
@@ -220,6 +221,7 @@ REPORTS: tuple[Report[Any], ...] = (
     holds.REPORT,
     fines.REPORT,
     branch_report.REPORT,
+    members.REPORT,
     annual_return.REPORT,
 )
 TABLES: dict[str, Callable[[Viewer, str, Arguments], Table]] = {

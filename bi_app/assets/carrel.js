@@ -407,7 +407,7 @@
         const served = this.sent?.server && sort === column.key ? (down ? "descending" : "ascending") : null;
         const way = this.sent?.server ? served : this.sort?.at === at ? (this.sort.way > 0 ? "ascending" : "descending") : null;
         return make("th", { scope: "col", "aria-sort": way, class: this.classOf(column, at) },
-          make("button", { type: "button", "data-focus": `h${at}`, onclick: () => this.by(at) }, column.title));
+          column.title ? make("button", { type: "button", "data-focus": `h${at}`, onclick: () => this.by(at) }, column.title) : make("span", { class: "unseen" }, "What can be done"));
       };
       const rank = this.ranked ? [make("th", { scope: "col", class: "rank n" }, make("button", { type: "button", "data-focus": "rank", onclick: () => this.by(null) }, "#"))] : [];
       return make("thead", {}, make("tr", {}, ...rank, ...this.columns.map(heading)));

@@ -111,17 +111,20 @@ def _of_key(digest: bytes) -> tuple[Caller, float] | None:
     return Caller(account(row), frozenset(row.scopes), key_id=row.key_id), float("inf")
 
 
-def verified(email: str, password: str, code: str | None = None) -> Account | None:
-    """The account whose password is right; `code` is that of its second factor.
+def verified(email: str, password: str, code: str | None = None) -> tuple[Account | None, str]:
+    """The account whose password is right, and how that went: `ok`, `refused` or `second`.
 
-    Who must have a second factor and has none sets it up on the page first. A program uses a key.
+    Where the account has a second factor, `code` must be one of its, or a recovery code. Who must
+    have one and has none yet sets it up on a page first.
     """
     found = check_password(email, password)
     if found is None:
-        return None
+        return None, "refused"
     if second_factor.is_on(found.account_id):
-        return found if second_factor.accept(found.account_id, code or "") else None
-    return None if second_factor.is_required(found.viewer.role) else found
+        good = bool(code) and second_factor.accept(found.account_id, code or "") is not None
+    else:
+        good = not second_factor.is_required(found.viewer.role)
+    return (found, "ok") if good else (None, "second")
 
 
 def start(who: Account, *, address: str, client: str) -> Pair:

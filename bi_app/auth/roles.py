@@ -42,6 +42,7 @@ PAGES = {
         PageRule("/holds", "Holds", STAFF, group="Library"),
         PageRule("/fines", "Overdue and fines", STAFF, group="Library"),
         PageRule("/branches", "Branches", STAFF, group="Library"),
+        PageRule("/members", "Members", STAFF, group="Library"),
         PageRule("/annual_return", "Annual return", STAFF, group="Library"),
         PageRule("/explore", "Explore", STAFF, "table"),
         PageRule("/quality", "Quality", STAFF, "check"),

@@ -78,6 +78,12 @@ class Daily:
         dated(plot.xaxis[0], ticks=6)
         return plot
 
+    def reach(self, first_day: int, days: int) -> None:
+        """Make room for data that begins on another day or is of another length."""
+        self.first_day, self.length = first_day, days
+        low = first_day * DAY_MS
+        self.strip.x_range.update(start=low, end=low + days * DAY_MS)
+
     def show(self, values: np.ndarray[Any, Any], start: int, end: int) -> None:
         """Show `values`, one a day from the first day on, and move to a period."""
         mean = rolling_mean(values)

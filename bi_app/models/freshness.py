@@ -62,6 +62,11 @@ class Freshness:
         return text[:1].upper() + text[1:]
 
     @property
+    def notes(self) -> dict[str, str]:
+        """The texts of an open page that change when a load lands, by the name of their place."""
+        return {"fresh": f"{self.mark}{self.statement}", "foot": self.footer}
+
+    @property
     def explanation(self) -> str:
         """What quality means here, and what is held back."""
         text = (

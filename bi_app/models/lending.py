@@ -1,8 +1,9 @@
-"""Circulation by day, branch and kind of material: held as sorted columns, filtered there."""
+"""Circulation by day, branch and kind of material: held as an array, filtered there."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -31,6 +32,7 @@ DEWEY = {
     "900": "History, geography",
     "none": "Shelved otherwise",
 }
+KEPT = 96
 FACETS = ("branch", "item_type", "dewey")
 
 
@@ -46,29 +48,26 @@ class Facet:
     codes: tuple[str, ...]
     names: tuple[str, ...]
 
-    def place(self, code: str) -> int:
-        """Where a value stands."""
-        return self.codes.index(code)
-
 
 @dataclass(frozen=True)
 class Lending:
-    """One entry a branch, day and kind with an event, in order of `day` (days since 1970).
+    """Counts by counted measure, branch, kind and day, as 32-bit integers.
 
-    `places` holds, by facet, the place of each entry's value in the facet's codes; `counts`, by
-    counted measure, 32-bit integers.
+    `first` is the day number of the first day. A kind is a pair of item type and Dewey class:
+    `of_kind` holds, by facet, the place of each kind's value in the facet's codes.
     """
 
     facets: dict[str, Facet]
-    day: Array
-    places: dict[str, Array]
-    counts: dict[str, Array]
+    first: int
+    of_kind: dict[str, Array]
+    counts: Array
+    memo: dict[Any, Array] = field(default_factory=dict, compare=False, repr=False)
 
     @cached_property
     def bounds(self) -> Bounds:
         """What can be chosen."""
-        first, last = day_of(self.day[0]), day_of(self.day[-1])
-        return Bounds(first, last, self.facets["branch"].codes)
+        last = self.first + self.counts.shape[3] - 1
+        return Bounds(day_of(self.first), day_of(last), self.facets["branch"].codes)
 
     @cached_property
     def branches(self) -> dict[str, str]:
@@ -76,54 +75,67 @@ class Lending:
         facet = self.facets["branch"]
         return dict(zip(facet.codes, facet.names, strict=True))
 
-    @property
-    def first(self) -> int:
-        """The day number of the first day."""
-        return int(self.day[0])
-
-    def values(self, measure: str) -> Array:
-        """A measure of every entry."""
-        first, *others = (self.counts[part] for part in MEASURES[measure].parts)
-        for other in others:
-            first = first + other
-        return first
-
-    def wanted(self, chosen: Selection, but: str = "") -> Array | None:
-        """Which entries the choice covers, `but` one facet's; None for all of them."""
-        asked = {
-            "branch": chosen.branches,
-            **{f: (chosen.get(f),) if chosen.get(f) else () for f in FACETS[1:]},
-        }
-        found: Array | None = None
-        for name, codes in asked.items():
-            if codes and name != but:
-                kept = np.zeros(len(self.facets[name].codes), bool)
-                kept[[self.facets[name].place(c) for c in codes]] = True
-                here = kept[self.places[name]]
-                found = here if found is None else found & here
+    def _kept(self, key: Any, work: Callable[[], Array]) -> Array:
+        """What was worked out before; a few answers are kept, as one choice asks them often."""
+        found = self.memo.get(key)
+        if found is None:
+            if len(self.memo) > KEPT:
+                self.memo.clear()
+            found = self.memo[key] = work()
         return found
+
+    def wanted(self, facet: str, chosen: Selection) -> Any:
+        """Which branches, or kinds as far as this facet goes, the choice covers."""
+        codes = self.facets[facet].codes
+        if facet == "branch":
+            return [codes.index(c) for c in chosen.branches] or slice(None)
+        asked = chosen.get(facet)
+        every = np.ones(len(self.of_kind[facet]), bool)
+        return self.of_kind[facet] == codes.index(asked) if asked else every
 
     def days(self, chosen: Selection, measure: str) -> Array:
         """The sum of each day there is."""
-        wanted, values = self.wanted(chosen), self.values(measure)
-        weights = values if wanted is None else values * wanted
-        length = int(self.day[-1]) - self.first + 1
-        total: Array = np.bincount(self.day - self.first, weights=weights, minlength=length)
+        key = ("days", measure, chosen.branches, *(chosen.get(f) for f in FACETS[1:]))
+        return self._kept(key, lambda: self._days(chosen, measure))
+
+    def _days(self, chosen: Selection, measure: str) -> Array:
+        kinds = self.wanted("item_type", chosen) & self.wanted("dewey", chosen)
+        total = np.zeros(self.counts.shape[3], np.int64)
+        for part in MEASURES[measure].parts:
+            here = self.counts[COUNTED.index(part)][self.wanted("branch", chosen)]
+            here = here if kinds.all() else here[:, kinds]
+            total += here.sum(axis=(0, 1), dtype=np.int64)
         return total
 
     def by(self, facet: str, chosen: Selection, measure: str) -> Array | None:
         """Sums by the values of a facet, over what the other facets leave; None before the data."""
         if day_number(chosen.start) < self.first:
             return None
-        start = np.searchsorted(self.day, day_number(chosen.start), "left")
-        end = np.searchsorted(self.day, day_number(chosen.end), "right")
-        here = slice(int(start), int(end))
-        weights, wanted = self.values(measure)[here], self.wanted(chosen, facet)
-        if wanted is not None:
-            weights = weights * wanted[here]
+        cells = self._cells(chosen, measure)
+        if facet != "branch":
+            cells = cells[self.wanted("branch", chosen)]
+        for other in FACETS[1:]:
+            if other != facet:
+                cells = cells * self.wanted(other, chosen)
+        if facet == "branch":
+            total: Array = cells.sum(axis=1)
+            return total
         length = len(self.facets[facet].codes)
-        total: Array = np.bincount(self.places[facet][here], weights=weights, minlength=length)
-        return total
+        return np.bincount(self.of_kind[facet], weights=cells.sum(axis=0), minlength=length)
+
+    def _cells(self, chosen: Selection, measure: str) -> Array:
+        """Sums by branch and kind over the period."""
+        start, end = day_number(chosen.start) - self.first, day_number(chosen.end) - self.first
+
+        def work() -> Array:
+            parts = [COUNTED.index(part) for part in MEASURES[measure].parts]
+            total: Array = sum(
+                self.counts[part, :, :, start : end + 1].sum(axis=2, dtype=np.int64)
+                for part in parts
+            )
+            return total
+
+        return self._kept(("cells", measure, start, end), work)
 
 
 def lending(viewer: Viewer) -> Lending | None:
@@ -140,25 +152,22 @@ def load_lending(viewer: Viewer) -> Lending | None:
     found = numbers(viewer, "circulation_kinds", COLUMNS, asked)
     if not len(found):
         return None
-    found = found[np.argsort(found["day"], kind="stable")]
     types = sorted({k["item_type"] for k in kinds})
     classes = sorted({k["dewey_class"] for k in kinds})
-    of_type = np.array([types.index(k["item_type"]) for k in kinds], np.int16)
-    of_class = np.array([classes.index(k["dewey_class"]) for k in kinds], np.int16)
-    return Lending(
-        {
-            "branch": Facet(tuple(codes), tuple(b["name"] for b in branches)),
-            "item_type": Facet(tuple(types), tuple(map(type_name, types))),
-            "dewey": Facet(tuple(classes), tuple(map(dewey_name, classes))),
-        },
-        np.ascontiguousarray(found["day"]),
-        {
-            "branch": np.ascontiguousarray(found["branch"]),
-            "item_type": of_type[found["kind"]],
-            "dewey": of_class[found["kind"]],
-        },
-        {m: np.ascontiguousarray(found[m]) for m in COUNTED},
-    )
+    facets = {
+        "branch": Facet(tuple(codes), tuple(b["name"] for b in branches)),
+        "item_type": Facet(tuple(types), tuple(map(type_name, types))),
+        "dewey": Facet(tuple(classes), tuple(map(dewey_name, classes))),
+    }
+    of_kind = {
+        "item_type": np.array([types.index(k["item_type"]) for k in kinds]),
+        "dewey": np.array([classes.index(k["dewey_class"]) for k in kinds]),
+    }
+    first, last = int(found["day"].min()), int(found["day"].max())
+    counts = np.zeros((len(COUNTED), len(codes), len(kinds), last - first + 1), np.int32)
+    for place, measure in enumerate(COUNTED):
+        counts[place, found["branch"], found["kind"], found["day"] - first] = found[measure]
+    return Lending(facets, first, of_kind, counts)
 
 
 def type_name(code: str) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime as dt
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,6 +16,7 @@ from bi_app.models.selection import Select, Selection, day_number
 from bi_app.models.table import Column, Table
 from warehouse.access import Viewer
 
+MONTHS_SHOWN = 12
 OPENED = (
     "An hour of a day counts as opened at a branch when its desk recorded a checkout, a return or"
     " an in-house use in it: renewals are left out, as they come from home too, and opening hours"
@@ -32,7 +35,8 @@ HOURS = (
     " number of days, or of the chosen weekday, in it."
 )
 MONTHS = (
-    "Mean number of events in that hour of that weekday, for each month that the period touches:"
+    "Mean number of events in that hour of that weekday, for the last 12 months that the period"
+    " touches:"
     " the sum divided by the number of such weekdays of the month in the period."
 )
 WEEK_COLUMNS = (
@@ -156,10 +160,18 @@ def branch_hours(known: Circulation, chosen: Selection) -> Table:
     return Table("branch_hours", title, HOUR_COLUMNS, data, notes(known, everywhere, HOURS))
 
 
+def months_before(day: dt.date, count: int) -> dt.date:
+    """The first day of the month that is `count` months before that of a day."""
+    year, month = divmod(day.year * 12 + day.month - 1 - count, 12)
+    return dt.date(year, month + 1, 1)
+
+
 def months(known: Circulation, chosen: Selection) -> Table:
     """Each month by weekday and hour: what the surface shows."""
+    start = max(chosen.start, months_before(chosen.end, MONTHS_SHOWN - 1))
+    chosen = replace(chosen, start=start)
     counts, _, weekdays = _here(known, chosen)
-    first = day_number(chosen.start)
+    first = day_number(start)
     days = np.arange(first, first + chosen.days).astype("datetime64[D]")
     names, month = np.unique(days.astype("datetime64[M]"), return_inverse=True)
     bucket = month * 7 + weekdays

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import panel as pn
@@ -11,15 +12,16 @@ from bi_app.auth.sessions import SignedIn
 from bi_app.charts.branches import Branches
 from bi_app.charts.busy import Busy
 from bi_app.charts.daily import Daily
-from bi_app.models import measures
+from bi_app.models import measures, store
 from bi_app.models.circulation import WEEKDAYS, Circulation, circulation, tables_of
 from bi_app.models.freshness import Freshness, freshness
 from bi_app.models.measures import MEASURES
 from bi_app.models.overview import TITLE_COLUMNS, View
+from bi_app.models.report import summary
 from bi_app.models.selection import PERIODS, Selection, day_number, from_arguments, select
 from bi_app.models.table import Column
-from bi_app.models.titles import titles
-from bi_app.pages.shell import Cell, Controls, Page, reacting, serving
+from bi_app.models.titles import TitleMonths, titles
+from bi_app.pages.shell import Cell, Controls, Page, every, reacting, serving
 
 TITLE = "Circulation"
 NOTHING = (
@@ -34,14 +36,35 @@ class Overview:
 
     def __init__(self, signed_in: SignedIn, asked: dict[str, Any]) -> None:
         self.viewer = signed_in.account.viewer
-        self.known: Circulation = circulation(self.viewer)
-        self.fresh: Freshness = freshness(self.viewer, tables_of(self.viewer))
+        self.known, self.title_months, self.fresh = self._read()
         self.compares = len(self.known.codes) > 1
-        self.title_months = titles(self.viewer, self.known)
         self.shown: Selection | None = None
         if not self.known.empty:
             self._build(asked)
             reacting(self.controls, signed_in, self.show)
+
+    def _read(self) -> tuple[Circulation, TitleMonths, Freshness]:
+        tables = tables_of(self.viewer)
+        self.stamp = store.stamp(self.viewer, tables)
+        known = circulation(self.viewer)
+        return known, titles(self.viewer, known), freshness(self.viewer, tables)
+
+    def _news(self) -> tuple[Circulation, TitleMonths, Freshness] | None:
+        """What was published since; None where nothing was."""
+        same = store.stamp(self.viewer, tables_of(self.viewer)) == self.stamp
+        return None if same else self._read()
+
+    async def look(self) -> None:
+        """Show what a load has changed, so that nobody need open the page again."""
+        found = await asyncio.to_thread(self._news)
+        if found is None or self.shown is None or found[0].empty:
+            return
+        self.known, self.title_months, self.fresh = found
+        self.daily.reach(self.known.first, self.known.counts.shape[1])
+        asked, self.shown = self.shown.as_dict(), None
+        self.controls.options = options(self.known)
+        self.show(asked)
+        self.controls.answered += 1
 
     def _build(self, asked: dict[str, Any]) -> None:
         known = self.known
@@ -69,7 +92,10 @@ class Overview:
             self._paint(chosen.measure)
         self._show_titles(view, before)
         self.controls.param.update(
-            cards=view.cards(), notes=notes(view), query=chosen.as_dict(), message=said(view)
+            cards=view.cards(),
+            notes=notes(view) | self.fresh.notes,
+            query=chosen.as_dict(),
+            message=said(view),
         )
 
     def _show_days(self, view: View, before: Selection | None) -> None:
@@ -108,6 +134,7 @@ class Overview:
         """The cells of the page."""
         if self.known.empty:
             return Page(TITLE, self.fresh, empty=NOTHING)
+        every(self.look)
         return Page(
             TITLE,
             self.fresh,
@@ -203,7 +230,11 @@ def notes(view: View) -> dict[str, str]:
     title = MEASURES[view.measure].title
     chosen = view.chosen
     first, last = f"{chosen.start:%b %Y}", f"{chosen.end:%b %Y}"
-    return {
+    said = {
+        f"said_{name}": summary(view.table(name), label, view.measure)
+        for name, label in (("daily", "day"), ("busy", "weekday hour"), ("branches", "name"))
+    }
+    return said | {
         "daily": f"{title}; drag the strip below to move the period",
         "busy": f"{title}, mean of an hour of the week",
         "branches": f"{title}; the mark is the period before",

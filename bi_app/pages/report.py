@@ -23,10 +23,8 @@ from bi_app.models.measures import MEASURES
 from bi_app.models.report import Card, Known, Report
 from bi_app.models.selection import PERIODS, Select, Selection, from_arguments
 from bi_app.models.table import Column, Table
-from bi_app.pages.shell import Cell, Controls, Page, reacting, sendable
+from bi_app.pages.shell import Cell, Controls, Page, every, reacting, sendable
 from warehouse.access import Viewer
-
-LOOK_MS = 5_000
 
 
 class Chart(Protocol):
@@ -160,7 +158,7 @@ class ReportPage:
     def _tell(self, answer: Answer) -> None:
         chosen, detail = answer.chosen, {}
         tables: dict[str, Any] = {}
-        notes = {"fresh": f"{self.fresh.mark}{self.fresh.statement}", "foot": self.fresh.footer}
+        notes = self.fresh.notes
         for part in self.layout.parts:
             table = answer.tables[part.name]
             if part.chart is None:
@@ -200,8 +198,7 @@ class ReportPage:
         """The cells of the page."""
         if self.known is None:
             return Page(self.layout.title, self.fresh, empty=self.layout.nothing)
-        if pn.state.curdoc and pn.state.curdoc.session_context:
-            pn.state.add_periodic_callback(self.look, LOOK_MS)
+        every(self.look)
         return Page(
             self.layout.title, self.fresh, source=self.report.name, controls=self.controls,
             cells=[self._cell(p) for p in self.layout.parts],

@@ -10,7 +10,7 @@ import asyncio
 import datetime as dt
 import logging
 import secrets
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from decimal import Decimal
@@ -32,6 +32,7 @@ from warehouse.errors import CarrelError, ConfigurationError
 from warehouse.settings import settings
 
 log = logging.getLogger(__name__)
+LOOK_MS = 5_000
 SELDOM = ("datatabulator", "bokeh-gl")
 
 
@@ -201,6 +202,13 @@ def reacting(
             controls.shown = controls.query
 
     controls.param.watch(answer_later if work else answer, "query")
+
+
+def every(look: Callable[[], Awaitable[None]]) -> None:
+    """Look every few seconds, as long as the page is open, whether a load has landed."""
+    document = pn.state.curdoc
+    if document and document.session_context:
+        pn.state.add_periodic_callback(look, LOOK_MS)
 
 
 def acting(

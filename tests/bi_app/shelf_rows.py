@@ -18,6 +18,7 @@ TABLES = (
     "library_acquisitions", "library_hold_days", "library_hold_waits", "library_hold_titles",
     "library_purchase_alert", "library_fine_months", "library_fines_owed",
     "library_return_months", "library_loans_out", "library_stock_years",
+    "library_member_months", "library_member_groups",
 )  # fmt: skip
 PLACE = "(array['ASH', 'BEL', 'CEN', 'DUN'])[1 + i % 4]"
 STOCK = "(array['adult_fiction', 'adult_nonfiction', 'junior_fiction', 'dvd'])[1 + i / 4 % 4]"
@@ -68,6 +69,23 @@ FILLED = {
         select {PLACE}, (array['book', 'dvd'])[1 + i / 4 % 2],
             (array[0, 5, 20, 60, 200])[1 + i / 8],
             60 - i, date '2026-10-31' from generate_series(0, 39) i""",
+    "library_member_months": """
+        select (date '2026-09-01' - make_interval(months => i))::date,
+            case when i <> 5 then 900 - i end, case when i < 9 and i <> 5 then 1500 - i end,
+            case when i < 9 and i <> 5 then 300 end, case when i < 9 and i <> 5 then 58 end, i = 5
+        from generate_series(0, 20) i""",
+    "library_member_groups": """
+        select (date '2026-07-01' - make_interval(months => 3 * q))::date, dimension, category,
+            case when n > 0 then n - q end, size, n is null
+        from generate_series(0, 5) q cross join (values
+            ('all', 'all', 500, null), ('area', 'A1', 350, null), ('area', 'A2', null, null),
+            ('area', 'A3', null, null), ('branch', 'ASH', 300, null), ('branch', 'BEL', 200, null),
+            ('kind', 'adult', 400, null), ('kind', 'junior', 100, null),
+            ('joined', 'earlier', 380, null), ('joined', '2025-01-01', null, 40),
+            ('joined', '2025-04-01', 100, 150)
+        ) v (dimension, category, n, size)
+        union all
+        select date '2026-07-01', 'joined', '2026-07-01', 70, 90, false""",
     "library_stock_years": f"""
         select {PLACE}, {STOCK}, 2025 + i / 16, 20 + i, 5, 900 - i from generate_series(0, 31) i""",
 }

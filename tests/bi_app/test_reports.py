@@ -29,6 +29,8 @@ from bi_app.pages import (
     collection,
     fines,
     holds,
+    members,
+    overview,
 )
 from bi_app.pages.report import Layout, ReportPage
 from tests.bi_app.test_models import ADMIN, LIBRARIAN, PERSON, owner
@@ -38,7 +40,16 @@ from warehouse.database import connect
 
 LAYOUTS: tuple[Layout, ...] = tuple(
     page.LAYOUT
-    for page in (circulation, busy_hours, collection, holds, fines, branches, annual_return)
+    for page in (
+        circulation,
+        busy_hours,
+        collection,
+        holds,
+        fines,
+        branches,
+        members,
+        annual_return,
+    )
 )
 KINDS = "gold.library_circulation_kinds"
 
@@ -230,6 +241,8 @@ def test_the_surface_is_the_weeks_of_each_month() -> None:
         " and hour = 14"
     )
     assert drawn["values"][place] == pytest.approx(float(mean), abs=0.006)
+    long = staffing.months(*busy(period="all"))
+    assert busy_hours.surface(long)["months"][0] == "November 2025", "the last 12 months alone"
 
 
 # The stock ----------------------------------------------------------------------------------------
@@ -564,10 +577,33 @@ def test_a_load_is_shown_while_the_page_is_open(monkeypatch: pytest.MonkeyPatch)
             _published(connection)
 
 
+@pytest.mark.usefixtures("here")
+def test_the_overview_shows_a_load_while_it_is_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store, "STAMP_SECONDS", 0)
+    page = overview.Overview(signed_in("admin"), {"period": "7d"})
+    asyncio.run(page.look())
+    assert page.controls.answered == 0
+    day, before = dt.date(2026, 11, 1), page.controls.cards[0]["value"]
+    try:
+        with connect() as connection:
+            connection.execute(f"insert into {HOURLY} values ('CEN', %s, 12, 4321, 0, 0, 0)", [day])
+            _published(connection)
+        asyncio.run(page.look())
+        assert page.controls.answered
+        assert page.controls.options["last"] == day.isoformat()
+        assert page.controls.cards[0]["value"] != before
+        assert page.daily.source.data["value"][-2] == 4321
+        assert "highest 4,321 at 1 Nov 2026" in page.controls.notes["said_daily"]
+    finally:
+        with connect() as connection:
+            connection.execute(f"delete from {HOURLY} where day = %s", [day])
+            _published(connection)
+
+
 def _published(connection: Any) -> None:
     connection.execute(
         "update ops.publications set published_at = clock_timestamp()"
-        " where table_name = 'library_circulation_kinds'"
+        " where table_name in ('library_circulation_kinds', 'library_circulation')"
     )
 
 

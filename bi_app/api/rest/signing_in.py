@@ -31,9 +31,11 @@ async def sign_in(request: Request, asked: shapes.SignIn) -> Response:
         await run_in_threadpool(_refused, asked.email, address, "locked")
         raise Problem(429, f"Too many attempts; wait {wait} s.", headers={"Retry-After": str(wait)})
     async with VERIFYING:
-        found = await run_in_threadpool(callers.verified, asked.email, asked.password, asked.code)
+        found, outcome = await run_in_threadpool(
+            callers.verified, asked.email, asked.password, asked.code
+        )
     if found is None:
-        await run_in_threadpool(_refused, asked.email, address, "refused")
+        await run_in_threadpool(_refused, asked.email, address, outcome)
         raise Problem(401, WRONG, headers=CHALLENGE)
     client = request.headers.get("user-agent", "")
 
