@@ -24,6 +24,7 @@ WRONG = "Your current password is not right."
 WRONG_CODE = "This code is not right, or was used already."
 DONE = {
     "name": "Your name is changed.",
+    # pragma: allowlist nextline secret
     "password": "Your password is changed, and you are signed out everywhere else.",
     "off": "Your second factor is off.",
     "ended": "That session is ended.",

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 CODES = 10
 STEP_SECONDS = 30
 DRIFT = 1  # steps before and after, for clocks that are not quite right
-LETTERS = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"  # 32: five bits each
+LETTERS = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"  # 32: five bits each  # pragma: allowlist secret
 NONCE = 12
 
 Kind = Literal["code", "recovery"]
