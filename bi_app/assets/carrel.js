@@ -576,7 +576,7 @@
     if (what.steps.length) parts.push(make("ol", { class: "progress" }, ...what.steps.map(([words, state]) => make("li", { class: state, "aria-label": state ? `${words}: done` : words }, words))));
     if (what.state === "edit") return [...parts, ...drawRecords(what)];
     const { rule } = model.query;
-    if (what.held && what.state !== "waits") parts.push(make("p", { class: "soft" }, `${whole.format(what.held)} ${what.held === 1 ? "finding" : "findings"} in the newest load.`),
+    if (what.held && what.state !== "waits") parts.push(make("p", { class: "soft" }, `${whole.format(what.held)} ${what.held === 1 ? "finding" : "findings"} in the newest loads.`),
       make("p", { class: "buttons" }, button(rule ? `Open the records of rule ${rule}` : "Open the records", perform(() => ({ act: "open", rule })), true)));
     return parts;
   }

@@ -6,7 +6,7 @@ import datetime as dt
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from bi_app.models import quality
+from bi_app.models import quality, schedule
 from bi_app.models.quality import Row, Standing, badge, figure, link, table
 from bi_app.models.table import Column, Table
 from bi_app.queries import Noted, rows, write
@@ -183,6 +183,8 @@ def _sum(now: Standing, key: str) -> int:
 
 def _next(planned: Mapping[str, dt.datetime] | None) -> dict[str, Any]:
     if planned is None:
+        if schedule.asking():
+            return figure("next", "Next run", "–", "Prefect is being asked", NEXT)
         return figure("next", "Next run", "–", "Prefect does not answer", NEXT, look="warn")
     first = min(planned.values(), default=None)
     return figure(

@@ -42,11 +42,18 @@ def _row(name: str, measures: Mapping[str, Any]) -> dict[str, Any]:
         "rows": rows_,
         "nulls": str(share) if share is not None else "",
         "distinct": measures.get("distinct"),
-        "span": "" if least is None else f"{least} – {greatest}",
+        "span": _span(least, greatest),
         "mean": _number(measures.get("mean")),
         "top": _top(measures.get("top")),
         "drift": "; ".join(drift.get("words", ())) if isinstance(drift, Mapping) else "",
     }
+
+
+def _span(least: Any, greatest: Any) -> str:
+    """From and to; an end that one record alone would tell was not kept."""
+    if least is None and greatest is None:
+        return ""
+    return " – ".join("withheld" if end is None else str(end) for end in (least, greatest))
 
 
 def _number(value: Any) -> float | None:

@@ -118,7 +118,7 @@ DATASET_COLUMNS = (
     Column("held", "Held records", "integer"),
     Column("judged_at", "Judged", "moment"),
 )
-WORST = {"failed to run": 0, "held back": 1, "with warnings": 2, "not judged": 3, "trusted": 4}
+WORST = {"failed to run": 0, "held back": 1, "with warnings": 2, "trusted": 3, "not judged": 4}
 
 
 def datasets_table(now: Standing) -> Table:

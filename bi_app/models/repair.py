@@ -32,7 +32,8 @@ STEPS = {
     "verify": "Checked against the contract",
     "publish": "Gold brought up to date",
 }
-LONGEST_REASON, MOST_EDITS = 1000, 200
+KEPT = "Gold stays as it was"
+LONGEST_REASON, MOST_EDITS, NAMED = 1000, 200, 3
 
 
 def repair(viewer: Viewer, dataset: str, held: int) -> dict[str, Any] | None:
@@ -77,11 +78,25 @@ def _sending(asked: Row) -> dict[str, Any]:
         if asked["late"]:
             return {"state": "idle", "look": "bad", "text": "There was no word of it for an hour."}
         return {"state": "waits", "text": words, "steps": steps}
+    if asked["overtaken"]:  # it was judged again since: what was said of it then may not hold now
+        return {"state": "idle"}
     held = asked["contract"] == "passed"
+    if not held:
+        steps[-1] = [KEPT, ""]
     checks = f"{asked['passed']:,} of {asked['checks']:,} checks hold"
-    fresh = ", ".join(f"gold.{name}" for name in asked["gold"] or ()) or "no figure reads it"
-    text = f"{checks}; published: {fresh}." if held else f"{checks}: still held back."
+    text = (
+        f"{checks}; published: {_named(asked['gold'] or ())}."
+        if held
+        else f"{checks}: still held back."
+    )
     return {"state": "over", "look": "good" if held else "warn", "text": text, "steps": steps}
+
+
+def _named(gold: Sequence[str]) -> str:
+    """Gold tables by name, the first few of many."""
+    more = len(gold) - NAMED
+    names = ", ".join(f"gold.{name}" for name in gold[:NAMED]) or "no figure reads it"
+    return f"{names} and {more:,} more" if more > 0 else names
 
 
 def _table(opened: Sequence[Row]) -> dict[str, Any]:

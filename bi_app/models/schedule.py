@@ -19,6 +19,7 @@ from warehouse.spec import datasets
 log = logging.getLogger(__name__)
 KEPT_SECONDS, GROUP_SECONDS, PATIENCE = 20.0, 60.0, 10.0
 WAIT_SECONDS = 0.5  # that a page waits; what comes later is there for the next
+ASKING = "Prefect is being asked when each runs next; open the page again in a moment."
 AWAY = "Prefect does not answer, so the next runs are not known, and a run that you ask for waits."
 
 
@@ -49,6 +50,11 @@ def next_runs() -> dict[str, dt.datetime] | None:
         _schedule.asking.join(WAIT_SECONDS)
     found: dict[str, dt.datetime] | None = _schedule.found
     return found
+
+
+def asking() -> bool:
+    """Whether Prefect is still being asked: that nothing is known then does not mean it is away."""
+    return _schedule.asking is not None and _schedule.asking.is_alive()
 
 
 def _ask() -> None:

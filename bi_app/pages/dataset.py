@@ -123,7 +123,7 @@ def answer_of(viewer: Viewer, asked: dict[str, Any]) -> Answer:
         "notes": notes(viewer, entry, check, rule),
         "detail": {
             "lineage": lineage.lineage(viewer, name),
-            "repair": repair.repair(viewer, name, sum(rules.data["newest"])),
+            "repair": repair.repair(viewer, name, sum(rules.data["records"])),
             "override": repair.deciding(viewer, now, name),
         },
     }

@@ -23,7 +23,7 @@ from bi_app.models.table import Column
 from bi_app.models.titles import TitleMonths, titles
 from bi_app.pages.shell import Cell, Controls, Page, every, reacting, serving
 
-TITLE = "Circulation"
+TITLE = "Overview"
 NOTHING = (
     "There is no circulation to show yet",
     "It appears here as soon as loan events have been loaded and passed their contract:"

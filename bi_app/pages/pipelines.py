@@ -115,10 +115,15 @@ def options(names: dict[str, str]) -> dict[str, Any]:
     return {"flat": True, "selects": [{"key": "name", "label": "Durations of", "values": values}]}
 
 
+def _unknown() -> str:
+    """Why it is not known when anything runs next."""
+    return schedule.ASKING if schedule.asking() else schedule.AWAY
+
+
 def notes(away: bool, title: str, runs: int) -> dict[str, str]:
     """Texts below the titles."""
     return {
-        "pipelines": schedule.AWAY if away else "What needs a look is on top",
+        "pipelines": _unknown() if away else "What needs a look is on top",
         "runs": f"{title}: {runs:,} runs in a year; failed ones are marked",
         "failures": "The last 30 days",
         "asked": "Runs that were asked for on this page, in seven days",

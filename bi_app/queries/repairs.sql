@@ -1,7 +1,7 @@
 -- What the viewer asked for last about a dataset's records or figures, and how far it has come.
 select r.request_id, r.action, r.state, r.message, r.asked_at, r.run_id is not null as begun,
     r.asked_at < now() - interval '1 hour' as late, s.steps, s.failure,
-    v.outcome as contract, v.checks, v.passed, g.gold
+    v.outcome as contract, v.checks, v.passed, v.overtaken, g.gold
 from app.requests r
 left join lateral (
     select array_agg(distinct step) filter (where state = 'done') as steps,
@@ -9,7 +9,9 @@ left join lateral (
     from ops.steps where run_id = r.run_id
 ) s on true
 left join lateral (
-    select outcome, checks, passed from quality.verdicts
+    select outcome, checks, passed, exists (select from quality.verdicts n
+        where n.dataset = r.subject and n.verdict_id > w.verdict_id) as overtaken
+    from quality.verdicts w
     where run_id = r.run_id and dataset = r.subject order by verdict_id desc limit 1
 ) v on true
 left join lateral (

@@ -137,7 +137,7 @@ def test_every_page_of_a_role_becomes_html(here: str, role: Role) -> None:
         html = render(document)
         assert "A &lt;b&gt;Person" in html
         assert "<b>Person" not in html
-        assert built.title in html
+        assert built.title == PAGES[path].title in html
         assert all(c.definition in html or "'" in c.definition for c in built.cells)
 
 

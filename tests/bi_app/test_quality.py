@@ -6,6 +6,7 @@ import datetime as dt
 import json
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
@@ -20,6 +21,7 @@ from bi_app.models import (
     export,
     lineage,
     pipelines,
+    profile,
     quality,
     repair,
     schedule,
@@ -166,6 +168,57 @@ def test_what_was_sent_again_is_no_longer_held_back(here: str) -> None:
             connection.execute("delete from ops.replays")
 
 
+def test_records_of_earlier_loads_can_still_be_opened(here: str) -> None:
+    """A newest load without faults, such as a replay that went well, hides none of the others."""
+    with connect() as connection:
+        connection.execute(
+            "insert into ops.loads (dataset, state, run_id, rows_in, rows_inserted, rows_updated,"
+            " rows_unchanged, rows_quarantined, rows_ignored)"
+            " values (%s, 'done', 'mended', 1, 1, 0, 0, 0, 0)",
+            [HELD],
+        )
+    try:
+        told = dataset_page.answer_of(ADMIN, {"name": HELD}).told["detail"]["repair"]
+        assert told["held"] > 0
+    finally:
+        with connect() as connection:
+            connection.execute("delete from ops.loads where run_id = 'mended'")
+
+
+SENT = {
+    "action": "replay", "state": "done", "message": None, "begun": True, "late": False,
+    "steps": list(repair.STEPS), "failure": None, "contract": "passed", "checks": 2, "passed": 2,
+    "overtaken": False, "gold": [f"g{n}" for n in range(20)],
+}  # fmt: skip
+
+
+def test_a_replay_says_what_became_of_gold() -> None:
+    told = repair._stage(SENT)
+    assert told["steps"][-1] == [repair.STEPS["publish"], "done"]
+    assert told["text"].endswith("published: gold.g0, gold.g1, gold.g2 and 17 more.")
+    told = repair._stage(SENT | {"contract": "failed", "passed": 1})
+    assert told["look"] == "warn"
+    assert told["steps"][-1] == [repair.KEPT, ""]
+    assert repair._stage(SENT | {"overtaken": True}) == {"state": "idle"}
+
+
+@pytest.mark.parametrize(
+    ("ends", "said"),
+    [((0, 9), "0 – 9"), ((0, None), "0 – withheld"), ((None, None), "")],
+)
+def test_an_end_that_is_not_told_is_no_none(ends: tuple[Any, Any], said: str) -> None:
+    measures = {"rows": 9, "min": ends[0], "max": ends[1]}
+    assert profile._row("days", measures)["span"] == said
+
+
+def test_what_was_never_judged_is_not_the_worst(here: str) -> None:
+    now = quality.standing(ADMIN)
+    name = next(r["dataset"] for r in now.datasets if now.outcome(r) == "trusted")
+    never = replace(now, outcomes={k: v for k, v in now.outcomes.items() if k != name})
+    assert f"name={name}|" in quality.datasets_table(never).data["title"][-1]
+    assert f"name={name}|" in pipelines.pipelines(ADMIN, never, None, set()).data["title"][-1]
+
+
 def test_only_an_admin_mends_and_publishes(here: str) -> None:
     """A librarian is refused by the page, and in SQL by PostgreSQL."""
     publish = {"act": "publish", "verdict": 1, "reason": "because"}
@@ -238,6 +291,8 @@ def test_an_admin_asks_for_a_run_once(here: str) -> None:
         assert "already" in pipelines.ask_to_run(ADMIN, BAD, known)
         asked = owner("select asked_by, action, subject, state, count(*) over () from app.requests")
         assert asked == (ADMIN.user, "run", BAD, "open", 1)
+        assert repair.act(ADMIN, HELD, {"act": "open"}) == ""
+        assert [r["subject"] for r in pipelines.asked(ADMIN)] == [BAD]
         assert pipelines.asked_table(pipelines.asked(ADMIN)).data["state"] == ["warn|waiting"]
         for viewer, subject in ((LIBRARIAN, BAD), (ADMIN, "nothing"), (ADMIN, None)):
             with pytest.raises(ConfigurationError):
@@ -314,6 +369,19 @@ def test_without_prefect_the_page_says_so(here: str) -> None:
     page = pipelines_page.Pipelines(signed_in("admin"), {})
     assert page.controls.notes["pipelines"] == schedule.AWAY
     assert page.controls.cards[-1]["note"] == "Prefect does not answer"
+
+
+def test_a_slow_prefect_is_not_told_to_be_away(
+    here: str, prefect: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answered = threading.Event()
+    ask = schedule._by_dataset
+    monkeypatch.setattr(schedule, "WAIT_SECONDS", 0.01)
+    monkeypatch.setattr(schedule, "_by_dataset", lambda: (answered.wait(20), ask())[1])
+    page = pipelines_page.Pipelines(signed_in("admin"), {})
+    answered.set()
+    assert page.controls.notes["pipelines"] == schedule.ASKING
+    assert page.controls.cards[-1]["note"] == "Prefect is being asked"
 
 
 @pytest.mark.parametrize(

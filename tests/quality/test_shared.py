@@ -131,6 +131,53 @@ def test_volume_and_freshness(shop: Path) -> None:
     assert found["lent_at is of the last days"][0] == "passed"
 
 
+def load(rows: int, held: int, origin: int | None = None) -> int:
+    """A load of a run of its own; returns its number."""
+    with connect() as connection:
+        found = connection.execute(
+            "insert into ops.loads (dataset, state, run_id, origin, rows_in, rows_inserted,"
+            " rows_updated, rows_unchanged, rows_quarantined, rows_ignored)"
+            " values ('shop_loans', 'done', gen_random_uuid(), %s, %s, %s, 0, 0, %s, 0)"
+            " returning load_id",
+            [origin, rows, rows - held, held],
+        ).fetchone()
+    assert found
+    return int(found[0])
+
+
+def send_again(file: int, origin: int, lines: range, held: int) -> int:
+    """A replay of lines that a load held back."""
+    again = load(len(lines), held, origin)
+    with connect() as connection:
+        connection.execute(
+            "insert into ops.replays select %s, n, %s, n, %s, n, true, false"
+            " from generate_series(%s::bigint, %s) n",
+            [again, file, origin, lines[0], lines[-1]],
+        )
+    return again
+
+
+def test_records_sent_again_are_judged_in_their_file(shop: Path) -> None:
+    """One record mended makes no file good, and one that is still bad none worse; both are real."""
+    uses = contract_text(checks="checks:\n  - use: {check: quarantine}\n  - use: {check: volume}\n")
+    few, usual = (
+        "few records of the last run in quarantine",
+        "the last run read about as much as usual",
+    )
+    for _ in range(4):
+        load(1000, 0)
+    file = load(1000, 150)
+    assert measured(shop, uses)[few] == ("failed", 15.0)
+    send_again(file, file, range(1, 2), held=0)
+    assert measured(shop, uses)[few] == ("failed", pytest.approx(14.9))
+    part = send_again(file, file, range(2, 102), held=1)
+    found = measured(shop, uses)
+    assert found[few] == ("passed", pytest.approx(5.0))
+    assert found[usual] == ("passed", 100.0)
+    send_again(part, file, range(101, 102), held=1)
+    assert measured(shop, uses)[few] == ("passed", pytest.approx(5.0))
+
+
 @pytest.mark.parametrize("path", sorted(SHIPPED.glob("*.yml")), ids=lambda p: p.stem)
 def test_shipped_ones_are_valid_and_explained(path: Path) -> None:
     shared = read_shared(path)
