@@ -95,14 +95,17 @@ def is_address(email: str) -> bool:
 
 
 def set_password(email: str, password: str) -> None:
-    """Give an account a new password and end its sessions.
+    """Give an account a new password; its sessions end and its links are good no more.
 
     Raises:
         ConfigurationError: there is no such account, or the password is refused.
     """
-    if not run("set_password", email=email, password_hash=hash_password(password, (email,))):
+    hashed = hash_password(password, (email,))
+    found = run("number_of", email=email)
+    if not found or not run(
+        "choose_password", account_id=found[0].account_id, password_hash=hashed
+    ):
         raise ConfigurationError(f"{email} has no account.")
-    run("end_sessions_of", email=email)
 
 
 def check_password(email: str, password: str) -> Account | None:

@@ -254,3 +254,13 @@ def test_who_signs_in_elsewhere_gets_no_password_by_mail(
     letters.send_due()
     assert links_of(post) == []
     assert "keeps no password" in re.sub(r"\s+", " ", post.mails()[0].get_content())
+
+
+@pytest.mark.parametrize("typed", ["ANN@desk.example", "ann@des\u212a.example"])
+def test_a_link_goes_to_the_address_that_the_account_has(
+    guest: Guest, mailed: Callable[[], str], post: Post, ann: str, typed: str
+) -> None:
+    """PostgreSQL's lower() makes some other letters those of ASCII: the Kelvin sign is a k."""
+    guest().submit("/forgot", email=typed)
+    mailed()
+    assert post.to == [ann]
