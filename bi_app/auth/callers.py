@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bi_app.auth import second_factor, sessions, short_tokens
-from bi_app.auth.accounts import Account, account, account_of, check_password
+from bi_app.auth.accounts import Account, account, account_of, check_password, tell_change
 from bi_app.auth.sql import run
 from warehouse import audit
 from warehouse.access import Role, Viewer
@@ -125,7 +125,10 @@ def verified(email: str, password: str, code: str | None = None) -> tuple[Accoun
     if found is None:
         return None, "refused"
     if second_factor.is_on(found.account_id):
-        good = bool(code) and second_factor.accept(found.account_id, code or "") is not None
+        kind = second_factor.accept(found.account_id, code) if code else None
+        if kind == "recovery":
+            tell_change(found.email, found.name, "recovery")
+        good = kind is not None
     else:
         good = not second_factor.is_required(found.viewer.role)
     return (found, "ok") if good else (None, "second")

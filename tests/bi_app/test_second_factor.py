@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pyotp
 import pytest
 
-from bi_app.auth import people, second_factor
+from bi_app.auth import callers, people, second_factor
 from bi_app.auth.accounts import check_password
 from bi_app.auth.sql import run
 from tests.bi_app.client import TOKEN, Client
@@ -222,3 +222,13 @@ def test_a_secret_that_nobody_confirmed_is_shown_for_a_quarter_of_an_hour(ann: s
     assert second_factor.begin(number) == fresh
     assert second_factor.confirm(number, code_at(seen)) is None
     assert second_factor.confirm(number, code_at(fresh)) is not None
+
+
+def test_a_recovery_code_that_the_api_took_is_told_by_mail(
+    ann: str, here: str, setting: Callable[..., None]
+) -> None:
+    _, _, codes = switched_on(ann)
+    setting(smtp_host="127.0.0.1", database=here)
+    assert callers.verified(ann, PASSWORD, codes[0])[1] == "ok"
+    letters = execute("select kind, note, email from app.letters")
+    assert letters == [("changed", "recovery", ann)]
