@@ -27,7 +27,7 @@ LOOK_SECONDS, PAUSE_SECONDS = 15.0, 5.0
 TIDY_SECONDS = 3600.0
 PATIENCE = dt.timedelta(days=1)
 CHANGES = {
-    "password": "The password of your account was changed.",
+    "password": "The password of your account was changed.",  # pragma: allowlist secret
     "second factor on": "A second factor was set up for your account.",
     "second factor off": "The second factor of your account was removed.",
     "recovery": "A recovery code of your account was used to sign in.",

@@ -26,7 +26,7 @@ ASSETS = Path(__file__).parent.parent / "assets"
 HOME = "/"
 WRONG = "E-mail or password is not right."
 DONE = {
-    "password": "Your password is set. Please sign in with it.",
+    "password": "Your password is set. Please sign in with it.",  # pragma: allowlist secret
     "everywhere": "You are signed out everywhere.",
 }
 STALE = "This form was open for too long, or cookies are off. Please try again."

@@ -14,7 +14,6 @@ from bi_app.auth import accounts, second_factor, sessions
 from bi_app.auth.accounts import LONGEST, Account
 from bi_app.auth.forms import VERIFYING, Form, form_token, span, template
 from bi_app.auth.passwords import RECOMMENDED, SHORTEST, refuse_weak
-from bi_app.auth.roles import menu
 from bi_app.auth.sessions import COOKIE, OwnSession, SignedIn
 from bi_app.auth.watch import close_pages
 from warehouse.errors import ConfigurationError
@@ -25,6 +24,7 @@ WRONG = "Your current password is not right."
 WRONG_CODE = "This code is not right, or was used already."
 DONE = {
     "name": "Your name is changed.",
+    # pragma: allowlist nextline secret
     "password": "Your password is changed, and you are signed out everywhere else.",
     "off": "Your second factor is off.",
     "ended": "That session is ended.",
@@ -105,7 +105,6 @@ class OwnPage(Form):
         factor, left, own, password = await asyncio.to_thread(_facts, number)
         page = template("account.html").render(
             account=self.account,
-            menu=menu(self.account.viewer.role),
             token=form_token(self.who.session_id),
             done=DONE.get(self.get_query_argument("done", ""), "") if not error else "",
             error=error,

@@ -29,6 +29,7 @@ HASHER = PasswordHasher(time_cost=2, memory_cost=47 * 1024, parallelism=1)  # Ki
 COMMON = Path(__file__).parent / "common_passwords.txt.gz"
 OUR_WORDS = ("carrel", "library", "librarian")
 ADVICE = "Three or four words that only you would put together are good."
+# pragma: allowlist nextline secret
 ROWS = ("abcdefghijklmnopqrstuvwxyz", "qwertyuiopasdfghjklzxcvbnm", "0123456789")
 LEET = str.maketrans("@431!05$7", "aaeiiosst")
 MOST_ROUNDS = 5_000_000  # an imported hash must not keep a processor busy for minutes

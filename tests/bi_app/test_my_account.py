@@ -94,6 +94,7 @@ def test_a_new_password_needs_the_old_one_and_ends_the_other_sessions(
     for fields, said in (
         ({"current": "wrong one", **wanted}, "current password is not right"),
         ({"current": PASSWORD, "password": NEW, "again": "x"}, "not the same"),
+        # pragma: allowlist nextline secret
         ({"current": PASSWORD, "password": "password1234", "again": "password1234"}, "others try"),
     ):
         answer = client.submit("/account", "/account/password", **fields)

@@ -109,6 +109,7 @@ def test_the_picture_is_drawn_here_and_says_the_address(ann: str) -> None:
     assert address.startswith("otpauth://totp/Carrel:ann%40desk.example?")
     picture = second_factor.picture(address)
     assert picture.startswith("<svg")
+    assert "viewBox" in picture.partition(">")[0]  # it shrinks whole, and is not cut off
     assert "http" not in picture.replace("http://www.w3.org", "")
 
 
