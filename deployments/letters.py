@@ -77,9 +77,11 @@ def _send_next() -> bool | None:
         if letter is None:
             return None
         try:
-            written = _written(connection, letter)
+            account = connection.execute(ACCOUNT, [letter.email]).fetchone()
+            written = _written(connection, letter, account)
             if written:
-                _send(letter, *written)
+                # What was typed may be another mailbox that lower() takes for the account's.
+                _send(letter, account.email if account else letter.email, *written)
         except CarrelError as error:
             return _keep(connection, letter, error)
         connection.execute(DROP, [letter.letter_id])
@@ -97,16 +99,17 @@ def _keep(connection: psycopg.Connection[Any], letter: Any, error: CarrelError) 
     return late
 
 
-def _send(letter: Any, subject: str, lines: list[str]) -> None:
-    body = "\n".join([f"Hello {letter.name or letter.email},", "", *lines, ""])
+def _send(letter: Any, to: str, subject: str, lines: list[str]) -> None:
+    body = "\n".join([f"Hello {letter.name or to},", "", *lines, ""])
     number = f"<carrel-letter-{letter.letter_id}-{int(time.time())}@{mail.domain()}>"
     made = dt.datetime.now(dt.UTC)
-    mail.send(mail.message(subject, body, number, made, to=letter.email))
+    mail.send(mail.message(subject, body, number, made, to=to))
 
 
-def _written(connection: psycopg.Connection[Any], letter: Any) -> tuple[str, list[str]] | None:
+def _written(
+    connection: psycopg.Connection[Any], letter: Any, account: Any
+) -> tuple[str, list[str]] | None:
     """Subject and lines; None when nobody is to be written to."""
-    account = connection.execute(ACCOUNT, [letter.email]).fetchone()
     if account and account.disabled_at:
         return None
     if letter.kind == "changed":

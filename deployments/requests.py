@@ -83,6 +83,11 @@ def _end_of(connection: Connection, request: Request) -> End | None:
             return act(connection, request, dataset(request["subject"]))
     except CarrelError as error:
         return "failed", str(error)[:500]
+    except psycopg.OperationalError:  # the database is away: it is asked again
+        raise
+    except Exception:  # else this one would be tried for ever, and those behind it never
+        log.exception("request %s of %s", request["request_id"], request["subject"])
+        return "failed", "Something went wrong; the log of the requests has it."
 
 
 def _run(_: Connection, request: Request, chosen: Dataset) -> End | None:

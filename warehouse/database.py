@@ -19,6 +19,7 @@ def engine(login: str = "owner") -> Engine:
         options += " -c default_transaction_read_only=on"
     return create_engine(
         settings().url(login),
+        hide_parameters=True,  # errors go to logs: no address, hash or token in them
         pool_pre_ping=True,
         pool_size=5,
         max_overflow=10,

@@ -6,7 +6,20 @@ import sys
 from typing import Any
 
 from panel.io.server import ComponentResourceHandler
+from tornado.httpserver import HTTPServer
 from tornado.web import HTTPError
+
+LARGEST = 2**20  # bytes; what is uploaded on a page comes by its websocket
+
+
+def limit_bodies() -> None:
+    """Refuse large bodies of requests: Tornado holds 100 MB of each, for strangers too."""
+    made = HTTPServer.initialize
+
+    def initialize(self: HTTPServer, *args: Any, **options: Any) -> None:
+        made(self, *args, **{"max_body_size": LARGEST} | options)
+
+    HTTPServer.initialize = initialize  # type: ignore[method-assign]
 
 
 def close_imports() -> None:

@@ -26,6 +26,8 @@ from warehouse.settings import settings
 
 __all__ = ["HASHER", "LONGEST", "SHORTEST", "hash_password", "verify_password"]
 
+ADDRESS = re.compile(r"[^@\s\x00-\x1f\x7f|,;:<>()\[\]\"\\]+@[^@\s\x00-\x1f\x7f|,;:<>()\"\\]+")
+
 
 @dataclass(frozen=True)
 class Account:
@@ -90,19 +92,26 @@ def check_parts(email: str, role: str, branches: Sequence[str], member_key: str 
 
 
 def is_address(email: str) -> bool:
-    """Whether this could be an e-mail address, and fits a claim."""
-    return bool(re.fullmatch(r"[^@\s|]+@[^@\s|]+", email)) and len(email) <= 200
+    """Whether this could be one e-mail address, fits a claim, and passes for no other address.
+
+    Addresses are compared in lower case, in which the Kelvin sign is a k: such letters are refused.
+    """
+    plain = all(c.isascii() or not c.lower()[0].isascii() for c in email)
+    return plain and len(email) <= 200 and bool(ADDRESS.fullmatch(email))
 
 
 def set_password(email: str, password: str) -> None:
-    """Give an account a new password and end its sessions.
+    """Give an account a new password; its sessions end and its links are good no more.
 
     Raises:
         ConfigurationError: there is no such account, or the password is refused.
     """
-    if not run("set_password", email=email, password_hash=hash_password(password, (email,))):
+    hashed = hash_password(password, (email,))
+    found = run("number_of", email=email)
+    if not found or not run(
+        "choose_password", account_id=found[0].account_id, password_hash=hashed
+    ):
         raise ConfigurationError(f"{email} has no account.")
-    run("end_sessions_of", email=email)
 
 
 def check_password(email: str, password: str) -> Account | None:

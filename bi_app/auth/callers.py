@@ -15,12 +15,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Row
-
-from bi_app.auth import second_factor, short_tokens
-from bi_app.auth.accounts import Account, account, check_password
+from bi_app.auth import second_factor, sessions, short_tokens
+from bi_app.auth.accounts import Account, account, account_of, check_password, tell_change
 from bi_app.auth.sql import run
-from warehouse.access import Viewer
+from warehouse import audit
+from warehouse.access import Role, Viewer
 from warehouse.errors import ConfigurationError
 from warehouse.settings import settings
 
@@ -104,11 +103,16 @@ def _of_token(credential: str) -> tuple[Caller, float] | None:
 
 
 def _of_key(digest: bytes) -> tuple[Caller, float] | None:
+    """Who must have a second factor and has none yet uses no key, as he signs in to no session."""
     rows = run("api_key", key_sha256=digest)
-    if not rows:
+    row = rows[0] if rows else None
+    if row is None or _lacks_factor(row.account_id, row.role):
         return None
-    row = rows[0]
     return Caller(account(row), frozenset(row.scopes), key_id=row.key_id), float("inf")
+
+
+def _lacks_factor(account_id: int, role: Role) -> bool:
+    return second_factor.is_required(role) and not second_factor.is_on(account_id)
 
 
 def verified(email: str, password: str, code: str | None = None) -> tuple[Account | None, str]:
@@ -121,7 +125,10 @@ def verified(email: str, password: str, code: str | None = None) -> tuple[Accoun
     if found is None:
         return None, "refused"
     if second_factor.is_on(found.account_id):
-        good = bool(code) and second_factor.accept(found.account_id, code or "") is not None
+        kind = second_factor.accept(found.account_id, code) if code else None
+        if kind == "recovery":
+            tell_change(found.email, found.name, "recovery")
+        good = kind is not None
     else:
         good = not second_factor.is_required(found.viewer.role)
     return (found, "ok") if good else (None, "second")
@@ -142,7 +149,7 @@ def start(who: Account, *, address: str, client: str) -> Pair:
     return Pair(short_tokens.issue(who.account_id, str(rows[0].session_id)), refresh, who)
 
 
-def renew(refresh: str) -> Pair | None:
+def renew(refresh: str, *, address: str = "") -> Pair | None:
     """A new pair for a refresh token; None when it is not good.
 
     A token that was used before is in two hands: its session ends for both.
@@ -156,21 +163,18 @@ def renew(refresh: str) -> Pair | None:
     )
     if not rows:
         return None
+    who = account(rows[0])
     if rows[0].reused:
         forget()
+        by, subject = audit.viewer(who.viewer, "api", address), f"account {who.account_id}"
+        audit.note_late(by, "sign_in_refused", subject, "refused", why="refresh token used twice")
         return None
-    who = account(rows[0])
     return Pair(short_tokens.issue(who.account_id, str(rows[0].session_id)), fresh, who)
-
-
-def sessions_of(caller: Caller) -> Sequence[Row[Any]]:
-    """The caller's own live sessions, pages' and API's, newest first."""
-    return run("sessions_of", account_id=caller.account.account_id)
 
 
 def end_session(caller: Caller, session_id: str) -> bool:
     """End one of the caller's own sessions; False when it is none of theirs."""
-    ended = run("end_own_session", session_id=session_id, account_id=caller.account.account_id)
+    ended = sessions.end_own(caller.account.account_id, session_id)
     forget()
     return bool(ended)
 
@@ -181,7 +185,8 @@ def make_key(
     """A new key, to be shown once, and what is kept of it.
 
     Raises:
-        ConfigurationError: a scope is unknown, or the time is not between 1 and 366 days.
+        ConfigurationError: a scope is unknown, the time is not between 1 and 366 days, or the
+            account must have a second factor and has none.
     """
     if not scopes or not set(scopes) <= set(SCOPES):
         raise ConfigurationError(
@@ -189,6 +194,12 @@ def make_key(
         )
     if not 1 <= days <= LONGEST_DAYS:
         raise ConfigurationError(f"A key is good for 1 to {LONGEST_DAYS} days, not {days}.")
+    who = account_of(account_id)
+    if who and _lacks_factor(account_id, who.viewer.role):
+        raise ConfigurationError(
+            f"{who.email} must have a second factor first.",
+            remedy="It is set up on the way in, at the next sign-in on a page.",
+        )
     key = KEY_START + secrets.token_urlsafe(32)
     rows = run(
         "add_api_key",

@@ -30,7 +30,7 @@ DONE = {
     "everywhere": "You are signed out everywhere.",
 }
 STALE = "This form was open for too long, or cookies are off. Please try again."
-VERIFYING = asyncio.Semaphore(2)  # each verification takes 47 MiB
+VERIFYING = asyncio.Semaphore(2)  # what is tried at once; a password takes 47 MiB
 POLICY = "; ".join(
     (
         "default-src 'self'",
@@ -145,6 +145,15 @@ class Form(RequestHandler):
         cookie = self.get_cookie(DEVICE_COOKIE)
         return await asyncio.to_thread(sessions.device_of, cookie, email)
 
+    async def wait(self, email: str) -> int:
+        """Seconds until this account may be tried again from here.
+
+        Asked under `VERIFYING`, as the failure is written down: else many that come at once
+        would all be tried before the first of them counts.
+        """
+        device = await self.device(email)
+        return await asyncio.to_thread(sessions.wait, email, self.address, device)
+
     async def record(self, account: Account, act: str, **details: Any) -> None:
         """Put on record what a person did to the own account, before it is given away."""
         by = audit.viewer(account.viewer, "page", self.address)
@@ -218,23 +227,22 @@ class SignIn(Form):
             self.set_status(403)
             return self.show(error=STALE)
         email = self.get_body_argument("email", "").strip()[:200]
-        device = await self.device(email)
-        wait = await asyncio.to_thread(sessions.wait, email, self.address, device)
-        if wait:
-            await self.refuse(email, "locked", f"Too many attempts. Please wait {span(wait)}.")
-            return None
-        account = await self.verified(email)
-        if account is None:
-            await self.refuse(email, "refused", WRONG)
-        else:
+        async with VERIFYING:
+            account = await self.verified(email)
+        if account:
             await self.go_on(account)
         return None
 
     async def verified(self, email: str) -> Account | None:
-        """The account when the password is right; worked out in a thread, two at a time."""
+        """The account when the password is right; else the person has been told."""
+        if wait := await self.wait(email):
+            await self.refuse(email, "locked", f"Too many attempts. Please wait {span(wait)}.")
+            return None
         password = self.get_body_argument("password", "", strip=False)[: LONGEST + 1]
-        async with VERIFYING:
-            return await asyncio.to_thread(check_password, email, password)
+        account = await asyncio.to_thread(check_password, email, password)
+        if account is None:
+            await self.refuse(email, "refused", WRONG)
+        return account
 
     async def refuse(self, email: str, outcome: str, error: str) -> None:
         """Say no without saying why, and write it down."""

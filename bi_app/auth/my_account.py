@@ -75,14 +75,14 @@ class OwnPage(Form):
         email = self.account.email
         if not await asyncio.to_thread(accounts.has_password, self.account.account_id):
             return await self._prove_recent()
-        device = await self.device(email)
-        if wait := await asyncio.to_thread(sessions.wait, email, self.address, device):
-            raise Refused(f"Too many attempts. Please wait {span(wait)}.")
         async with VERIFYING:
+            if wait := await self.wait(email):
+                raise Refused(f"Too many attempts. Please wait {span(wait)}.")
             found = await asyncio.to_thread(accounts.check_password, email, password)
-        if found is None:
-            await asyncio.to_thread(sessions.note, email, self.address, "refused", device)
-            raise Refused(WRONG)
+            if found is None:
+                device = await self.device(email)
+                await asyncio.to_thread(sessions.note, email, self.address, "refused", device)
+                raise Refused(WRONG)
         return None
 
     async def _prove_recent(self) -> None:

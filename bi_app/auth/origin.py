@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cache
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from warehouse.errors import ConfigurationError
 from warehouse.settings import settings
@@ -79,6 +79,13 @@ def real_scheme(peer: str, scheme: str, headers: Mapping[str, str]) -> str:
         return scheme
     told = headers.get("X-Forwarded-Proto", "").rpartition(",")[2].strip().lower()
     return "https" if told == "https" else scheme
+
+
+def address_in(scope: Mapping[str, Any]) -> str:
+    """The browser's address of a request to the API (an ASGI scope)."""
+    peer = str((scope.get("client") or ("",))[0])
+    told = [v.decode("latin-1") for n, v in scope["headers"] if n == b"x-forwarded-for"]
+    return real_address(peer, {"X-Forwarded-For": ",".join(told)})
 
 
 def address_of(request: HTTPServerRequest) -> str:

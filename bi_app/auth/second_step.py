@@ -10,7 +10,7 @@ import asyncio
 
 from bi_app.auth import accounts, second_factor, sessions, tokens
 from bi_app.auth.accounts import Account
-from bi_app.auth.forms import HOME, Form, inside, span, template
+from bi_app.auth.forms import HOME, VERIFYING, Form, inside, span, template
 from bi_app.auth.sessions import SECOND_COOKIE
 from bi_app.auth.sql import run
 from bi_app.auth.tokens import Bearer, digest
@@ -91,24 +91,27 @@ class SecondStep(Step):
         if bearer is None or bearer.account_id is None:
             return None
         self.check_token(self.form_token)
-        device = await self.device(bearer.email)
-        wait = await asyncio.to_thread(sessions.wait, bearer.email, self.address, device)
-        if wait:
-            self.set_status(429)
-            return self.show(f"Too many attempts. Please wait {span(wait)}.")
-        code = self.get_body_argument("code", "")[:60]
-        kind = await asyncio.to_thread(second_factor.accept, bearer.account_id, code)
-        if kind is None:
-            if await self.count_failure(bearer):
-                self.set_status(401)
-                self.show(WRONG)
-            return None
-        if await self.finish_sign_in(bearer, f"password and {kind}"):
+        async with VERIFYING:
+            kind = await self.accepted(bearer, bearer.account_id)
+        if kind and await self.finish_sign_in(bearer, f"password and {kind}"):
             if kind == "recovery":
                 tell = accounts.tell_change
                 await asyncio.to_thread(tell, bearer.email, bearer.name, "recovery")
             self.redirect(self.next_page, status=303)
         return None
+
+    async def accepted(self, bearer: Bearer, number: int) -> second_factor.Kind | None:
+        """Which kind of code was given, when it is right; else the person has been told."""
+        if wait := await self.wait(bearer.email):
+            self.set_status(429)
+            self.show(f"Too many attempts. Please wait {span(wait)}.")
+            return None
+        code = self.get_body_argument("code", "")[:60]
+        kind = await asyncio.to_thread(second_factor.accept, number, code)
+        if kind is None and await self.count_failure(bearer):
+            self.set_status(401)
+            self.show(WRONG)
+        return kind
 
 
 class SetUp(Step):

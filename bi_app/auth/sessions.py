@@ -112,7 +112,7 @@ def end_own(account_id: int, session_id: str) -> set[str]:
 
 def end_all_own(account_id: int) -> set[str]:
     """Sign an account out everywhere; the numbers of the sessions that ended."""
-    return {str(row.session_id) for row in run("end_own_sessions", account_id=account_id)}
+    return {str(row.session_id) for row in run("end_account_sessions", account_id=account_id)}
 
 
 def alive(known: dict[str, SignedIn], used: set[str]) -> set[str]:

@@ -3,8 +3,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from sqlalchemy.exc import SQLAlchemyError
 
-from bi_app.auth import sessions
+from bi_app.auth import sessions, tokens
 from bi_app.auth.accounts import (
     check_password,
     create_account,
@@ -170,3 +171,20 @@ def _sessions() -> list[Any]:
 
         cursor = connection.cursor(row_factory=namedtuple_row)
         return list(cursor.execute("select token_sha256 from app.sessions").fetchall())
+
+
+@pytest.mark.usefixtures("here")
+def test_a_password_set_at_the_shell_ends_links_and_sign_ins_half_done() -> None:
+    number = create_account("shell@carrel.example", "", "member", password=PASSWORD)
+    made = [tokens.make(tokens.Bearer(purpose, number, "", "")) for purpose in ("reset", "second")]
+    set_password("SHELL@carrel.example", "another lamp on a desk")
+    assert [tokens.look(one, "reset", "second") for one in made] == [None, None]
+    with pytest.raises(ConfigurationError, match="has no account"):
+        set_password("nobody@carrel.example", "another lamp on a desk")
+
+
+@pytest.mark.usefixtures("here")
+def test_an_error_of_the_database_does_not_say_what_was_written() -> None:
+    with pytest.raises(SQLAlchemyError) as caught:
+        run("rename", account_id=1, name="Sophie\0Secret")
+    assert "Sophie" not in str(caught.value)

@@ -9,6 +9,7 @@ import json
 import re
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ import pytest
 from bi_app.api.rest.measures import Asked, figures, known, seen
 from bi_app.api.tables import TABLES
 from bi_app.auth import callers, second_factor, short_tokens
-from bi_app.auth.accounts import create_account
+from bi_app.auth.accounts import account, create_account
 from bi_app.auth.sql import run
 from bi_app.models.export import shown
 from bi_app.models.staffing import REPORT
@@ -29,6 +30,7 @@ from tests.bi_app.fix_app import EMAILS, MEMBER, OTHER, OWN, PASSWORD, Served
 from tests.bi_app.test_doors import away
 from warehouse.access import Viewer
 from warehouse.database import connect
+from warehouse.errors import ConfigurationError
 
 Caller = Callable[..., httpx.Client]
 ROLES = ("admin", "librarian", "member", None)
@@ -316,6 +318,30 @@ def test_a_refresh_token_is_good_once_and_its_second_use_ends_the_family(
     assert caller().post("/token/refresh", json=after).status_code == 401
 
 
+def test_a_session_that_ends_while_it_is_renewed_stays_ended(at_api: str) -> None:
+    who = account(run("account", email=EMAILS["member"])[0])
+    pair = callers.start(who, address="", client="")
+    found = callers.find(pair.access)
+    assert found
+    with connect() as db, ThreadPoolExecutor(1) as pool:
+        db.execute("update app.sessions set ended_at = now() where session_id = %s",
+                   [found.session_id])  # fmt: skip
+        renewed = pool.submit(callers.renew, pair.refresh)
+        time.sleep(0.3)
+        db.commit()
+        assert renewed.result(10) is None
+    callers.forget()
+    assert callers.find(pair.access) is None
+
+
+def test_passwords_that_are_tried_at_once_are_counted_one_by_one(api: Served) -> None:
+    email = f"many{time.time()}@carrel.example"
+    with ThreadPoolExecutor(16) as pool:
+        answers = [a.status_code for a in pool.map(lambda _: sign_in(api, email, "x"), range(16))]
+    assert set(answers) == {401, 429}
+    assert answers.count(401) <= 6
+
+
 def test_sign_out_ends_the_token_at_once(api: Served, caller: Caller) -> None:
     pair = sign_in(api, "member").json()
     client = caller(token=pair["access_token"])
@@ -541,6 +567,63 @@ def test_who_has_a_second_factor_needs_its_code(at_api: str, api: Served) -> Non
     assert sign_in(api, email, "not the password", recovery[1]).status_code == 401
 
 
+def test_what_is_changed_through_the_api_is_on_record_once_and_as_such(
+    at_api: str, api: Served, caller: Caller
+) -> None:
+    email = f"rec{time.time()}@carrel.example"
+    number = create_account(email, "Rec", "librarian", ["CEN"], None, PASSWORD)
+    assert caller("admin").patch(f"/users/{number}", json={"branches": ["ASH"]}).status_code == 200
+    pair = sign_in(api, email).json()
+    theirs = caller(token=pair["access_token"])
+    made = theirs.post("/api-keys", json={"name": "job"}).json()
+    assert theirs.delete(f"/api-keys/{made['key_id']}").status_code == 204
+    other = sign_in(api, email).json()["access_token"]
+    (session,) = [
+        s["session_id"] for s in theirs.get("/sessions").json()["items"]
+        if s["session_id"] == short_tokens.read(other).session_id  # type: ignore[union-attr]
+    ]  # fmt: skip
+    assert theirs.delete(f"/sessions/{session}").status_code == 204
+    for status in (200, 401):
+        asked = {"refresh_token": pair["refresh_token"]}
+        assert caller().post("/token/refresh", json=asked).status_code == status
+    query = (
+        "select act, outcome, details ->> 'what', address, door from audit.entries"
+        " where subject = %s order by entry_id"
+    )
+    end = time.monotonic() + 5
+    while True:  # what is refused is written a moment later
+        with connect() as db:
+            found = db.execute(query, [f"account {number}"]).fetchall()
+        if len(found) >= 7 or time.monotonic() > end:
+            break
+        time.sleep(0.1)
+    assert [(act, outcome, what) for act, outcome, what, *_ in found] == [
+        ("account", "done", "set_branches"),
+        ("sign_in", "done", None),
+        ("account", "done", "API key"),
+        ("account", "done", "API key ended"),
+        ("sign_in", "done", None),
+        ("sign_out", "done", "one session"),
+        ("sign_in_refused", "refused", None),
+    ]
+    assert {tuple(row[3:]) for row in found} == {("127.0.0.1", "api")}
+
+
+def test_a_key_of_who_must_have_a_second_factor_waits_for_it(
+    at_api: str, setting: Callable[..., None]
+) -> None:
+    """A key of somebody who was given the role later does not go round what the role demands."""
+    number = create_account(f"k{time.time()}@carrel.example", "", "librarian", password=PASSWORD)
+    key, _ = callers.make_key(number, "job", ["read"], 1)
+    assert callers.find(key)
+    setting(second_factor="librarian", database=at_api)
+    assert callers.find(key) is None
+    with pytest.raises(ConfigurationError, match="second factor first"):
+        callers.make_key(number, "another", ["read"], 1)
+    assert second_factor.confirm(number, pyotp.TOTP(second_factor.begin(number)).now())
+    assert callers.find(key)
+
+
 def test_the_audit_log_tells_of_the_door(at_api: str, api: Served, caller: Caller) -> None:
     caller("librarian").get("/users")
     caller("admin").get("/measures/overview.daily/file.csv")
@@ -641,7 +724,23 @@ def test_who_asks_too_often_waits(api_library: str, tmp_path: Path) -> None:
         assert answers[-1].status_code == 429
         assert answers[-1].headers["retry-after"] == "1"
         other = sign_in(slow, "member").json()["access_token"]
-        assert httpx.get(f"{slow.base}{PREFIX}/me", headers={"Authorization": f"Bearer {other}"})
+        theirs = {"Authorization": f"Bearer {other}"}
+        assert httpx.get(f"{slow.base}{PREFIX}/me", headers=theirs).status_code == 200
+
+
+def test_who_comes_through_a_declared_proxy_is_counted_apart(
+    api_library: str, tmp_path: Path
+) -> None:
+    """The API listens on loopback, so that everybody from elsewhere comes through a proxy."""
+    asked = {"CARREL_API_ADDRESS_RATE": "1", "CARREL_TRUSTED_PROXIES": "127.0.0.1"}
+    with serving(api_library, tmp_path, **UNBOUND | asked) as served:
+
+        def told(address: str) -> int:
+            head = {"X-Forwarded-For": f"198.51.100.1, {address}"}
+            return httpx.get(f"{served.base}/health", headers=head).status_code
+
+        assert [told("192.0.2.7") for _ in range(11)] == [200] * 10 + [429]
+        assert told("192.0.2.8") == 200
 
 
 def test_the_log_has_each_request_and_no_secret(api: Served, caller: Caller) -> None:
@@ -660,7 +759,6 @@ def test_the_log_has_each_request_and_no_secret(api: Served, caller: Caller) -> 
 
 def test_docs_open_for_who_is_signed_in_on_a_page(api: Served, at_api: str) -> None:
     from bi_app.auth import sessions
-    from bi_app.auth.accounts import account
 
     assert httpx.get(f"{api.base}{PREFIX}/docs").status_code == 401
     who = account(run("account", email=EMAILS["member"])[0])

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
@@ -237,6 +238,15 @@ def test_a_static_file_of_ours_has_no_neighbours(visitor: Visitor) -> None:
 
 def test_a_stranger_cannot_have_a_module_imported(visitor: Visitor) -> None:
     assert visitor().http.get("/components/antigravity/x/__css__/y").status_code == 404
+
+
+def test_a_large_body_of_a_stranger_is_not_held(visitor: Visitor) -> None:
+    body = b"email=" + b"x" * 2**21
+    head = {"Content-Type": "application/x-www-form-urlencoded"}
+    with suppress(httpx.WriteError, httpx.ReadError):  # it hangs up while we send
+        answer = visitor().http.post("/sign-in", content=body, headers=head)
+        assert answer.status_code == 400
+    assert visitor().http.post("/sign-in", content=body[:1000], headers=head).status_code == 403
 
 
 def test_health_is_503_while_the_database_is_away_and_pages_say_so(

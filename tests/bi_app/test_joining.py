@@ -225,7 +225,19 @@ def test_a_form_of_another_site_is_refused(
 
 
 @pytest.mark.parametrize(
-    "email", ["", "x", "a@b@c", "a b@c.d", "a@b\r\nBcc: c@d.e", "a@" + "b" * 300]
+    "email",
+    [
+        "",
+        "x",
+        "a@b@c",
+        "a b@c.d",
+        "a@b\r\nBcc: c@d.e",
+        "a@" + "b" * 300,
+        "a,b@c.d",
+        "<a>b@c.d",
+        "ann@des\u212a.example",
+        "lib\u0130@desk.example",
+    ],
 )
 def test_what_is_no_address_is_said(guest: Guest, mailed: Callable[[], str], email: str) -> None:
     answer = guest().submit("/register", email=email, name="X")
@@ -255,3 +267,11 @@ def test_who_signs_in_elsewhere_gets_no_password_by_mail(
     letters.send_due()
     assert links_of(post) == []
     assert "keeps no password" in re.sub(r"\s+", " ", post.mails()[0].get_content())
+
+
+def test_a_link_goes_to_the_address_that_the_account_has(
+    guest: Guest, mailed: Callable[[], str], post: Post, ann: str
+) -> None:
+    guest().submit("/forgot", email=ann.upper())
+    mailed()
+    assert post.to == [ann]

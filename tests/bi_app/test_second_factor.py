@@ -5,14 +5,15 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import pyotp
 import pytest
 
-from bi_app.auth import people, second_factor
+from bi_app.auth import callers, people, second_factor
 from bi_app.auth.accounts import check_password
 from bi_app.auth.sql import run
-from tests.bi_app.client import Client
+from tests.bi_app.client import TOKEN, Client
 from tests.bi_app.fix_app import EMAILS, PASSWORD
 from tests.bi_app.test_people import ADMIN, execute
 from warehouse.errors import ConfigurationError
@@ -186,3 +187,49 @@ def test_an_admin_takes_a_lost_one_away(ann: str) -> None:
     assert not people.person(ADMIN, number).second_factor
     assert not run("second_factor", account_id=number, confirmed=True)
     assert execute("select 1 from app.recovery_codes where account_id = %s", number) == []
+
+
+def test_codes_that_are_tried_at_once_are_counted_one_by_one(guest: Guest, ann: str) -> None:
+    _, secret, _ = switched_on(ann)
+    client = guest()
+    client.sign_in(ann, PASSWORD)
+    page = client.http.get("/sign-in/second").text
+    wrong = "000000" if "000000" not in [code_at(secret, s) for s in (-1, 0, 1)] else "999999"
+    data = {"code": wrong, "token": TOKEN.findall(page)[0]}
+    with ThreadPoolExecutor(16) as pool:
+        list(pool.map(lambda _: client.http.post("/sign-in/second", data=data), range(16)))
+    ((tried,),) = execute("select count(*) from app.sign_ins where outcome = 'second'")
+    assert tried <= 6
+
+
+def test_passwords_that_are_tried_at_once_are_counted_one_by_one(guest: Guest, ann: str) -> None:
+    client = guest()
+    page = client.http.get("/sign-in").text
+    data = {"email": ann, "password": "wrong", "token": TOKEN.findall(page)[0]}
+    with ThreadPoolExecutor(16) as pool:
+        list(pool.map(lambda _: client.http.post("/sign-in", data=data), range(16)))
+    ((tried,),) = execute("select count(*) from app.sign_ins where outcome = 'refused'")
+    assert tried <= 6
+
+
+def test_a_secret_that_nobody_confirmed_is_shown_for_a_quarter_of_an_hour(ann: str) -> None:
+    """Who saw it in a stolen session would know the one that is confirmed weeks later."""
+    number = number_of(ann)
+    seen = second_factor.begin(number)
+    execute("update app.second_factors set made_at = now() - interval '16 minutes'"
+            " where account_id = %s", number)  # fmt: skip
+    fresh = second_factor.begin(number)
+    assert fresh != seen
+    assert second_factor.begin(number) == fresh
+    assert second_factor.confirm(number, code_at(seen)) is None
+    assert second_factor.confirm(number, code_at(fresh)) is not None
+
+
+def test_a_recovery_code_that_the_api_took_is_told_by_mail(
+    ann: str, here: str, setting: Callable[..., None]
+) -> None:
+    _, _, codes = switched_on(ann)
+    setting(smtp_host="127.0.0.1", database=here)
+    assert callers.verified(ann, PASSWORD, codes[0])[1] == "ok"
+    letters = execute("select kind, note, email from app.letters")
+    assert letters == [("changed", "recovery", ann)]

@@ -153,3 +153,15 @@ def test_records_that_were_open_for_a_day_are_put_away(database: str) -> None:
     carry_out()
     with connect() as connection:
         assert connection.execute("select line_no from app.held_records").fetchall() == [(1,)]
+
+
+def test_a_request_that_makes_no_sense_stops_no_other(database: str) -> None:
+    create_account("admin@x.example", "", "admin", password="a lamp that nobody lit")
+    with connect() as connection:
+        connection.execute(
+            "insert into app.requests (asked_by, action, subject, detail) values"
+            " ('admin@x.example', 'open', 'library_items', '{\"rule\": {\"a\": 1}}')"
+        )
+    ask("gold.nothing")
+    assert carry_out() == 2
+    assert [state for state, _ in states()] == ["failed", "failed"]

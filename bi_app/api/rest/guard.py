@@ -13,6 +13,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from bi_app.api.rest import problems
 from bi_app.api.rest.limits import Buckets
+from bi_app.auth.origin import address_in
+from warehouse import audit
 from warehouse import log as log_lines
 from warehouse.settings import settings
 
@@ -42,8 +44,9 @@ class Guard:
             await self.app(scope, receive, send)
             return
         one = _Request(scope, receive, send)
-        with log_lines.during(one.id):
-            wait = self.addresses.take((scope.get("client") or ("",))[0])
+        address = address_in(scope)
+        with log_lines.during(one.id), audit.through("api", address):
+            wait = self.addresses.take(address)
             if wait:
                 await one.refuse(429, "This address sends too many requests.", wait)
             elif one.announced > LARGEST:

@@ -15,7 +15,7 @@ from fastapi.exceptions import RequestValidationError
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
 
-from bi_app.auth.origin import real_address
+from bi_app.auth.origin import address_in
 from bi_app.auth.sql import NotAllowed, NotLegal
 from warehouse import audit
 from warehouse.errors import CarrelError, ConfigurationError
@@ -131,8 +131,7 @@ def refused(request: Request) -> Response:
 
 def address(request: Request) -> str:
     """Where a request comes from, as a declared proxy says if there is one."""
-    told = ",".join(request.headers.getlist("X-Forwarded-For"))
-    return real_address(request.client.host if request.client else "", {"X-Forwarded-For": told})
+    return address_in(request.scope)
 
 
 async def _fault(request: Request, error: Exception) -> Response:

@@ -17,7 +17,10 @@ Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
 Code = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f|,]{1,60}$")]
 Email = Annotated[
     str,
-    StringConstraints(pattern=r"^[^@\s\x00-\x1f\x7f|,]+@[^@\s\x00-\x1f\x7f|,]+$", max_length=200),
+    StringConstraints(
+        pattern=r"^[^@\s\x00-\x1f\x7f|,;:<>()\[\]\"\\]+@[^@\s\x00-\x1f\x7f|,;:<>()\[\]\"\\]+$",
+        max_length=200,
+    ),
 ]
 
 

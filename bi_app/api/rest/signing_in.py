@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import asdict
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -14,29 +15,21 @@ from bi_app.api.rest.once import Key, once
 from bi_app.api.rest.problems import Problem
 from bi_app.api.rest.who import CHALLENGE, Person, Reads
 from bi_app.auth import callers, sessions, short_tokens
-from bi_app.auth.callers import Pair
+from bi_app.auth.accounts import Account
+from bi_app.auth.callers import Caller, Pair
 from warehouse import audit
 
 router = APIRouter()
 WRONG = "E-mail, password or code is not right."
-VERIFYING = asyncio.Semaphore(2)  # each verification takes 47 MiB
+VERIFYING = asyncio.Semaphore(2)  # what is tried at once; a password takes 47 MiB
 
 
 @router.post("/token", response_model=shapes.Tokens, tags=["sign in"])
 async def sign_in(request: Request, asked: shapes.SignIn) -> Response:
     """Sign in with e-mail and password (and a code, where the account has a second factor)."""
     address = problems.address(request)
-    wait = await run_in_threadpool(sessions.wait, asked.email, address)
-    if wait:
-        await run_in_threadpool(_refused, asked.email, address, "locked")
-        raise Problem(429, f"Too many attempts; wait {wait} s.", headers={"Retry-After": str(wait)})
     async with VERIFYING:
-        found, outcome = await run_in_threadpool(
-            callers.verified, asked.email, asked.password, asked.code
-        )
-    if found is None:
-        await run_in_threadpool(_refused, asked.email, address, outcome)
-        raise Problem(401, WRONG, headers=CHALLENGE)
+        found = await run_in_threadpool(_verified, asked, address)
     client = request.headers.get("user-agent", "")
 
     def start() -> Pair:
@@ -48,6 +41,22 @@ async def sign_in(request: Request, asked: shapes.SignIn) -> Response:
     return _given(await run_in_threadpool(start))
 
 
+def _verified(asked: shapes.SignIn, address: str) -> Account:
+    """The account that is signed in to; a failure counts before the next attempt is looked at.
+
+    Raises:
+        Problem: 401 where something is wrong, 429 after too many failures.
+    """
+    if wait := sessions.wait(asked.email, address):
+        _refused(asked.email, address, "locked")
+        raise Problem(429, f"Too many attempts; wait {wait} s.", headers={"Retry-After": str(wait)})
+    found, outcome = callers.verified(asked.email, asked.password, asked.code)
+    if found is None:
+        _refused(asked.email, address, outcome)
+        raise Problem(401, WRONG, headers=CHALLENGE)
+    return found
+
+
 def _refused(email: str, address: str, why: str) -> None:
     sessions.note(email, address, why)
     by = audit.By(email, "api", address=address, claimed=True)
@@ -55,9 +64,10 @@ def _refused(email: str, address: str, why: str) -> None:
 
 
 @router.post("/token/refresh", response_model=shapes.Tokens, tags=["sign in"])
-async def renew(asked: shapes.Refresh) -> Response:
+async def renew(request: Request, asked: shapes.Refresh) -> Response:
     """Take a new pair for a refresh token, once; the same again ends the session."""
-    pair = await run_in_threadpool(callers.renew, asked.refresh_token)
+    address = problems.address(request)
+    pair = await run_in_threadpool(lambda: callers.renew(asked.refresh_token, address=address))
     if pair is None:
         raise Problem(401, "This refresh token is not good; sign in.", headers=CHALLENGE)
     return _given(pair)
@@ -88,8 +98,8 @@ async def me(caller: Reads) -> Response:
 @router.get("/sessions", response_model=shapes.Sessions, tags=["sign in"])
 async def own_sessions(caller: Person) -> Response:
     """The own live sessions: of pages and of the API."""
-    found = await run_in_threadpool(callers.sessions_of, caller)
-    return answers.sent({"items": [dict(row._mapping) for row in found]})
+    found = await run_in_threadpool(sessions.own, caller.account.account_id)
+    return answers.sent({"items": [asdict(one) for one in found]})
 
 
 @router.delete("/sessions/current", status_code=204, tags=["sign in"])
@@ -106,6 +116,7 @@ async def end_session(caller: Person, session_id: UUID) -> Response:
     """End one of the own sessions."""
     if not await run_in_threadpool(callers.end_session, caller, str(session_id)):
         raise Problem(404, "You have no such session.")
+    await run_in_threadpool(_record, caller, "sign_out", "one session")
     return Response(status_code=204)
 
 
@@ -124,8 +135,7 @@ async def make_key(
     """Make a key for a program; it is shown this once, and not again by an Idempotency-Key."""
 
     def make() -> tuple[int, dict[str, Any]]:
-        by = audit.viewer(caller.viewer, "api", problems.address(request))
-        audit.note(by, "change", "API keys", scopes=asked.scopes, days=asked.days)
+        _record(caller, "account", "API key", scopes=asked.scopes, days=asked.days)
         made, kept = callers.make_key(
             caller.account.account_id, asked.name, asked.scopes, asked.days
         )
@@ -139,4 +149,11 @@ async def end_key(caller: Person, key_id: Annotated[int, Path(ge=1, le=2**63 - 1
     """End one of the own keys."""
     if not await run_in_threadpool(callers.end_key, caller.account.account_id, key_id):
         raise Problem(404, "You have no such key.")
+    await run_in_threadpool(_record, caller, "account", "API key ended")
     return Response(status_code=204)
+
+
+def _record(caller: Caller, act: str, what: str, **details: Any) -> None:
+    """Put on record what a person did to the own account."""
+    subject = f"account {caller.account.account_id}"
+    audit.note(audit.viewer(caller.viewer), act, subject, what=what, **details)

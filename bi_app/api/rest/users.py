@@ -12,12 +12,12 @@ from starlette.concurrency import run_in_threadpool
 from bi_app.api.rest import answers, shapes
 from bi_app.api.rest.once import Key, once
 from bi_app.api.rest.paging import After, Limit, opened, page
-from bi_app.api.rest.problems import Problem, address
+from bi_app.api.rest.problems import Problem
 from bi_app.api.rest.who import Administers
 from bi_app.auth import callers, people
-from bi_app.auth.callers import Caller
-from warehouse import audit
+from bi_app.auth.sql import NotAllowed
 from warehouse.access import Viewer
+from warehouse.errors import ConfigurationError
 
 router = APIRouter(tags=["users"])
 Id = Annotated[int, Path(ge=1, le=2**63 - 1)]
@@ -46,10 +46,12 @@ async def user(caller: Administers, account_id: Id) -> Response:
 
 
 def _person(viewer: Viewer, account_id: int) -> people.Person:
-    found = [p for p in people.list_accounts(viewer) if p.account_id == account_id]
-    if not found:
-        raise Problem(404, "There is no such account.")
-    return found[0]
+    try:
+        return people.person(viewer, account_id)
+    except NotAllowed:
+        raise
+    except ConfigurationError:
+        raise Problem(404, people.NOBODY) from None
 
 
 def _out(one: people.Person) -> dict[str, Any]:
@@ -68,16 +70,13 @@ async def invite(
         if asked.email.lower() in known:
             raise Problem(409, "This e-mail has an account already.")
         made = people.invite(caller.viewer, asked.email, asked.name, asked.role, asked.branches)
-        _note(request, caller, made.account_id, ["invited"])
         return 201, {**_out(_person(caller.viewer, made.account_id)), "link": made.link}
 
     return await once(request, caller, key, make)
 
 
 @router.patch("/users/{account_id}", response_model=shapes.User)
-async def change_user(
-    request: Request, caller: Administers, account_id: Id, asked: shapes.UserChange
-) -> Response:
+async def change_user(caller: Administers, account_id: Id, asked: shapes.UserChange) -> Response:
     """Change an account; when that changes its rights, its sessions end at once."""
 
     def change() -> Mapping[str, Any]:
@@ -90,15 +89,9 @@ async def change_user(
         if asked.disabled is not None:
             (people.disable if asked.disabled else people.enable)(viewer, account_id)
         callers.forget()
-        _note(request, caller, account_id, sorted(asked.model_fields_set))
         return _out(_person(viewer, account_id))
 
     return answers.sent(await run_in_threadpool(change))
-
-
-def _note(request: Request, caller: Caller, account_id: int, what: list[str]) -> None:
-    by = audit.viewer(caller.viewer, "api", address(request))
-    audit.note(by, "change", f"account {account_id}", what=what)
 
 
 @router.get("/users/{account_id}/sessions", response_model=shapes.Sessions)
@@ -111,13 +104,12 @@ async def sessions(caller: Administers, account_id: Id) -> Response:
 
 
 @router.delete("/users/{account_id}/sessions", response_model=shapes.Ended)
-async def end_sessions(request: Request, caller: Administers, account_id: Id) -> Response:
+async def end_sessions(caller: Administers, account_id: Id) -> Response:
     """End all of an account's sessions."""
 
     def end() -> int:
         ended = people.end_all_sessions(caller.viewer, account_id)
         callers.forget()
-        _note(request, caller, account_id, ["sessions"])
         return ended
 
     return answers.sent({"ended": await run_in_threadpool(end)})

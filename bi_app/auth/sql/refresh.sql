@@ -10,7 +10,7 @@ with found as (
         and s.ended_at is null
         and s.expires_at > now()
         and s.seen_at > now() - make_interval(mins => :idle_minutes)
-    for update of r
+    for update of r, s  -- a session that is ended meanwhile stays ended
 ),
 used as (
     update app.refresh_tokens r set used_at = now()
@@ -23,7 +23,7 @@ fresh as (
 ),
 ended as (
     update app.sessions s
-    set ended_at = case when f.used_at is not null then now() end,
+    set ended_at = case when f.used_at is not null then now() else s.ended_at end,
         seen_at = now()
     from found f
     where s.session_id = f.session_id
