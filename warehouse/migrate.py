@@ -42,6 +42,8 @@ def migrate() -> list[str]:
         ConfigurationError: the server is too old, a migration is missing or was changed after
             it was applied, or a table has drifted from its spec.
     """
+    import stamina
+
     known = datasets()
     with connect(autocommit=True) as connection:
         _check_version(connection)
@@ -49,14 +51,21 @@ def migrate() -> list[str]:
         connection.execute(LEDGER)
         make_logins(connection)
         applied = [name for name, path in _files(known) if _apply(connection, name, path)]
-        with connection.transaction():
-            _set_claim_key(connection)
-            for dataset in known.values():
-                _check_drift(connection, dataset)
-                connection.execute(ddl.access(dataset).encode())
-            gold.create_missing(connection)
-            catalogue.fill(connection, known)
+        # Policies lock each table: pages that read in another order may end this in a deadlock.
+        for attempt in stamina.retry_context(on=psycopg.errors.DeadlockDetected, attempts=8):
+            with attempt, connection.transaction():
+                _derive(connection, known)
         return applied
+
+
+def _derive(connection: psycopg.Connection[Any], known: dict[str, Dataset]) -> None:
+    """Set anew what settings and specs say: the claim's key, policies, grants, the catalogue."""
+    _set_claim_key(connection)
+    for dataset in known.values():
+        _check_drift(connection, dataset)
+        connection.execute(ddl.access(dataset).encode())
+    gold.create_missing(connection)
+    catalogue.fill(connection, known)
 
 
 def _check_version(connection: psycopg.Connection[Any]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -9,7 +11,7 @@ import pytest
 from warehouse.database import connect
 from warehouse.errors import ConfigurationError, SpecError
 from warehouse.migrate import migrate, migration_path
-from warehouse.spec import dataset
+from warehouse.spec import dataset, datasets
 
 
 def test_a_second_run_applies_nothing(shop: Path) -> None:
@@ -81,3 +83,19 @@ def test_the_catalogue_holds_datasets_and_gold_with_meanings(shop: Path) -> None
         "privacy": None,
     }
     assert rows["silver.shop_loans"][2]["privacy"] == "pseudonym"
+
+
+def test_a_deadlock_with_a_reader_is_tried_again(database: str) -> None:
+    """The reader holds what is altered last, then asks for what is altered first."""
+    tables = [dataset.table for dataset in datasets().values()]
+    waits = "select count(*) from pg_locks where not granted and relation = %s::regclass"
+    with ThreadPoolExecutor(1) as pool, connect() as reader, connect(autocommit=True) as watcher:
+        reader.execute(f"lock table silver.{tables[-1]} in access share mode".encode())
+        migrating = pool.submit(migrate)
+        end = time.monotonic() + 20
+        while watcher.execute(waits, [f"silver.{tables[-1]}"]).fetchone() == (0,):
+            assert time.monotonic() < end
+            time.sleep(0.02)
+        reader.execute(f"select count(*) from silver.{tables[0]}".encode())
+        reader.commit()
+        assert migrating.result(30) == []
