@@ -9,9 +9,6 @@
 from __future__ import annotations
 
 import os
-import signal
-import subprocess
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,9 +18,9 @@ import pytest
 
 from bi_app.api.rest.serve import command
 from bi_app.models import store
+from tests.bi_app import fix_app
 from tests.bi_app.fix_app import EMAILS, PASSWORD, Served, filled, free_port
 from tests.fix_warehouse import NONE, use
-from warehouse.settings import ROOT
 
 PREFIX = "/api/v1"
 UNBOUND = {f"CARREL_API_{name}RATE": "1000000" for name in ("", "ADDRESS_", "EXPORT_")}
@@ -32,31 +29,10 @@ UNBOUND = {f"CARREL_API_{name}RATE": "1000000" for name in ("", "ADDRESS_", "EXP
 @contextmanager
 def serving(database: str, folder: Path, **variables: str) -> Iterator[Served]:
     """The API on a database, until the end of the `with`."""
-    log, port = folder / "api.log", free_port()
-    environment = os.environ | {"CARREL_DATABASE": database, **variables}
-    with log.open("wb") as out:
-        process = subprocess.Popen(command(port), cwd=ROOT, env=environment, stdout=out, stderr=out)
-    served = Served(f"http://127.0.0.1:{port}", process, log)
-    try:
-        wait_until_ready(served)
+    port = free_port()
+    known = os.environ | {"CARREL_DATABASE": database, **variables}
+    with fix_app.serving(command(port), port, folder / "api.log", known, "/ready") as served:
         yield served
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait(20)
-
-
-def wait_until_ready(served: Served, seconds: float = 60) -> None:
-    """Wait for /ready."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        assert served.process.poll() is None, served.log.read_text()
-        try:
-            if httpx.get(f"{served.base}/ready", timeout=2).status_code == 200:
-                return
-        except httpx.TransportError:
-            pass
-        time.sleep(0.1)
-    raise TimeoutError(served.log.read_text())
 
 
 @pytest.fixture(scope="session")

@@ -15,7 +15,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -162,36 +162,39 @@ def app(library: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serv
     """The app, served as `carrel up` does."""
     log = tmp_path_factory.mktemp("app") / "app.log"
     use(library)
-    port = free_port()
-    with log.open("wb") as out:
-        process = subprocess.Popen(
-            command(port),
-            cwd=ROOT,
-            env=os.environ | environment() | ACCOUNTS,
-            stdout=out,
-            stderr=out,
-        )
+    port, variables = free_port(), os.environ | environment() | ACCOUNTS
     use(NONE)
+    with serving(command(port), port, log, variables) as served:
+        yield served
+
+
+@contextmanager
+def serving(
+    words: Sequence[str], port: int, log: Path, variables: Mapping[str, str], path: str = "/health"
+) -> Iterator[Served]:
+    """A program that serves on a port, well by its `path`, until the end of the `with`."""
+    with log.open("wb") as out:
+        process = subprocess.Popen(words, cwd=ROOT, env=variables, stdout=out, stderr=out)
     served = Served(f"http://127.0.0.1:{port}", process, log)
     try:
-        wait_until_healthy(served)
+        wait_until_healthy(served, path)
         yield served
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(20)
 
 
-def wait_until_healthy(served: Served, seconds: float = 90) -> None:
-    """Wait for /health."""
+def wait_until_healthy(served: Served, path: str = "/health", seconds: float = 90) -> None:
+    """Wait until a path answers that all is well."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         assert served.process.poll() is None, served.log.read_text()
         try:
-            if httpx.get(f"{served.base}/health", timeout=2).status_code == 200:
+            if httpx.get(f"{served.base}{path}", timeout=2).status_code == 200:
                 return
         except httpx.TransportError:
             pass
-        time.sleep(0.2)
+        time.sleep(0.1)
     raise TimeoutError(served.log.read_text())
 
 
