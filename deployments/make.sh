@@ -153,7 +153,7 @@ scan() {
 lock() {
     make_env dev
     for kind in "-dev" ""; do
-        extra=${kind:+--extra dev}
+        extra=${kind:+--extra dev --extra stream}
         limits=
         [ "$kind" = "" ] && limits="--constraints requirements-dev.lock"
         # shellcheck disable=SC2086
