@@ -21,7 +21,8 @@ from typing import Any
 
 import httpx
 
-from benchmarks.page import PASSWORD, Process, database, free_port
+from benchmarks.page import PASSWORD, Process, database
+from tests.ports import free_port
 from warehouse.settings import ROOT
 
 EMAIL = "bench-librarian@carrel.example"

@@ -22,7 +22,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from benchmarks.page import EMAIL, PASSWORD, ROOT, Process, database, free_port, p95
+from benchmarks.page import EMAIL, PASSWORD, ROOT, Process, database, p95
+from tests.ports import free_port
 
 EVERY = 8.0  # seconds between two choices of one person
 PERIODS = ("30d", "90d", "12m", "year", "all")

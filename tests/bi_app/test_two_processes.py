@@ -13,8 +13,9 @@ from websockets.exceptions import ConnectionClosed
 
 from bi_app.serve import command, environment
 from tests.bi_app.client import Client, Socket
-from tests.bi_app.fix_app import EMAILS, PASSWORD, Served, free_port, wait_until_healthy
+from tests.bi_app.fix_app import EMAILS, PASSWORD, Served, wait_until_healthy
 from tests.fix_warehouse import NONE, use
+from tests.ports import free_port
 from warehouse.settings import ROOT, child_environment
 
 MOST = 16  # people who come until both processes have one
