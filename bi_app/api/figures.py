@@ -81,7 +81,8 @@ def by_day(name: str, title: str, points: Sequence[Point], value: Column) -> Tab
 
 
 def score(viewer: Viewer) -> Table:
-    """The health score of all by day."""
+    """The health score of all by day, for whom PostgreSQL lets see how the datasets stand."""
+    quality.standing(viewer)
     points = [(day, value, False) for day, value in quality.trend(viewer)]
     return by_day("score", "Health score", points, Column("score", "Score", "number"))
 
