@@ -17,7 +17,7 @@ from warehouse.settings import ROOT, settings
 HERE = Path(__file__).parent
 SHIPPED = (
     "overview", "circulation", "busy_hours", "collection", "holds", "fines", "branches",
-    "members", "annual_return", "my_loans", "explore", "quality", "pipelines", "alerts",
+    "members", "annual_return", "my_loans", "explore", "cards", "quality", "pipelines", "alerts",
     "dataset", "people", "sign_ins", "activity",
 )  # fmt: skip
 LOOPBACK = "127.0.0.1"

@@ -137,7 +137,7 @@ ROUTES = [
     (r"/account/second-factor", Factor),
     (r"/account/([a-z-]+)", Change),
     (r"/download/(\w+)/(\w+)\.(csv|xlsx)", Download),
-    (r"/assets/((?:carrel\.(?:css|js))|icon\.svg)", Asset, {"path": str(ASSETS)}),
+    (r"/assets/(carrel\.css|(?:carrel|explore|views)\.js|icon\.svg)", Asset, {"path": str(ASSETS)}),
     # Pages come before these routes, the sign-in and static files after them.
     (r"/(?!sign-in|sign-out|static)[\w-]+/?", Missing),
 ]
