@@ -10,7 +10,8 @@
 
   const option = (value, text, chosen) => make("option", { value, selected: chosen }, text);
   const labelled = (label, control) => make("label", { class: "labelled" }, label, control);
-  const offered = () => model().options.tables.find((t) => t[0] === model().query.table)[3];
+  /** The columns that may be asked for: [name, figures, group, operators, input]. */
+  const offered = () => model().options.tables.find((t) => t[0] === model().query.table)[3].map(([name, type]) => [name, ...model().options.kinds[type]]);
 
   /* --- What is asked ---------------------------------------------------------------------------- */
 

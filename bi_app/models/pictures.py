@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from dataclasses import replace
 from typing import Any
 
 from bi_app.models import report
@@ -44,6 +45,17 @@ def label(found: Answer, record: tuple[Any, ...], first: int = 0) -> str:
     by = found.question.by
     names = [when(record[n], d.grain) if d.grain else str(record[n]) for n, d in enumerate(by)]
     return " · ".join(name for name in names[first:] if name)
+
+
+def readable(found: Answer) -> Table:
+    """The table as a page shows it: spans as people say them."""
+    table, by = found.table, found.question.by
+    columns, data = list(table.columns), dict(table.data)
+    for n, one in enumerate(by):
+        if one.grain:
+            columns[n] = replace(columns[n], kind="text")
+            data[columns[n].key] = [when(v, one.grain) for v in data[columns[n].key]]
+    return replace(table, columns=columns, data=data)
 
 
 def bars(found: Answer) -> tuple[list[str], list[float | None]]:

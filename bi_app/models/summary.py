@@ -18,7 +18,7 @@ from functools import cached_property
 from typing import Any
 
 from bi_app.models import filters
-from bi_app.models.explore import KINDS, Entry, worth_counting
+from bi_app.models.explore import Entry, worth_counting
 from bi_app.models.filters import DAYS, NUMBERS, WHOLE, Filter
 from bi_app.models.table import Column, Kind
 from warehouse.access import Viewer
@@ -107,15 +107,12 @@ def withholds(entry: Entry) -> bool:
     return any(c["name"] == MARK and c["meaning"] == MEANING for c in entry.columns)
 
 
-def measures(entry: Entry) -> dict[str, list[str]]:
-    """The columns of which each kind of measure can be taken; of `count`, none is needed."""
-    types = open_types(entry)
-    numbers = [n for n, t in types.items() if t in WHOLE or t in NUMBERS]
-    ordered = [n for n, t in types.items() if n in numbers or t in DAYS]
-    told = dict.fromkeys(("sum", "mean", "median"), numbers)
-    told |= dict.fromkeys(("min", "max"), ordered)
-    plain_kinds = {*GROUPED, *NUMBERS}
-    return {"count": [], **told, "distinct": [n for n, t in types.items() if t in plain_kinds]}
+def measures_of(kind: str) -> list[str]:
+    """The measures of a column of a PostgreSQL type; `count` needs none."""
+    number, day = kind in WHOLE or kind in NUMBERS, kind in DAYS
+    found = ["sum", "mean", "median"] if number else []
+    found += ["min", "max"] if number or day else []
+    return found + (["distinct"] if number or kind in GROUPED else [])
 
 
 def dimensions(entry: Entry) -> list[str]:
@@ -160,8 +157,7 @@ class Question:
     def columns(self) -> list[Column]:
         """The columns of its table."""
         heads = [
-            Column(f"d{n}", d.title, "date" if d.grain else _kind(self.types[d.column]))
-            for n, d in enumerate(self.by)
+            Column(f"d{n}", d.title, "date" if d.grain else "text") for n, d in enumerate(self.by)
         ]
         return heads + [
             Column(f"m{n}", m.title, self.kind_of(m)) for n, m in enumerate(self.measures)
@@ -190,10 +186,6 @@ class Question:
         }
 
 
-def _kind(kind: str) -> Kind:
-    return KINDS.get(kind, "text")
-
-
 def ask(entry: Entry, asked: Mapping[str, Any]) -> Question:
     """A question from untrusted values; what makes no sense is left out, and said.
 
@@ -219,10 +211,14 @@ def ask(entry: Entry, asked: Mapping[str, Any]) -> Question:
 
 
 def read_filters(entry: Entry, asked: Any, lost: list[str]) -> tuple[Filter, ...]:
-    """Filters from untrusted values; what is wrong with those left out is added to `lost`."""
+    """Filters from untrusted values; what is wrong with those left out is added to `lost`.
 
-    def read(text: str, entry: Entry) -> Filter:
-        return filters.read(text, open_types(entry))
+    Rows that are people are not filtered: how many fit would be a count of people.
+    """
+    types = {} if about_people(entry) else open_types(entry)
+
+    def read(text: str, _entry: Entry) -> Filter:
+        return filters.read(text, types)
 
     return tuple(_each(texts(asked), read, entry, lost, filters.MOST))
 
@@ -250,12 +246,11 @@ def _each(
 
 def _measure(text: str, entry: Entry) -> Measure:
     kind, _, column = text.partition(":")
-    known = measures(entry)
-    if kind not in known:
+    if kind not in MEASURES:
         raise ConfigurationError(f"There is no measure {filters.shown(kind)}.")
     if kind == "count" and not column:
         return Measure("count")
-    if column not in known[kind]:
+    if kind not in measures_of(open_types(entry).get(column, "")):
         words = filters.shown(column)
         raise ConfigurationError(f"{kind} cannot be taken of a column {words} here.")
     return Measure(kind, column)
@@ -290,7 +285,9 @@ def usual_measure(entry: Entry) -> Measure:
     """What is asked of a table first: of figures by day their sum, else the number of rows."""
     types = open_types(entry)
     dated = [k for k in entry.key_columns if types.get(k) in DAYS]
-    numbers = [n for n in measures(entry)["sum"] if n not in entry.key_columns]
+    numbers = [
+        n for n, t in types.items() if "sum" in measures_of(t) and n not in entry.key_columns
+    ]
     if entry.layer == "gold" and dated and numbers:
         return Measure("max" if withholds(entry) else "sum", numbers[0])
     return Measure("count")

@@ -19,7 +19,7 @@ from bi_app.models import cards, explore, filters, report, summary
 from bi_app.models.explore import Asked, Entry
 from bi_app.models.figures import Answer, work
 from bi_app.models.freshness import fresh_of
-from bi_app.models.pictures import bars, drawn_measure, figure, lines, sentence, when
+from bi_app.models.pictures import bars, drawn_measure, figure, lines, readable, sentence, when
 from bi_app.models.table import Column, Table
 from bi_app.pages import views
 from bi_app.pages.shell import Cell, Controls, Page, reacting, sendable, serving
@@ -159,7 +159,7 @@ def summarised(viewer: Viewer, found: Answer) -> dict[str, Any]:
     place, other = ("over_time", "groups") if question.over_time else ("groups", "over_time")
     drawn = bool(question.by) and drawn_measure(found) is not None
     hidden = [*HIDDEN["summary"], other, *([] if question.by else [place])]
-    table = {**sendable(found.table), "server": True, "page": 0, "pages": 1}
+    table = {**sendable(readable(found)), "server": True, "page": 0, "pages": 1}
     notes = described(viewer, question.entry) | {
         place: "; ".join([found.table.title, *found.notes, *drawn_words(found)]),
         f"said_{place}": sentence(found) if drawn else "",
@@ -214,10 +214,12 @@ def warned(lost: Sequence[str]) -> dict[str, str]:
 
 
 def options(known: Mapping[str, Entry]) -> dict[str, Any]:
-    """What there is to choose from: the tables, each with what may be asked of it."""
-    tables = [[e.table_name, e.title, e.layer, _offered(e)] for e in known.values()]
+    """What there is to choose from: the tables, and what may be asked of a column by its type."""
+    tables = [[e.table_name, e.title, e.layer, asked_of(e)] for e in known.values()]
+    types = {kind for *_, columns in tables for _, kind in columns}
     return {
         "tables": tables,
+        "kinds": {kind: offered(kind) for kind in sorted(types)},
         "grains": summary.GRAINS,
         "tops": summary.TOPS,
         "measures": {k: v.format("…") for k, v in summary.MEASURES.items()},
@@ -225,21 +227,19 @@ def options(known: Mapping[str, Entry]) -> dict[str, Any]:
     }
 
 
-def _offered(entry: Entry) -> list[list[Any]]:
-    """The columns that may be asked for: name, measures of it, whether to group by, filters."""
+def asked_of(entry: Entry) -> list[list[str]]:
+    """The columns of a table that may be asked for, with their types; none of a table of people."""
     if summary.about_people(entry):
         return []
-    of, by = summary.measures(entry), set(summary.dimensions(entry))
-    return [
-        [
-            name,
-            [kind for kind, names in of.items() if name in names],
-            ("day" if kind in filters.DAYS else "value") if name in by else "",
-            filters.operators(kind),
-            "date" if kind in filters.DAYS else "text" if kind in ("text", "boolean") else "number",
-        ]
-        for name, kind in summary.open_types(entry).items()
-    ]
+    return [[name, kind] for name, kind in summary.open_types(entry).items()]
+
+
+def offered(kind: str) -> list[Any]:
+    """What a column of a type may be asked for: measures, group, operators, and its input."""
+    day, text = kind in filters.DAYS, kind in ("text", "boolean")
+    group = "" if kind not in summary.GROUPED else "day" if day else "value"
+    look = "date" if day else "text" if text else "number"
+    return [summary.measures_of(kind), group, filters.operators(kind), look]
 
 
 def meanings(entry: Entry) -> Table:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from bi_app.models import explore, figures, filters, pictures, summary
 from bi_app.models.explore import Entry
+from bi_app.models.export import to_csv, to_xlsx
 from bi_app.models.figures import Answer, work
 from bi_app.models.summary import ask
 from bi_app.pages import explore as page
@@ -250,8 +251,11 @@ def test_the_fuzz_would_see_a_name_that_is_not_looked_up(monkeypatch: pytest.Mon
     """Koha's CVE-2026-70370: a column's name out of the request, put into the query."""
     trusting = lambda text, _entry: summary.Dimension(text)  # noqa: E731
     monkeypatch.setattr(summary, "_dimension", trusting)
+    found = ask(entry("silver.library_loan_events"), {"by": ["member_key"]})
+    with pytest.raises(AssertionError):
+        checked(found)
     with pytest.raises(KeyError):  # no type of the catalogue: it does not come as far as SQL
-        ask(entry("silver.library_loan_events"), {"by": ["member_key"]})
+        work(LIBRARIAN, found)
 
 
 def test_a_filter_says_what_is_wrong_with_it() -> None:
@@ -309,6 +313,8 @@ def test_a_table_of_people_is_not_summarised_by_anybody(role: str) -> None:
         return
     with pytest.raises(ConfigurationError, match="is a person"):
         ask(known[members], {"measure": ["count"]})
+    counted = {"table": members, "filter": ["source_code:eq:sample"]}
+    assert page.answer(VIEWERS[role], known, counted)[0]["query"]["filter"] == []
     told, found = page.answer(VIEWERS[role], known, {"table": members, "face": "summary"})
     assert found is None
     assert "is a person" in told["message"]["text"]
@@ -365,6 +371,20 @@ def test_the_sentence_says_what_the_chart_shows() -> None:
     assert set(series) == {r[0] for r in found.shown}
     assert sum(v or 0 for points in series.values() for _, v in points) == found.total[0]
     assert pictures.when(dt.date(2026, 4, 1), "quarter") == "Q2 2026"
+
+
+@pytest.mark.usefixtures("here")
+def test_others_over_time_are_a_row_like_others_on_the_page_and_in_files() -> None:
+    found = asked(measure=["sum:checkouts"], by=["day", "branch_code"], sort="d0", top=10)
+    assert found.others is not None
+    shown = pictures.readable(found)
+    assert shown.columns[0].kind == "text"
+    assert [shown.data["d0"][0], shown.data["d0"][-1]] == [
+        pictures.when(found.shown[0][0], "day"),
+        figures.OTHERS,
+    ]
+    assert "Others" in to_csv(found.table).decode("utf-8-sig")
+    assert to_xlsx(found.table).startswith(b"PK")
 
 
 @pytest.mark.usefixtures("here")
