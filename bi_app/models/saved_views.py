@@ -150,7 +150,7 @@ def act(viewer: Viewer, page: str, asked: Mapping[str, Any]) -> str:
 def number_of(asked: Mapping[str, Any]) -> int:
     """The number of the view that is asked about; one that nobody has where it is none."""
     number = asked.get("subject")
-    return number if isinstance(number, int) and 0 < number < 2**62 else 0
+    return int(number) if isinstance(number, int | float) and 0 < number < 2**62 else 0
 
 
 def _saved(viewer: Viewer, page: str, asked: Mapping[str, Any]) -> str:

@@ -241,7 +241,7 @@ def test_staff_explore_any_table(journey: Callable[..., Journey]) -> None:
     assert "filter=copies%3Age%3A99" in page.url
     page.click("[data-chip='copies:ge:99']")
     went.drawn("groups", "Rows, Sum of copies by collection_code; 300 rows")
-    text = went.saved("summary", "csv").decode("utf-8-sig")
+    text = went.saved("groups", "csv").decode("utf-8-sig")
     assert text.splitlines()[0] == "collection_code,Rows,Sum of copies"
     page.select_option("[data-choose=table]", "silver.library_items")
     page.wait_for_function(
@@ -265,7 +265,8 @@ def test_a_view_is_saved_shared_and_opened_and_a_summary_becomes_a_card(
     page.click(".views button:has-text('Rename')")
     page.fill(".views [name=rename]", "The month at the centre")
     page.press(".views [name=rename]", "Enter")
-    page.click(".views a:has-text('The month at the centre')")
+    with page.expect_navigation():
+        page.click(".views a:has-text('The month at the centre')")
     page.wait_for_selector("html[data-ready] [data-period='30d'][aria-pressed=true]")
     assert "branch=CEN" in page.url
     page.click(".saved summary")
