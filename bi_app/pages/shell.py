@@ -182,11 +182,18 @@ def reacting(
     `work`, where there is some that takes long, is done in a thread; `show` gets its result, unless
     another choice came meanwhile. What `show` makes of the choice is not a choice again.
     """
-    latest = 0
+    latest, under_way = 0, False
 
     def answer(event: Any) -> None:
-        with answering(controls, signed_in):
-            show(event.new)
+        nonlocal under_way
+        if under_way:
+            return
+        under_way = True
+        try:
+            with answering(controls, signed_in):
+                show(event.new)
+        finally:
+            under_way = False
 
     async def answer_later(event: Any) -> None:
         nonlocal latest
