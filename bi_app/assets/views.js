@@ -2,7 +2,7 @@
 (() => {
   "use strict";
   const { make, act, address, $, parts, model } = window.carrel;
-  let drawn = "", renaming = 0;
+  let drawn = "", renaming = 0, asked = false;
 
   const button = (label, says, onclick, focus) => make("button", { type: "button", class: "link", "aria-label": says, "data-focus": focus, onclick }, label);
 
@@ -39,7 +39,15 @@
     setTimeout(() => { event.target.textContent = "Copy link"; }, 1600);
   }
 
+  /** Ask for the list once, when it is opened: that may be before the page is there. */
+  function ask() {
+    if (asked || !model() || !$(".saved")?.open) return;
+    asked = true;
+    act({ act: "views" });
+  }
+
   function draw(again) {
+    ask();
     const box = $('[data-place="views"]');
     if (!box) return;
     const { said, listed } = model().views || {};
@@ -54,7 +62,7 @@
   }
 
   document.addEventListener("toggle", ({ target }) => {
-    if (target.open && target.matches(".saved") && !model().views?.listed) act({ act: "views" });
+    if (target.matches(".saved")) ask();
   }, true);
   parts.push(draw);
 })();
