@@ -15,6 +15,7 @@ from bi_app.pages import (
     annual_return,
     branches,
     busy_hours,
+    cards,
     circulation,
     collection,
     dataset,
@@ -38,6 +39,7 @@ IMPORTED = (
     activity,
     alerts,
     busy_hours,
+    cards,
     circulation,
     collection,
     dataset,
@@ -68,4 +70,5 @@ accounts.decoy()  # now, so that the first stranger does not wait longer than ot
 threading.Thread(target=fetch_ahead, name="fetch-ahead", daemon=True).start()
 gate.PREPARE |= {"/overview": fetch, "/app": fetch, "/my_loans": fetch_mine}
 gate.PREPARE |= {f"/{page.LAYOUT.report.name}": page.prepare for page in REPORTS}
+gate.PREPARE_ASKED |= {"/explore": explore.prepared, "/cards": cards.prepared}
 gate.PREPARE |= {"/quality": quality.prepare, "/pipelines": pipelines.prepare}

@@ -154,7 +154,7 @@ ROUTES = [
     (r"/account/([a-z-]+)", Change),
     (r"/download/my_data/everything\.zip", Everything),
     (r"/download/(\w+)/(\w+)\.(csv|xlsx)", Download),
-    (r"/assets/((?:carrel\.(?:css|js))|icon\.svg)", Asset, {"path": str(ASSETS)}),
+    (r"/assets/(carrel\.css|(?:carrel|explore|views)\.js|icon\.svg)", Asset, {"path": str(ASSETS)}),
     # Pages come before these routes, the sign-in and static files after them.
     (r"/(?!sign-in|sign-out|static)[\w-]+/?", Missing),
 ]

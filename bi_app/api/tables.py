@@ -11,9 +11,11 @@ from bi_app.models import (
     alerts,
     annual_return,
     branch_report,
+    cards,
     collection,
     dataset,
     explore,
+    figures,
     fines,
     holds,
     lending_report,
@@ -25,6 +27,7 @@ from bi_app.models import (
     schedule,
     sign_ins,
     staffing,
+    summary,
     unusual,
 )
 from bi_app.models.circulation import circulation
@@ -88,21 +91,23 @@ def own(viewer: Viewer, name: str, arguments: Arguments) -> Table:
 
 
 def explored(viewer: Viewer, name: str, arguments: Arguments) -> Table:
-    """Rows (at most 10,000) or counts of a table of the catalogue.
+    """Rows of a table of the catalogue, or its summary: at most 10,000 rows or groups.
 
     Raises:
-        KeyError: there is no such table.
+        KeyError: there is no such table, or it is not summarised.
     """
-    asked = {k: v[0].decode("utf-8", "replace") for k, v in arguments.items()}
-    known = explore.catalogue(viewer)
-    if asked.get("table") not in known:
+    texts = {k: [v.decode("utf-8", "replace") for v in vs] for k, vs in arguments.items()}
+    asked, known = cards.asked_in(texts), explore.catalogue(viewer)
+    entry = known.get(str(asked.get("table")))
+    if entry is None or name not in ("rows", "summary"):
         raise KeyError(name)
-    question = replace(explore.ask(viewer, asked, known), page=0)
-    tables = {
-        "rows": lambda: explore.page_of_rows(viewer, question, explore.SAVED_ROWS),
-        "counts": lambda: explore.counts(viewer, question),
-    }
-    return tables[name]()
+    if name == "summary":
+        if summary.about_people(entry):
+            raise KeyError(name)
+        return figures.work(viewer, summary.begun(viewer, entry, asked), figures.SAVED).table
+    filters = summary.read_filters(entry, asked.get("filter"), [])
+    question = replace(explore.ask(asked, known, filters), page=0)
+    return explore.page_of_rows(viewer, question, explore.SAVED_ROWS)
 
 
 def judged(viewer: Viewer, name: str, arguments: Arguments) -> Table:

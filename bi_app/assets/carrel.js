@@ -51,7 +51,11 @@
     const { period, start, end, branches, measure } = model.query;
     const asked = new URLSearchParams();
     if (model.query.table || model.options.flat) {
-      for (const [key, value] of Object.entries(model.query)) if (value) asked.set(key, value === true ? "1" : value);
+      for (const [key, value] of Object.entries(model.query)) {
+        if (Array.isArray(value)) for (const one of value) asked.append(key, one);
+        else if (value) asked.set(key, value === true ? "1" : value);
+      }
+      if (model.query.by && !model.query.by.length) asked.set("by", "-"); // by nothing
       return asked.toString();
     }
     if (model.options.periods && period && period !== "custom") asked.set("period", period);
@@ -73,7 +77,7 @@
   function drawFilters() {
     const box = place("filters");
     if (!box) return;
-    if (model.options.tables) return drawTableChooser(box);
+    if (model.options.tables) return window.carrel.chooser(box);
     if (model.options.flat) return drawSelects(box);
     const { periods, branches, selects = [] } = model.options;
     const query = model.query;
@@ -135,26 +139,6 @@
   function segments({ key, label, values }) {
     return make("div", { class: "segments", role: "group", "aria-label": label },
       ...values.map(([value, text]) => make("button", { type: "button", "data-segment": key, value, onclick: () => choose({ [key]: value }) }, text)));
-  }
-
-  const LAYERS = { gold: "Gold: worked out", silver: "Silver: as recorded" };
-
-  function drawTableChooser(box) {
-    const { tables } = model.options;
-    const query = model.query;
-    if (!box.dataset.drawn) {
-      box.dataset.drawn = "yes";
-      const group = (layer) => make("optgroup", { label: LAYERS[layer] || layer },
-        ...tables.filter((t) => t[2] === layer).map(([name, title]) => make("option", { value: name }, `${title} (${name})`)));
-      const layers = [...new Set(tables.map((t) => t[2]))];
-      box.replaceChildren(
-        make("label", { class: "labelled" }, "Table", make("select", { "data-choose": "table", onchange: (e) => choose({ table: e.target.value, page: 0, sort: "", down: false, count_by: "" }) }, ...layers.map(group))),
-        make("label", { class: "labelled" }, "Count by", make("select", { "data-choose": "count_by", onchange: (e) => choose({ count_by: e.target.value }) })));
-      about(box);
-    }
-    const columns = tables.find((t) => t[0] === query.table)[3];
-    $('[data-choose="count_by"]', box).replaceChildren(...columns.map((c) => make("option", { value: c }, c)));
-    for (const select of $$("[data-choose]", box)) select.value = query[select.dataset.choose];
   }
 
   function branchText(branches, chosen) {
@@ -396,9 +380,10 @@
     drawServed(rows) {
       const { page, pages } = this.sent;
       this.target.classList.remove("stacks");
-      this.target.replaceChildren(
-        make("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Rows" }, make("table", {}, this.head(), make("tbody", {}, ...rows.map((r) => this.row(r))))),
-        this.buttons(page, pages, `Page ${whole.format(page + 1)} of ${whole.format(pages)}`, (to) => choose({ page: to })));
+      const focused = this.target.contains(document.activeElement) ? document.activeElement.dataset.focus : null;
+      this.target.replaceChildren(make("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Rows" }, make("table", {}, this.head(), make("tbody", {}, ...rows.map((r) => this.row(r))))));
+      if (pages > 1) this.target.append(this.buttons(page, pages, `Page ${whole.format(page + 1)} of ${whole.format(pages)}`, (to) => choose({ page: to })));
+      if (focused) $(`[data-focus="${focused}"]`, this.target)?.focus();
     }
 
     head() {
@@ -552,7 +537,8 @@
       return;
     }
     cell.dataset.drawn = shape;
-    if (what != null) box.replaceChildren(...{ lineage: drawLineage, acts: drawActs, invite: drawActs, told: drawTold, repair: drawRepair, override: drawOverride }[cell.dataset.cell](what));
+    const drawn = window.carrel.drawn[cell.dataset.cell.split("_")[0]];
+    if (what != null) box.replaceChildren(...drawn ? drawn(what, cell) : { lineage: drawLineage, acts: drawActs, invite: drawActs, told: drawTold, repair: drawRepair, override: drawOverride }[cell.dataset.cell](what));
   }
 
   /* --- Repair ---------------------------------------------------------------------------------- */
@@ -708,9 +694,12 @@
     for (const cell of $$("[data-cell]")) {
       if (cell.table?.sent && !$(".data", cell).hidden) cell.table.draw();
       if (cell.dataset.kind === "chart" && model.detail?.[cell.dataset.cell]) drawSurface(cell, model.detail[cell.dataset.cell]);
+      if (model.detail?.hidden && cell.dataset.source) cell.hidden = false;
       if (cell.dataset.kind === "table" && !cell.dataset.source) cell.hidden = !model.tables?.[cell.dataset.cell];
     }
+    for (const name of model.detail?.hidden || []) $(`[data-cell="${name}"]`).hidden = true;
     for (const cell of $$('[data-kind="drawn"]')) drawDetail(cell);
+    for (const part of window.carrel.parts) part();
     drawCards();
     drawNotes();
     drawMessage();
@@ -721,6 +710,8 @@
     draw();
     controls.on("query", () => { follow(); drawCards(); });
     controls.on("answered", () => setTimeout(draw));
+    controls.on("views", () => setTimeout(draw));
+    controls.on("detail", () => setTimeout(draw));
     startTables();
     startBrush();
     startSmall();
@@ -803,5 +794,6 @@
     for (const view of window.Bokeh?.index.roots ?? []) view.request_repaint?.();
   }
 
-  window.carrel = { start, source };
+  /** For the scripts of single pages: `parts` are drawn with each answer, `drawn` draw a cell by its name. */
+  window.carrel = { start, source, make, choose, act, address, about, $, $$, parts: [], drawn: {}, model: () => model };
 })();

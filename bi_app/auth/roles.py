@@ -49,6 +49,7 @@ PAGES = {
         PageRule("/members", "Members", STAFF, group="Library"),
         PageRule("/annual_return", "Annual return", STAFF, group="Library"),
         PageRule("/explore", "Explore", STAFF, "table"),
+        PageRule("/cards", "My cards", STAFF),
         PageRule("/quality", "Quality", STAFF, "check"),
         PageRule("/pipelines", "Pipelines", STAFF, "flow"),
         PageRule("/alerts", "Alerts", STAFF, "bell"),

@@ -47,6 +47,7 @@ class Controls(JSComponent):  # type: ignore[misc]
     message = param.Dict({}, doc="A message on top of the page: kind and text")
     detail = param.Dict({}, doc="What is neither figure nor table: lineage, acts that are offered")
     act = param.Dict({}, doc="What the person does: act, subject, and what the act needs")
+    views = param.Dict({}, doc="Saved views of the page, and how the last act on one went")
     answered = param.Integer(0, doc="Counts the answers, so that the browser knows when to draw")
 
     shown: Any = None  # the choice that was answered last: showing it is no new choice
@@ -91,6 +92,7 @@ class Page:
     filters: bool = True
     cards: bool = True
     needs: Sequence[str] = ()
+    views: bool = False
 
 
 def serving(module: str, build: Callable[[SignedIn], Page]) -> None:
