@@ -12,7 +12,7 @@ from tasks.stream.log import EventWriter
 from tasks.stream.sales import Sent
 
 AT_ONCE = 2_000  # messages appended together at most, where nothing paces them
-FLUSH_S = 0.05
+FLUSH_S = 0.5  # between two flushes
 
 
 def paced(messages: Iterable[Sent], rate: float, burst: int) -> Iterator[list[Sent]]:

@@ -49,9 +49,12 @@ def progress() -> int:
 
 
 def wait_for(events: int) -> None:
-    until = time.monotonic() + PATIENCE_S
-    while progress() < events:
-        assert time.monotonic() < until, f"stopped at {progress()} of {events}"
+    """Wait until so many records are committed; none for PATIENCE_S is too long."""
+    until, last = time.monotonic() + PATIENCE_S, -1
+    while (now := progress()) < events:
+        if now > last:
+            until, last = time.monotonic() + PATIENCE_S, now
+        assert time.monotonic() < until, f"stopped at {now} of {events}"
         time.sleep(0.02)
 
 
