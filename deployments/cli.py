@@ -20,6 +20,7 @@ from deployments import (
     judging,
     keeping,
     profiling,
+    reporting,
 )
 from deployments.scanning import scan
 from warehouse.errors import CarrelError, ConfigurationError, LoadFailed
@@ -303,6 +304,7 @@ inviting.register(app, users)
 keeping.register(app)
 judging.register(app)
 profiling.register(app)
+reporting.register(app)
 
 
 def main() -> None:

@@ -12,6 +12,8 @@ from typing import Any
 from sqlalchemy import text
 from tornado.web import HTTPError, RequestHandler, StaticFileHandler
 
+from bi_app.api.mailing import ROUTES as MAILING
+from bi_app.api.printing import Print
 from bi_app.api.tables import TABLES
 from bi_app.auth import origin
 from bi_app.auth.forms import message_page, safe_headers
@@ -135,9 +137,12 @@ ROUTES = [
     (r"/choose-password", ChoosePassword),
     (r"/account", MyAccount),
     (r"/account/second-factor", Factor),
+    *MAILING,
     (r"/account/([a-z-]+)", Change),
     (r"/download/(\w+)/(\w+)\.(csv|xlsx)", Download),
-    (r"/assets/((?:carrel\.(?:css|js))|icon\.svg)", Asset, {"path": str(ASSETS)}),
+    (r"/download/(\w+)(?:/(\w+))?\.(pdf)", Print),
+    (r"/download/(\w+)()\.(xlsx)", Print),
+    (r"/assets/((?:carrel|mailed)\.(?:css|js)|icon\.svg)", Asset, {"path": str(ASSETS)}),
     # Pages come before these routes, the sign-in and static files after them.
     (r"/(?!sign-in|sign-out|static)[\w-]+/?", Missing),
 ]
