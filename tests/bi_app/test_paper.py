@@ -1,4 +1,4 @@
-"""Reports as PDF: what they say, what they draw, whose rows they count, and that they are recorded."""
+"""Reports as PDF: what they say and draw, whose rows they count, and that it is on record."""
 
 from __future__ import annotations
 
@@ -295,3 +295,11 @@ def test_a_workbook_of_one_table_is_as_before() -> None:
     book = openpyxl.load_workbook(io.BytesIO(WRITERS["xlsx"][1](listed(["a"], [1]))))
     assert book.sheetnames == ["Counts by name", "About"]
     assert [c.value for c in book["Counts by name"][2]] == ["a", 1]
+
+
+def test_a_long_table_along_time_shows_its_newest_rows() -> None:
+    names = [f"Day {n}" for n in range(300)]
+    text = flat(sheet_of(listed(names, list(range(300))), Drawing("columns", "name")).pdf())
+    assert f"The last {MOST_ROWS} of 300 rows" in text
+    assert "Day 299" in text
+    assert "Day 199 199" not in text

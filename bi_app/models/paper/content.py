@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -16,15 +16,15 @@ from bi_app.models.measures import MEASURES
 from bi_app.models.overview import View
 from bi_app.models.paper.drawing import Drawing
 from bi_app.models.paper.pages import OVERVIEW, OVERVIEW_DRAWINGS, PRINTED, Printed
-from bi_app.models.report import Card, plain, scope, span
-from bi_app.models.selection import Selection, from_arguments, select
+from bi_app.models.report import Card, moving_mean, plain, scope, span
+from bi_app.models.selection import Selection, day_number, from_arguments, select
 from bi_app.models.table import Table
 from bi_app.models.titles import titles
 from warehouse.access import Viewer
 from warehouse.settings import settings
 
 Arguments = Mapping[str, Sequence[bytes]]
-OWN_BRANCHES = "own branches"
+DAYS = 7  # of the mean of days
 
 
 class Section(NamedTuple):
@@ -135,7 +135,9 @@ def _overview(viewer: Viewer, arguments: Arguments, only: str) -> Paper:
     chosen = select(from_arguments(arguments), known.bounds)
     view = View(known, titles(viewer, known), chosen)
     names = [n for n in (*OVERVIEW_DRAWINGS, "titles") if n != "branches" or len(known.codes) > 1]
-    sections = [Section(view.table(n), OVERVIEW_DRAWINGS.get(n)) for n in names if only in ("", n)]
+    sections = [
+        Section(_drawable(view, n), OVERVIEW_DRAWINGS.get(n)) for n in names if only in ("", n)
+    ]
     return Paper(
         OVERVIEW,
         RULES[f"/{OVERVIEW}"].title,
@@ -149,6 +151,16 @@ def _overview(viewer: Viewer, arguments: Arguments, only: str) -> Paper:
     )
 
 
+def _drawable(view: View, name: str) -> Table:
+    """A table of the overview; that of days with the mean that its chart draws as a line."""
+    table = view.table(name)
+    if name != "daily":
+        return table
+    start = day_number(view.chosen.start) - view.circulation.first
+    means = moving_mean(view.day_values(), DAYS)[start : start + len(table)]
+    return replace(table, data={**table.data, "mean": means.tolist()})
+
+
 def _names(known: Circulation) -> Mapping[str, str]:
     return dict(zip(known.codes, known.names, strict=True))
 
@@ -159,7 +171,7 @@ def _measure(chosen: Selection, measured: bool) -> list[str]:
 
 def plainly(table: Table) -> Table:
     """A table without what is only drawn on a page, but with what its drawing needs."""
-    return Table(table.name, table.title, plain(table).columns, table.data, table.notes)
+    return replace(table, columns=plain(table).columns)
 
 
 def audience(viewer: Viewer, names: Mapping[str, str]) -> str:

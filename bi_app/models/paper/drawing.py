@@ -37,9 +37,10 @@ WITHHELD = "withheld"
 class Drawing:
     """How a table is drawn, by the keys of its columns.
 
-    `columns` stand along time with `more` as a line; `bars` lie, one a row, with `more` as a mark
-    and `line` as a dashed one for all; `heat` has a cell for each `row` and `label`. A `value` of
-    "" is the chosen measure; `per` divides it; `series` names the colour, else the measure's.
+    `columns` stand along time with `more` as a line and `also` as a dashed one; `bars` lie, one a
+    row, with `more` as a mark and `line` as one for all; `heat` has a cell for each `row` and
+    `label`. A `value` of "" is the chosen measure; `per` divides it; `series` names the colour,
+    else the measure's.
     """
 
     kind: Literal["columns", "bars", "heat"]
@@ -50,6 +51,7 @@ class Drawing:
     per: str = ""
     series: str = ""
     line: float | None = None
+    also: str = ""
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,7 @@ class Series:
     values: Sequence[float | None]
     withheld: Sequence[bool]
     more: Sequence[float | None]
+    also: Sequence[float | None]
     colour: Colour
 
 
@@ -84,9 +87,12 @@ def series(table: Table, drawing: Drawing, measure: str) -> Series:
         values = [None if v is None or not p else v / p for v, p in zip(values, parts, strict=True)]
     told = table.data.get("told") or [""] * len(values)
     hidden = [v is None and WITHHELD in str(t) for v, t in zip(values, told, strict=True)]
-    more = _numbers(table.data[drawing.more]) if drawing.more else [None] * len(values)
+    more, also = (
+        _numbers(table.data[key]) if key else [None] * len(values)
+        for key in (drawing.more, drawing.also)
+    )
     colour = COLOURS[drawing.series or measure]
-    return Series(table.data[drawing.label], values, hidden, more, colour)
+    return Series(table.data[drawing.label], values, hidden, more, also, colour)
 
 
 def _numbers(values: Sequence[Any]) -> list[float | None]:
@@ -118,7 +124,9 @@ def columns(sheet: Sheet, found: Series) -> None:
     """Columns along time, a line over them, an axis with four ticks."""
     sheet.reach(TALL + 8)
     left, top, width = sheet.l_margin + AXIS, sheet.get_y() + 2, sheet.epw - AXIS
-    most = nice(max((v for v in (*found.values, *found.more) if v is not None), default=0))
+    most = nice(
+        max((v for v in (*found.values, *found.more, *found.also) if v is not None), default=0)
+    )
     _ticks(sheet, (left, top, width), most)
     step = width / len(found.values)
     wide = max(step * 0.78, min(step, 0.12))
@@ -131,7 +139,10 @@ def columns(sheet: Sheet, found: Series) -> None:
         elif found.withheld[place]:
             hatch(sheet, x, top, wide, TALL)
     sheet.clear()
-    _line(sheet, found, (left, top), step, most)
+    sheet.set_dash_pattern(1.2, 0.8)
+    _line(sheet, found.also, (left, top), step, most)
+    sheet.set_dash_pattern()
+    _line(sheet, found.more, (left, top), step, most)
     _below(sheet, found.labels, left, top + TALL + 1, step)
     sheet.set_y(top + TALL + 7)
 
@@ -149,14 +160,18 @@ def _ticks(sheet: Sheet, box: tuple[float, float, float], most: float) -> None:
 
 
 def _line(
-    sheet: Sheet, found: Series, origin: tuple[float, float], step: float, most: float
+    sheet: Sheet,
+    values: Sequence[float | None],
+    origin: tuple[float, float],
+    step: float,
+    most: float,
 ) -> None:
     """The line, broken where a value is missing."""
     left, top = origin
     sheet.set_draw_color(*INK)
     sheet.set_line_width(0.35)
     before: tuple[float, float] | None = None
-    for place, value in enumerate(found.more):
+    for place, value in enumerate(values):
         if value is None:
             before = None
             continue

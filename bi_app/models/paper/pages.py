@@ -38,7 +38,7 @@ class Printed:
 CIRCULATION = Printed(
     lending_report.REPORT,
     {
-        "over_time": Drawing("columns", "start", more="mean"),
+        "over_time": Drawing("columns", "start", more="mean", also="mean_before"),
         **{f"by_{f}": Drawing("bars", "name", more="before") for f in FACETS},
     },
     measured=True,
@@ -96,7 +96,7 @@ PRINTED: Mapping[str, Printed] = {
                 Printed(annual_return.REPORT))
 }  # fmt: skip
 OVERVIEW_DRAWINGS: Mapping[str, Drawing] = {
-    "daily": Drawing("columns", "day", ""),
+    "daily": Drawing("columns", "day", "", more="mean"),
     "busy": Drawing("heat", "hour", "", row="weekday", per="days"),
     "branches": Drawing("bars", "name", ""),
 }

@@ -63,7 +63,7 @@ def _section(sheet: Sheet, section: Section, paper: Paper) -> None:
         if note not in paper.filters:
             sheet.say(note, 7.5, SOFT)
     sheet.ln(1.5)
-    sheet.lay(table)
+    sheet.lay(table, newest=chart is not None and chart.kind == "columns")
 
 
 def _end(sheet: Sheet, paper: Paper) -> None:

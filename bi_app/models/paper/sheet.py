@@ -34,6 +34,7 @@ class Sheet(FPDF):
             self.set_fallback_fonts([MORE], exact_match=False)
         self.alias_nb_pages("")  # else a title that holds the alias would be changed
         self.set_margins(MARGIN, MARGIN)
+        self.c_margin = 0
         self.set_auto_page_break(True, FOOT + 4)
         self.set_lang("en-GB")
         self.set_title(self.clean(title))
@@ -135,24 +136,25 @@ class Sheet(FPDF):
             self.set_xy(x + 2.5, y + down)
             self.cell(wide - 5, line, self.fitting(text, wide - 6))
 
-    def lay(self, found: Table) -> None:
+    def lay(self, found: Table, *, newest: bool = False) -> None:
         """A table: its head on every page, at most MOST_ROWS rows, and a note where there are more.
 
-        A badge column without a heading is left out: its word stands in the cells themselves.
+        Those are the first ones, or the last where the `newest` stand there. A badge column without
+        a heading is left out: its word stands in the cells themselves.
         """
         columns = [c for c in found.columns if c.kind != "spark" and (c.title or c.kind != "badge")]
         if not len(found):
             return self.say("Nothing in this selection.", 8.5, SOFT)
-        rows = [self._texts(found, columns, place) for place in range(min(len(found), MOST_ROWS))]
+        begin = max(len(found) - MOST_ROWS, 0) if newest else 0
+        places = range(begin, min(begin + MOST_ROWS, len(found)))
+        rows = [self._texts(found, columns, place) for place in places]
         size = 8.0 if len(columns) <= 8 else 7.0
         self.write_in(INK, size)
         self._table(columns, rows, size)
         if len(found) > MOST_ROWS:
             self.ln(1)
-            self.say(
-                f"The first {MOST_ROWS} of {len(found):,} rows; the Excel file of this page has"
-                " the others.", 7.5, SOFT,
-            )  # fmt: skip
+            which = f"The {'last' if newest else 'first'} {MOST_ROWS} of {len(found):,} rows"
+            self.say(f"{which}; the Excel file of this page has the others.", 7.5, SOFT)
         return None
 
     def _texts(self, found: Table, columns: Sequence[Column], place: int) -> list[str]:
@@ -175,6 +177,7 @@ class Sheet(FPDF):
             borders_layout=TableBordersLayout.HORIZONTAL_LINES,
             line_height=size * 0.5,
             padding=(0.7, 1.2),
+            v_align="TOP",
             headings_style=FontFace(emphasis="BOLD", color=SOFT),
         ) as laid:
             self.set_draw_color(*LINE)
@@ -196,10 +199,11 @@ class Sheet(FPDF):
             needed[place] = max(needed[place], self.get_string_width(longest) + 3.5)
         spare = self.epw - sum(needed)
         while spare < -0.01:
-            widest = max(range(len(needed)), key=lambda i: needed[i] - least[i])
-            cut = min(needed[widest] - least[widest], max(-spare / 4, 1.0))
-            if cut < 0.1:
+            able = [i for i in range(len(needed)) if needed[i] > least[i] + 0.1]
+            if not able:
                 break  # nothing can give any more; fpdf2 breaks words
+            widest = max(able, key=lambda i: needed[i])
+            cut = min(needed[widest] - least[widest], max(-spare / 4, 1.0))
             needed[widest] -= cut
             spare += cut
         return tuple(needed)
