@@ -176,7 +176,7 @@ def notes(viewer: Viewer, entry: Row, check: str, rule: str) -> dict[str, str]:
         "rules": "A rule shows its samples" if viewer.role == "admin" else "By rule and column",
         "samples": f"Rule {rule}" if rule else "Any rule; private values are never shown",
         "repair": "You change cells here; the records then go the way of every file",
-        "override": "For the newest verdict alone, with name and reason on record",
+        "override": "Until rows change or a further check fails; name and reason are on record",
         "unusual": "Loads that were unlike their own history, in thirty days",
         "loads": "The newest hundred",
         "columns": f"Key: {keys}",

@@ -193,11 +193,18 @@ def reacting(
     `work`, where there is some that takes long, is done in a thread; `show` gets its result, unless
     another choice came meanwhile. What `show` makes of the choice is not a choice again.
     """
-    latest = 0
+    latest, under_way = 0, False
 
     def answer(event: Any) -> None:
-        with answering(controls, signed_in):
-            show(event.new)
+        nonlocal under_way
+        if under_way:
+            return
+        under_way = True
+        try:
+            with answering(controls, signed_in):
+                show(event.new)
+        finally:
+            under_way = False
 
     async def answer_later(event: Any) -> None:
         nonlocal latest
@@ -222,6 +229,36 @@ def every(look: Callable[[], Awaitable[None]]) -> None:
     document = pn.state.curdoc
     if document and document.session_context:
         pn.state.add_periodic_callback(look, LOOK_MS)
+
+
+def following(
+    controls: Controls,
+    mark: Callable[[], Any],
+    work: Callable[[dict[str, Any]], Any],
+    show: Callable[[Any], None],
+) -> None:
+    """Show the present choice anew whenever `mark` changes, as long as the page is open.
+
+    Nobody did anything then, so it does not count as use of the session.
+    """
+    seen = mark()
+
+    def news() -> tuple[Any, Any] | None:
+        now = mark()
+        return None if now == seen else (now, work(dict(controls.query)))
+
+    async def look() -> None:
+        nonlocal seen
+        asked = controls.query
+        found = await asyncio.to_thread(news)
+        if found is None or controls.query is not asked:
+            return
+        seen, answer = found
+        show(answer)
+        controls.shown = controls.query
+        controls.answered += 1
+
+    every(look)
 
 
 def acting(
