@@ -34,6 +34,7 @@ from warehouse.settings import settings
 Connection = psycopg.Connection[Any]
 log = logging.getLogger(__name__)
 BY = audit.By("carrel", "schedule", "system")
+SENT_ONE, DROPPED = "sent", "dropped"  # what became of a mail; anything else is why it waits
 PATIENCE = dt.timedelta(days=1)
 LONGEST_PAUSE = dt.timedelta(hours=1)
 MOST_BYTES = (
@@ -131,10 +132,10 @@ def send_due(now: dt.datetime | None = None) -> Sent:
         for one in connection.execute(INTERRUPTED).fetchall():
             log.warning("sending %s was cut short: nobody knows whether it went", one.sending_id)
         fall_due(connection, now or dt.datetime.now(dt.UTC))
-        while (error := _send_next(connection)) is not None:
-            if error:
-                failed.append(error)
-            sent += not error
+        while (outcome := _send_next(connection)) is not None:
+            if outcome not in (SENT_ONE, DROPPED):
+                failed.append(outcome)
+            sent += outcome == SENT_ONE
         connection.execute(FORGET)
     return Sent(sent, tuple(failed))
 
@@ -153,13 +154,13 @@ def fall_due(connection: Connection, now: dt.datetime) -> None:
 
 
 def _send_next(connection: Connection) -> str | None:
-    """Send the mail that waits longest; "" when done with, else why not; None without one."""
+    """Send the mail that waits longest: SENT_ONE, DROPPED, or why it waits; None without one."""
     one = connection.execute(NEXT).fetchone()
     if one is None:
         return None
     if why := refusal(one):
         _pause(connection, one, why)
-        return ""
+        return DROPPED
     try:
         return _hand_over(connection, one)
     except CarrelError as error:
@@ -201,18 +202,18 @@ def _hand_over(connection: Connection, one: Any) -> str:
         found = paper(viewer, one.page, arguments)
     except KeyError:  # nothing was loaded yet, or nothing of the viewer's
         connection.execute(GIVEN_UP, ["there were no figures", one.sending_id])
-        return ""
+        return DROPPED
     files = made(viewer, one, found, arguments)
     letter = written(one, found, files)
     by, facts = audit.viewer(viewer, "mail"), {"subscription": one.subscription_id}
     audit.note(by, "export", f"/{one.page}", kind=list(files), rows=found.rows, **facts)
     if not connection.execute(TAKE, [one.sending_id]).fetchone():
-        return ""  # ended meanwhile
+        return DROPPED  # ended meanwhile
     mail.send(letter)
     connection.execute(SENT, [one.sending_id])
     connection.execute(TOLD, [one.subscription_id, one.uncertain])
     log.info("report by mail %s was sent: %s", one.sending_id, one.page)
-    return ""
+    return SENT_ONE
 
 
 def _later(connection: Connection, one: Any, why: str) -> str:
@@ -244,6 +245,8 @@ def written(one: Any, found: Paper, files: dict[str, bytes]) -> EmailMessage:
     number = f"<carrel-report-{one.subscription_id}-{one.due_at:%Y%m%d%H%M}@{mail.domain()}>"
     subject = f"{found.title}: report of {day}"
     letter = mail.message(subject, text(one, found, files), number, one.made_at, to=one.email)
+    # A line may be so long (RFC 5322); else the address would be written as an encoded word.
+    letter.policy = letter.policy.clone(max_line_length=998)
     letter["List-Unsubscribe"] = f"<{unsubscribing.link(one.subscription_id)}>"
     letter["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
     for kind, body in files.items():
