@@ -114,6 +114,12 @@ class Settings(BaseSettings):
         " (docs/suppression.md)",
     )
     timezone: str = Field("Europe/London", description="Time zone of schedules and of day bounds")
+    paper: Literal["A4", "Letter"] = Field("A4", description="Size of the pages of a PDF")
+    pdf_font: Path | None = Field(
+        None,
+        description="TrueType or OpenType file for letters of PDFs beyond Latin, Greek and"
+        " Cyrillic; default: such letters are shown as question marks",
+    )
     closed_days: str = Field(
         "",
         description="Days on which nothing is expected, comma separated: `2026-04-03`, or `12-25`"
