@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 
 from bi_app.api.closed import close_imports, limit_bodies
+from bi_app.api.leaving import finish_first
 from bi_app.auth import accounts, exposure, gate
 from bi_app.auth.roles import add_own_pages
 from bi_app.models.ahead import fetch, fetch_ahead, fetch_mine
@@ -60,6 +61,7 @@ exposure.check(demo=settings().demo or exposure.is_loopback(settings().app_liste
 add_own_pages()
 close_imports()
 limit_bodies()
+finish_first()
 accounts.decoy()  # now, so that the first stranger does not wait longer than others
 threading.Thread(target=fetch_ahead, name="fetch-ahead", daemon=True).start()
 gate.PREPARE |= {"/overview": fetch, "/app": fetch, "/my_loans": fetch_mine}

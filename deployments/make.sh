@@ -123,8 +123,8 @@ run_tests() {
     make_env dev
     ensure_chromium
     ensure_mariadb
-    say "tests"
-    # One worker a core, a file at a time; for a selection none (tests/conftest.py says when).
+    say "tests: a dot for each, with the share that is done; what fails stands at the end"
+    # Some workers, a file at a time; for a selection none (tests/conftest.py says how many).
     "$PYTHON" -m pytest -n auto --dist loadfile --no-loadscope-reorder "$@"
 }
 

@@ -14,12 +14,14 @@ import tempfile
 from pathlib import Path
 
 import hypothesis
+import psutil
 import pytest
 
 from warehouse.settings import tell_libraries
 
 PASSED_THROUGH = ("CARREL_SHARED", "CARREL_STRICT", "CARREL_CHROMIUM")
 MOST_WORKERS = 4
+WORKER_BYTES = 4 * 10**9  # with what it starts, at the most
 
 
 def _isolate() -> None:
@@ -54,13 +56,14 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """Workers of `make test`: one a core for everything, none for a selection (they start slowly).
+    """Workers of `make test`: one a core and one more, none for a selection (they start slowly).
 
-    Each has a home, a PostgreSQL and a Prefect server of its own, so memory limits their number.
+    One more, as workers wait for the programs that they have started a good part of their time.
+    Each has a home, a PostgreSQL, a browser and more of its own, so memory limits their number.
     """
     everything = config.args_source is config.ArgsSource.TESTPATHS and not config.option.keyword
-    cores = len(os.sched_getaffinity(0))
-    return min(cores, MOST_WORKERS) if everything and cores > 1 else 0
+    cores, room = len(os.sched_getaffinity(0)), psutil.virtual_memory().total // WORKER_BYTES
+    return min(cores + (room > cores), MOST_WORKERS) if everything and cores > 1 else 0
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import text
 from tornado.web import HTTPError, RequestHandler, StaticFileHandler
 
+from bi_app.api.leaving import leaving
 from bi_app.api.tables import TABLES
 from bi_app.auth import origin
 from bi_app.auth.forms import message_page, safe_headers
@@ -40,15 +41,25 @@ class Home(RequestHandler):
         self.redirect(menu(signed_in.account.viewer.role)[0].path if signed_in else "/sign-in")
 
 
+class Live(RequestHandler):
+    """Whether the process answers: who restarts what hangs asks this, not `/health`."""
+
+    def get(self) -> None:
+        """Ask nobody."""
+        self.set_header("Cache-Control", "no-store")
+        self.finish({"app": "ok", "up_seconds": int(time.time() - STARTED)})
+
+
 class Health(RequestHandler):
-    """State of the app and its database: 200, or 503 when the database is away."""
+    """State of the app and its database: 200, or 503 when the database is away or the app ends."""
 
     async def get(self) -> None:
         """Ask the database one thing."""
         self.set_header("Cache-Control", "no-store")
         database = await asyncio.to_thread(_database)
-        self.set_status(200 if database == "ok" else 503)
-        self.finish({"app": "ok", "database": database, "up_seconds": int(time.time() - STARTED)})
+        app = "ending" if leaving.is_set() else "ok"
+        self.set_status(200 if (app, database) == ("ok", "ok") else 503)
+        self.finish({"app": app, "database": database, "up_seconds": int(time.time() - STARTED)})
 
 
 def _database() -> str:
@@ -124,7 +135,8 @@ class Asset(StaticFileHandler):
 
 ROUTES = [
     (r"/", Home),
-    (r"/health", Health),
+    (r"/(?:health|ready)", Health),
+    (r"/live", Live),
     (r"/sign-in/second", SecondStep),
     (r"/sign-in/set-up", SetUp),
     (r"/sign-in/provider", Leave),

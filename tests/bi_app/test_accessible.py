@@ -15,6 +15,8 @@ from tests.bi_app.test_quality import BAD
 pytestmark = pytest.mark.browser
 GRAVE = {"serious", "critical"}
 ASKED = {"/dataset": f"?name={BAD}"}
+WITHIN = "[data-opened]"  # what a click has changed
+OPENED_IN = "it => (it.closest('[data-cell], .kpi') || document.body).dataset.opened = ''"
 READY = "html[data-ready], .blank"
 OPENED = [
     (rule.path, "member" if rule.roles == {"member"} else "admin")
@@ -44,9 +46,11 @@ def state(browser: Any, app: Served) -> Callable[[str], Any]:
     return signed_in
 
 
-def grave(page: Any, **options: Any) -> list[tuple[str, str]]:
+def grave(page: Any, within: str | None = None, **options: Any) -> list[tuple[str, str]]:
     """The rules that are broken seriously, each with the first place where it is."""
-    found = Axe().run(page, options=options or None).response["violations"]
+    # To describe each node that passes takes axe several times as long as to judge it.
+    asked = {"resultTypes": ["violations"], **options}
+    found = Axe().run(page, within, asked).response["violations"]
     return [(v["id"], v["nodes"][0]["html"][:160]) for v in found if v["impact"] in GRAVE]
 
 
@@ -66,8 +70,11 @@ def test_a_page_has_no_serious_violation(
         page.evaluate("document.documentElement.dataset.theme = 'dark'")
         assert grave(page, runOnly=["color-contrast"]) == []
         for detail in ("[data-act=table]", ".kpi summary", ".asked summary", ".saved summary"):
-            if page.locator(f"{detail}:visible").count():
-                page.locator(f"{detail}:visible").first.click()
-        assert grave(page) == []
+            seen = page.locator(f"{detail}:visible")
+            if seen.count():
+                seen.first.click()
+                seen.first.evaluate(OPENED_IN)
+        if page.locator(WITHIN).count():
+            assert grave(page, WITHIN) == []
     finally:
         context.close()

@@ -118,7 +118,7 @@ def test_the_matrix_has_every_address(caller: Caller) -> None:
     elsewhere = {"/token", "/token/refresh", "/sessions/current", "/sessions/{session_id}",
                  "/api-keys", "/api-keys/{key_id}", "/datasets/{name}/rows"}  # fmt: skip
     left = {p for _, p in named - tried} - {PREFIX + p for p in elsewhere}
-    assert left == {"/health", "/ready"}
+    assert left == {"/health", "/live", "/ready"}
 
 
 # The figures -----------------------------------------------------------------------------------
@@ -750,10 +750,14 @@ def test_a_large_body_is_refused_whether_announced_or_not(api: Served, caller: C
 def test_health_and_readiness_say_nothing_else(
     api: Served, api_library: str, postgres: Server, caller: Caller
 ) -> None:
-    for path in ("/health", "/ready"):
+    for path in ("/live", "/ready"):
         assert httpx.get(api.base + path).json() == {"status": "ok"}
     with away(api_library, postgres):
-        assert httpx.get(f"{api.base}/health").status_code == 200
+        assert httpx.get(f"{api.base}/live").status_code == 200
+        whole = httpx.get(f"{api.base}/health")
+        assert (whole.status_code, whole.json()["components"]) == (
+            503, {"api": "ok", "database": "away"},
+        )  # fmt: skip
         answer = httpx.get(f"{api.base}/ready")
         assert (answer.status_code, answer.json()) == (503, {"status": "away"})
         time.sleep(1.05)

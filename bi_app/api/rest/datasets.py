@@ -28,7 +28,7 @@ from warehouse.access import Role, Viewer
 from warehouse.errors import ConfigurationError
 
 router = APIRouter(tags=["datasets"])
-Named = Annotated[str, Path(pattern=r"^(gold|silver)\.[a-z][a-z0-9_]{0,62}$")]
+Named = Annotated[str, Path(pattern=r"^[a-z][a-z0-9_]{0,62}\.[a-z][a-z0-9_]{0,62}$")]
 KNOWN_SECONDS = 5.0
 FILTER = r"^[a-z][a-z0-9_]{0,62}:(eq|ne|lt|le|gt|ge|like|null)(:[^\x00]{0,200})?$"
 OPERATORS = {
@@ -88,8 +88,9 @@ async def dataset_rows(  # noqa: PLR0913, PLR0917 - as the address has it
         found, key = _page(caller.viewer, entry, filters or (), (limit, after))
         wanted = _wanted(entry, columns)
         asked = page(request, found, limit, key)
-        asked["items"] = [{n: plain(r[n]) for n in wanted} for r in asked["items"]]
-        return answers.written(asked)
+        if wanted != entry.names:
+            asked["items"] = [{n: r[n] for n in wanted} for r in asked["items"]]
+        return answers.written(asked, others=str)
 
     return Response(await run_in_threadpool(read), media_type=answers.JSON)
 

@@ -497,3 +497,9 @@ class State(BaseModel):
     """Whether it is well."""
 
     status: Literal["ok", "away"]
+
+
+class Health(State):
+    """Whether it is well, and each component of it."""
+
+    components: dict[str, Literal["ok", "away"]]
