@@ -45,7 +45,7 @@ ELSEWHERE = {
     "dataset.loads": "/runs",
     "dataset.columns": "/datasets/{name}",
     "explore.rows": "/datasets/{name}/rows",
-    "explore.counts": "/datasets/{name}/rows",
+    "explore.summary": "/datasets/{name}/summary",
 }
 MEASURES = sorted(known())
 
