@@ -15,7 +15,7 @@ from typing import Any
 import psycopg
 from psycopg.rows import namedtuple_row
 
-from bi_app.auth import tokens
+from bi_app.auth import new_address, tokens
 from bi_app.auth.tokens import Bearer
 from tasks import mail
 from warehouse.database import connect
@@ -30,6 +30,7 @@ CHANGES = {
     "password": "The password of your account was changed.",  # pragma: allowlist secret
     "second factor on": "A second factor was set up for your account.",
     "second factor off": "The second factor of your account was removed.",
+    "address stopped": "A change of the address of your account was stopped, as you asked.",
     "recovery": "A recovery code of your account was used to sign in.",
 }
 NEXT = """
@@ -56,6 +57,10 @@ TIDY = (
     "delete from app.devices where seen_at < now() - interval '180 days'",
     "delete from app.accounts where approved_at is null"
     " and created_at < now() - interval '30 days'",
+    "delete from app.email_changes where done_at is null and objected_at is null"
+    " and asked_at < now() - make_interval(days => %(days)s)",
+    "delete from app.api_keys where coalesce(ended_at, expires_at)"
+    " < now() - make_interval(days => %(days)s)",
     "delete from app.sign_ins where at < now() - make_interval(days => %(days)s)",
     "delete from app.sessions where coalesce(ended_at, expires_at)"
     " < now() - make_interval(days => %(days)s)",
@@ -116,6 +121,10 @@ def _written(
         return _notice(letter.note)
     if letter.kind == "reset":
         return _reset(account)
+    if letter.kind == "confirm_email":
+        return _confirm(letter, account)
+    if letter.kind == "object_email":
+        return _object(letter)
     return _join(connection, letter, account)
 
 
@@ -145,6 +154,40 @@ def _reset(account: Any) -> tuple[str, list[str]] | None:
         "",
         f"The link is good once, for {settings().reset_min} minutes.",
         "If it was not you, you need do nothing: your password stays as it is.",
+    ]
+
+
+def _confirm(letter: Any, account: Any) -> tuple[str, list[str]] | None:
+    """To the new address of an account; to who has an account there already, that it stays so."""
+    if account:
+        return "Your Carrel account", [
+            "Somebody asked for this address for another account. It belongs to yours already,",
+            "so nothing was changed. You need do nothing.",
+        ]
+    link = new_address.confirm_link(int(letter.note))
+    if link is None:
+        return None
+    return "Confirm your new address", [
+        "Somebody, we hope you, wants to use this address for a Carrel account. Confirm it here:",
+        "",
+        link,
+        "",
+        f"The link is good once, for {settings().reset_min} minutes.",
+        "If it was not you, you need do nothing.",
+    ]
+
+
+def _object(letter: Any) -> tuple[str, list[str]] | None:
+    link = new_address.object_link(int(letter.note))
+    if link is None:
+        return None
+    return "A new address for your Carrel account", [
+        "Somebody who knows your password asked to use another address for your account.",
+        "If it was you, you need do nothing. If not, stop it here:",
+        "",
+        link,
+        "",
+        f"The link is good once, for {new_address.OBJECT_DAYS} days, also after the change.",
     ]
 
 

@@ -26,6 +26,8 @@ WORKER_BYTES = 4 * 10**9  # with what it starts, at the most
 
 def _isolate() -> None:
     """Point this process, and those it starts, at an empty home."""
+    if broker := os.environ.get("CARREL_KAFKA_BOOTSTRAP"):
+        os.environ["GIVEN_KAFKA_BOOTSTRAP"] = broker  # for tests that ask for one: fix_kafka.py
     for name in list(os.environ):
         if name.startswith(("CARREL_", "PREFECT_")) and name not in PASSED_THROUGH:
             del os.environ[name]
@@ -45,7 +47,13 @@ _isolate()
 # A shell that runs the tests in its background lets them, and what they start, ignore Ctrl-C.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
-pytest_plugins = ["tests.fix_warehouse", "tests.fix_prefect", "tests.fix_shared"]
+pytest_plugins = [
+    "tests.fix_warehouse",
+    "tests.fix_prefect",
+    "tests.fix_shared",
+    "tests.fix_kafka",
+    "tests.fix_stream",
+]
 
 
 def pytest_configure(config: pytest.Config) -> None:

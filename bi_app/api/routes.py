@@ -12,9 +12,13 @@ from typing import Any
 from sqlalchemy import text
 from tornado.web import HTTPError, RequestHandler, StaticFileHandler
 
+from bi_app.api.everything import Everything
 from bi_app.api.leaving import leaving
+from bi_app.api.mailing import ROUTES as MAILING
+from bi_app.api.printing import Print
 from bi_app.api.tables import TABLES
 from bi_app.auth import origin
+from bi_app.auth.address_door import Address, AddressLink
 from bi_app.auth.forms import message_page, safe_headers
 from bi_app.auth.gate import signed_in_of
 from bi_app.auth.joining import ChoosePassword, Forgot, Link, Register
@@ -145,11 +149,17 @@ ROUTES = [
     (r"/register", Register),
     (r"/link/([^/]{1,200})", Link),
     (r"/choose-password", ChoosePassword),
+    (r"/address/([^/]{1,200})", AddressLink),
+    (r"/address", Address),
     (r"/account", MyAccount),
     (r"/account/second-factor", Factor),
+    *MAILING,
     (r"/account/([a-z-]+)", Change),
+    (r"/download/my_data/everything\.zip", Everything),
     (r"/download/(\w+)/(\w+)\.(csv|xlsx)", Download),
-    (r"/assets/(carrel\.css|(?:carrel|explore|views)\.js|icon\.svg)", Asset, {"path": str(ASSETS)}),
+    (r"/download/(\w+)(?:/(\w+))?\.(pdf)", Print),
+    (r"/download/(\w+)()\.(xlsx)", Print),
+    (r"/assets/(\w+\.(?:css|js)|icon\.svg)", Asset, {"path": str(ASSETS)}),
     # Pages come before these routes, the sign-in and static files after them.
     (r"/(?!sign-in|sign-out|static)[\w-]+/?", Missing),
 ]

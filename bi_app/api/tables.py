@@ -20,6 +20,7 @@ from bi_app.models import (
     holds,
     lending_report,
     members,
+    my_data,
     people,
     pipelines,
     quality,
@@ -30,6 +31,7 @@ from bi_app.models import (
     unusual,
 )
 from bi_app.models.circulation import circulation
+from bi_app.models.my_history import my_history
 from bi_app.models.my_loans import my_loans
 from bi_app.models.overview import View
 from bi_app.models.report import Report
@@ -64,6 +66,28 @@ def mine(viewer: Viewer, name: str, arguments: Arguments) -> Table:
     if name == "past" and not found.history_since:
         raise KeyError(name)
     return found.table(name)
+
+
+def past(viewer: Viewer, name: str, arguments: Arguments) -> Table:
+    """A table of a member's own history.
+
+    Raises:
+        KeyError: there is no such table, or no history was agreed to.
+    """
+    return my_history(viewer).within(_text(arguments, "span")).table(name)
+
+
+def own(viewer: Viewer, name: str, arguments: Arguments) -> Table:
+    """What is held about the viewer: the parts of it, or the records of one (at most 20,000).
+
+    Raises:
+        KeyError: there is no such table, or no such part.
+    """
+    if name == "parts":
+        return written(my_data.overview(my_data.counted(viewer)))
+    if name != "records":
+        raise KeyError(name)
+    return written(my_data.part_table(viewer, _text(arguments, "part")))
 
 
 def explored(viewer: Viewer, name: str, arguments: Arguments) -> Table:
@@ -232,6 +256,8 @@ REPORTS: tuple[Report[Any], ...] = (
 TABLES: dict[str, Callable[[Viewer, str, Arguments], Table]] = {
     "overview": overview,
     "my_loans": mine,
+    "my_history": past,
+    "my_data": own,
     "explore": explored,
     "quality": judged,
     "pipelines": run,

@@ -538,7 +538,7 @@
     }
     cell.dataset.drawn = shape;
     const drawn = window.carrel.drawn[cell.dataset.cell.split("_")[0]];
-    if (what != null) box.replaceChildren(...drawn ? drawn(what, cell) : { lineage: drawLineage, acts: drawActs, invite: drawActs, repair: drawRepair, override: drawOverride }[cell.dataset.cell](what));
+    if (what != null) box.replaceChildren(...drawn ? drawn(what, cell) : { lineage: drawLineage, acts: drawActs, invite: drawActs, told: drawTold, repair: drawRepair, override: drawOverride }[cell.dataset.cell](what));
   }
 
   /* --- Repair ---------------------------------------------------------------------------------- */
@@ -626,6 +626,13 @@
       return make("form", { class: "act", "data-form": one.act, onsubmit: submit }, ...parts, make("button", { class: "button", type: "submit" }, one.label));
     });
     return [...forms, make("datalist", { id: "people" }, ...(people || []).map((p) => make("option", { value: p })))];
+  }
+
+  /** What a person should know before deciding, and the forms to do so. */
+  function drawTold({ says, links, ...what }) {
+    const link = ([href, words, download]) => make("a", { href, class: download ? "button primary" : "button", download: download ? "" : false }, words);
+    const ways = links ? [make("p", { class: "buttons" }, ...links.map(link))] : [];
+    return [make("div", { class: "told" }, ...says.map((text) => make("p", {}, text))), ...ways, ...drawActs(what)];
   }
 
   /* --- A surface: months by weekdays by hours, one month at a time, seen from a side ---------- */

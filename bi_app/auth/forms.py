@@ -27,6 +27,7 @@ HOME = "/"
 WRONG = "E-mail or password is not right."
 DONE = {
     "password": "Your password is set. Please sign in with it.",  # pragma: allowlist secret
+    "address": "Your new address is confirmed. Please sign in with it.",
     "everywhere": "You are signed out everywhere.",
 }
 STALE = "This form was open for too long, or cookies are off. Please try again."

@@ -16,7 +16,8 @@ from warehouse.settings import settings
 class PageRule:
     """A page: its path, its name in the menu, and the roles that may open it.
 
-    Pages of one `group` stand together in the menu, below the group's name.
+    Pages of one `group` stand together in the menu, below the group's name. `menu_of` names the
+    roles that find the page in the menu, where those are not all that may open it.
     """
 
     path: str
@@ -25,6 +26,7 @@ class PageRule:
     icon: str = ""
     in_menu: bool = True
     group: str = ""
+    menu_of: frozenset[Role] | None = None
 
 
 ALL: frozenset[Role] = frozenset({"admin", "librarian", "member"})
@@ -36,6 +38,8 @@ PAGES = {
         PageRule("/app", "Overview", ALL, in_menu=False),
         PageRule("/overview", "Overview", ALL, "chart"),
         PageRule("/my_loans", "My loans", frozenset({"member"}), "book"),
+        PageRule("/my_history", "My history", frozenset({"member"}), "book"),
+        PageRule("/my_data", "My data", ALL, "table", menu_of=frozenset({"member"})),
         PageRule("/circulation", "Circulation", STAFF, group="Library"),
         PageRule("/busy_hours", "Busy hours", STAFF, group="Library"),
         PageRule("/collection", "Collection", STAFF, group="Library"),
@@ -117,7 +121,11 @@ def may_open(path: str, role: Role) -> bool:
 
 def menu(role: Role) -> list[PageRule]:
     """The pages that a role finds in its menu, in order."""
-    return [p for p in PAGES.values() if p.in_menu and role in p.roles]
+    return [
+        p
+        for p in PAGES.values()
+        if p.in_menu and role in p.roles and (p.menu_of is None or role in p.menu_of)
+    ]
 
 
 def grouped(role: Role) -> list[tuple[str, list[PageRule]]]:

@@ -27,6 +27,8 @@ from bi_app.auth.forms import form_token, template
 from bi_app.auth.roles import PAGES, grouped, page_of
 from bi_app.auth.sessions import SignedIn
 from bi_app.models.freshness import Freshness
+from bi_app.models.paper.pages import PAGES as PAGES_PRINTED
+from bi_app.models.subscriptions import DAYS, FILES
 from bi_app.models.table import Column, Table
 from warehouse.errors import CarrelError, ConfigurationError
 from warehouse.settings import settings
@@ -167,7 +169,18 @@ def variables(page: Page, signed_in: SignedIn | None, path: str) -> dict[str, An
         "placed": {m.name for c in page.cells for m in c.models},
         "columns": {c.name: [asdict(k) for k in c.columns] for c in page.cells},
         "zone": settings().timezone,
+        **mailed(),
         "lean": partial(lean, needs=page.needs),
+    }
+
+
+def mailed() -> dict[str, Any]:
+    """What the template needs for reports as files and by mail."""
+    return {
+        "printed": PAGES_PRINTED,
+        "mail_days": DAYS,
+        "mail_kinds": FILES,
+        "mails": settings().mails,
     }
 
 

@@ -647,7 +647,7 @@ def test_what_is_changed_through_the_api_is_on_record_once_and_as_such(
             break
         time.sleep(0.1)
     assert [(act, outcome, what) for act, outcome, what, *_ in found] == [
-        ("account", "done", "set_branches"),
+        ("account", "done", "change"),
         ("sign_in", "done", None),
         ("account", "done", "API key"),
         ("account", "done", "API key ended"),

@@ -22,7 +22,16 @@ from bi_app.api.rest import answers, shapes
 from bi_app.api.rest.problems import Problem, address
 from bi_app.api.rest.who import Exports, Reads
 from bi_app.auth.sql import NotAllowed
-from bi_app.models import activity, my_loans, overview, pipelines, quality, sign_ins, unusual
+from bi_app.models import (
+    activity,
+    my_history,
+    my_loans,
+    overview,
+    pipelines,
+    quality,
+    sign_ins,
+    unusual,
+)
 from bi_app.models import measures as defined
 from bi_app.models.circulation import circulation, measured, public, tables_of
 from bi_app.models.export import WRITERS, file_name, shown
@@ -56,6 +65,10 @@ PLAIN = {
     "my_loans.past": my_loans.DEFINITIONS["past"],
     "quality.score": "The health score of all datasets at the end of each day.",
     "quality.unusual": unusual.ABOUT,
+    "my_history.loans": my_history.PAST,
+    "my_history.months": my_history.MONTHS,
+    "my_history.subjects": my_history.SUBJECTS,
+    "my_history.holds": my_history.HOLDS,
     "quality.datasets": quality.OUTCOMES,
     "quality.failing": quality.FAILING,
     "quality.rules": "Records in quarantine by dataset and rule.",
@@ -120,7 +133,7 @@ class Measure:
     @property
     def own(self) -> bool:
         """Whether it is about the caller, and so kept nowhere."""
-        return self.page == "my_loans"
+        return self.page in ("my_loans", "my_history")
 
 
 @cache
