@@ -45,6 +45,7 @@ ELSEWHERE = {
     "dataset.loads": "/runs",
     "dataset.columns": "/datasets/{name}",
     "explore.rows": "/datasets/{name}/rows",
+    "explore.summary": "/datasets/{name}/summary",
 }
 OWN = {"my_data.parts", "my_data.records"}  # a person's own data is a file of that page alone
 MEASURES = sorted(known())
