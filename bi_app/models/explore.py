@@ -17,6 +17,7 @@ from psycopg.errors import QueryCanceled
 
 from bi_app.models.table import Column, Kind, Table
 from bi_app.queries import rows
+from bi_app.words import _
 from warehouse.access import Viewer
 from warehouse.errors import CarrelError
 
@@ -193,7 +194,7 @@ def counts(viewer: Viewer, asked: Asked) -> Table:
         table=asked.entry.identifier, value=value, order=order,
     )  # fmt: skip
     data = {
-        "value": ["(none)" if r["value"] is None else r["value"] for r in found],
+        "value": [_("(none)") if r["value"] is None else r["value"] for r in found],
         "rows": [r["rows"] for r in found],
     }
     columns = [Column("value", asked.count_by), Column("rows", "Rows", "integer")]
@@ -204,7 +205,7 @@ def _timed(viewer: Viewer, name: str, values: Mapping[str, Any], **parts: Any) -
     try:
         return list(rows(viewer, name, values, seconds=10, **parts))
     except QueryCanceled as slow:
-        raise CarrelError("This took longer than 10 seconds and was stopped.") from slow
+        raise CarrelError(_("This took longer than 10 seconds and was stopped.")) from slow
 
 
 def plain(value: Any) -> Any:

@@ -12,9 +12,10 @@ from bi_app.charts.trend import Point, Trend
 from bi_app.models import activity
 from bi_app.models.table import Column
 from bi_app.pages.shell import Cell, Controls, Page, reacting, sendable, serving
+from bi_app.words import N_, _, ngettext
 from warehouse.access import Viewer
 
-TITLE = "Activity"
+TITLE = N_("Activity")
 DAY_COLUMNS = (Column("day", "Day", "date"), Column("value", "People", "integer"))
 
 
@@ -45,7 +46,7 @@ class Activity:
 
     def draw(self, days: list[Point]) -> None:
         """Draw the active people by day."""
-        self.chart.show(days, "people", format="0,0")
+        self.chart.show(days, _("people"), format="0,0")
 
     def page(self) -> Page:
         """The cells of the page."""
@@ -65,17 +66,25 @@ def answer_of(viewer: Viewer, asked: dict[str, Any]) -> Answer:
     chosen = activity.choice(asked)
     now = activity.facts(viewer, chosen.days)
     found = activity.entries_table(viewer, chosen)
-    span = activity.SPANS[str(chosen.days)]
-    newest = f"The newest {len(found):,}" if len(found) == activity.SHOWN else f"{len(found):,}"
+    span = _(activity.IN_SPANS[str(chosen.days)])
+    fitting = (
+        _("The newest {count} entries that fit; a file has them all, in UTC", count=len(found))
+        if len(found) == activity.SHOWN
+        else ngettext(
+            "{count} entry that fits; a file has them all, in UTC",
+            "{count} entries that fit; a file has them all, in UTC",
+            len(found),
+        )
+    )
     told = {
         "query": chosen.as_dict(),
         "options": {"flat": True, "selects": activity.selects(now, chosen)},
         "cards": activity.cards(now, chosen),
-        "tables": {"activity": {**sendable(found), "none": "No entry fits."},
+        "tables": {"activity": {**sendable(found), "none": _("No entry fits.")},
                    "pages": {**sendable(activity.pages_table(viewer, chosen.days)),
-                             "none": "No page was opened."}},
-        "notes": {"activity": f"{newest} entries that fit; a file has them all, in UTC",
-                  "active": "The last 30 days", "pages": f"In {span}"},
+                             "none": _("No page was opened.")}},
+        "notes": {"activity": fitting,
+                  "active": _("The last 30 days"), "pages": span[:1].upper() + span[1:]},
     }  # fmt: skip
     days: list[Point] = [(r["day"], r["people"], False) for r in activity.days(viewer)]
     return Answer(told, days)

@@ -17,10 +17,14 @@ from bi_app.models import explore
 from bi_app.models.explore import Asked, Entry
 from bi_app.models.table import Column, Table
 from bi_app.pages.shell import Cell, Controls, Page, reacting, sendable, serving
+from bi_app.words import N_, _
 
-TITLE = "Explore"
-NOTHING = ("There is nothing to explore yet", "Tables appear here once they are in the catalogue.")
-COUNT_NOTE = (
+TITLE = N_("Explore")
+NOTHING = (
+    N_("There is nothing to explore yet"),
+    N_("Tables appear here once they are in the catalogue."),
+)
+COUNT_NOTE = N_(
     "The most frequent values, or the newest months where it is a day or a time; counted over all"
     " rows that you may see."
 )
@@ -107,16 +111,36 @@ def meanings(entry: Entry) -> Table:
 def described(question: Asked, found: int) -> dict[str, str]:
     """Texts that follow the chosen table."""
     entry = question.entry
-    count = f"{found:,}" if found <= explore.COUNTED else f"More than {explore.COUNTED:,}"
-    shown = f"; the first {explore.SAVED_ROWS:,} are shown" if found > explore.SAVED_ROWS else ""
-    licence = f" Licence: {entry.licence}." if entry.licence else ""
     grain = f"{entry.grain[:1].upper()}{entry.grain[1:]}."
     return {
-        "about": f"{grain} {entry.description}{licence}".strip(),
-        "rows": f"{count} rows of {entry.table_name}; headings sort them all{shown}",
-        "columns": f"Key: {', '.join(entry.key_columns)}",
-        "counts": f"By {'month of ' if question.by_month else ''}{question.count_by}",
+        "about": " ".join(filter(None, [grain, entry.description, licence(entry.licence)])),
+        "rows": counted(entry, found),
+        "columns": _("Key: {keys}", keys=", ".join(entry.key_columns)),
+        "counts": _("By month of {column}", column=question.count_by)
+        if question.by_month
+        else _("By {column}", column=question.count_by),
     }
+
+
+def counted(entry: Entry, found: int) -> str:
+    """How many rows there are, and how many of them are shown."""
+    given = {"count": min(found, explore.COUNTED), "table": entry.table_name}
+    if found <= explore.SAVED_ROWS:
+        return _("{count} rows of {table}; headings sort them all", **given)
+    given["first"] = explore.SAVED_ROWS
+    if found <= explore.COUNTED:
+        return _(
+            "{count} rows of {table}; headings sort them all; the first {first} are shown", **given
+        )
+    return _(
+        "More than {count} rows of {table}; headings sort them all; the first {first} are shown",
+        **given,
+    )
+
+
+def licence(name: str | None) -> str:
+    """Under which licence a table stands, as a sentence; nothing where none is said."""
+    return _("Licence: {licence}.", licence=name) if name else ""
 
 
 def build(signed_in: SignedIn) -> Page:

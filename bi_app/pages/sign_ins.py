@@ -12,9 +12,10 @@ from bi_app.charts.trend import Point, Trend
 from bi_app.models import sign_ins
 from bi_app.models.table import Column
 from bi_app.pages.shell import Cell, Controls, Page, acting, reacting, sendable, serving
+from bi_app.words import N_, _
 from warehouse.access import Viewer
 
-TITLE = "Sign-ins"
+TITLE = N_("Sign-ins")
 DAY_COLUMNS = (Column("day", "Day", "date"), Column("value", "Failed", "integer"))
 
 
@@ -48,7 +49,7 @@ class SignIns:
 
     def draw(self, days: list[Point]) -> None:
         """Draw the failed sign-ins by day."""
-        self.chart.show(days, "failed", format="0,0")
+        self.chart.show(days, _("failed"), format="0,0")
 
     def page(self) -> Page:
         """The cells of the page."""
@@ -72,24 +73,25 @@ def answer_of(viewer: Viewer, own: str, asked: dict[str, Any]) -> Answer:
     sessions = sign_ins.live(viewer)
     accounts = sign_ins.tried(viewer, "account", int(span))
     addresses = sign_ins.tried(viewer, "address", int(span))
-    words = sign_ins.SPANS[span]
-    values = [[key, text] for key, text in sign_ins.SPANS.items()]
-    none = {"none": "Nobody failed to sign in."}
+    within = _(sign_ins.IN_SPANS[span])
+    values = [[key, _(text)] for key, text in sign_ins.SPANS.items()]
+    tried = _("The most tried first, {span}", span=within)
+    none = {"none": _("Nobody failed to sign in.")}
     told = {
         "query": {"days": span},
         "options": {"flat": True, "selects": [
-            {"key": "days", "label": "Failed sign-ins of", "values": values, "as": "segments"}]},
-        "cards": sign_ins.cards(sessions, accounts, addresses, words),
+            {"key": "days", "label": _("Failed sign-ins of"), "values": values,
+             "as": "segments"}]},
+        "cards": sign_ins.cards(sessions, accounts, addresses, within),
         "tables": {
             "sessions": {**sendable(sign_ins.sessions_table(sessions, own)),
-                         "none": "Nobody is signed in."},
+                         "none": _("Nobody is signed in.")},
             "account": {**sendable(accounts), **none},
             "address": {**sendable(addresses), **none},
         },
-        "notes": {"sessions": "The one used last first; your own is ended by signing out",
-                  "attempts": "The last 30 days",
-                  "account": f"In {words}, the most tried first",
-                  "address": f"In {words}, the most tried first"},
+        "notes": {"sessions": _("The one used last first; your own is ended by signing out"),
+                  "attempts": _("The last 30 days"),
+                  "account": tried, "address": tried},
     }  # fmt: skip
     return Answer(told, list(sign_ins.attempts(viewer)))
 
