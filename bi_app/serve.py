@@ -70,6 +70,7 @@ def environment() -> dict[str, str]:
         "BOKEH_SIGN_SESSIONS": "true",
         "BOKEH_SECRET_KEY": signature("bokeh", "sessions"),
         "BOKEH_RESOURCES": "server",
+        "BOKEH_VALIDATE_DOC": "false",  # a twentieth of opening a page; tests build with it
         "PYTHONPATH": str(ROOT),
         "CARREL_HOME": str(settings().home),
     }

@@ -22,7 +22,8 @@ A check's `attributes: {severity: info | warning | critical, part: …}` say how
 (critical unless said) and which part of the health score it counts in. `use: {check: NAME}` stands
 for a check written once (quality/shared.py), and a reference of the spec for a check of it.
 
-The database's name is filled in from the settings. Soda ignores a misspelt key, so that its check
+The database's name is filled in from the settings, and columns may stand in any order unless
+`schema: {allow_other_column_order: false}` is said. Soda ignores a misspelt key, so that its check
 would pass in silence; here the JSON schema of its own wheel, made strict, names the key instead.
 """
 

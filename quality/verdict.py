@@ -8,7 +8,7 @@ from typing import Literal
 
 from sqlalchemy import text
 
-from quality import score
+from quality import overrides, score
 from quality.contract import contract
 from quality.references import Lost, lost_keys
 from quality.soda import Check, Measurement, measure
@@ -25,7 +25,8 @@ class Verdict:
     """What the contract says of a dataset as it stands in silver.
 
     `passed`: every check was evaluated and no critical one failed; `failed`: a critical check did
-    not hold; `error`: a check could not be evaluated. Only `passed` lets gold be published.
+    not hold; `error`: a check could not be evaluated. Only `passed` lets gold be published, or a
+    person who published the same rows in spite of the same checks.
     """
 
     dataset: str
@@ -36,6 +37,7 @@ class Verdict:
     run_id: str | None = None
     verdict_id: int | None = None  # of quality.verdicts, once it is kept
     lost: tuple[Lost, ...] = ()  # rows that name what is not there
+    published_by: str | None = None  # who did so in spite of the contract
 
     @property
     def passed(self) -> int:
@@ -45,7 +47,7 @@ class Verdict:
     @property
     def publishes(self) -> bool:
         """Whether gold may be published."""
-        return self.outcome == "passed"
+        return self.outcome == "passed" or self.published_by is not None
 
     @property
     def warnings(self) -> tuple[Check, ...]:
@@ -57,10 +59,12 @@ class Verdict:
         """What became of the load: trusted, warnings, or held back."""
         if not self.publishes:
             return "held back"
-        return "warnings" if self.warnings else "trusted"
+        return "warnings" if self.warnings or self.published_by else "trusted"
 
     def __str__(self) -> str:
         said = f"{self.outcome}: {self.passed} of {len(self.checks)} checks passed"
+        if self.published_by:
+            said += f"; published anyway by {self.published_by}"
         return f"{said}; {self.message}" if self.message else said
 
 
@@ -82,7 +86,8 @@ def judge(dataset: Dataset, *, load_id: int | None = None, run_id: str | None = 
         run_id=run_id,
         lost=lost_keys(dataset, {c.name: c.measured for c in measured.checks}),
     )
-    return replace(verdict, verdict_id=save(verdict, dataset))
+    verdict_id, published_by = save(verdict, dataset)
+    return replace(verdict, verdict_id=verdict_id, published_by=published_by)
 
 
 def _outcome(measured: Measurement) -> Outcome:
@@ -105,8 +110,11 @@ def _message(measured: Measurement) -> str | None:
     return "; ".join(said) or None
 
 
-def save(verdict: Verdict, dataset: Dataset) -> int:
-    """Keep a verdict, its results and the scores that follow from it; returns its id."""
+def save(verdict: Verdict, dataset: Dataset) -> tuple[int, str | None]:
+    """Keep a verdict, its results and the scores that follow from it.
+
+    Returns its id, and who published the same rows in spite of the same checks before.
+    """
     with engine().begin() as connection:
         verdict_id = connection.execute(_SAVE_VERDICT, _verdict_row(verdict)).scalar_one()
         rows = [_result_row(verdict_id, c) for c in verdict.checks]
@@ -117,7 +125,9 @@ def save(verdict: Verdict, dataset: Dataset) -> int:
                 _SAVE_LOST, [{"verdict_id": verdict_id, **vars(x)} for x in verdict.lost]
             )
         score.keep(connection, dataset, verdict.checks, verdict_id, verdict.run_id)
-    return int(verdict_id)
+        held = verdict.outcome == "failed"
+        who = overrides.carry(connection, verdict.dataset, verdict_id) if held else None
+    return int(verdict_id), who
 
 
 _SAVE_VERDICT = text(

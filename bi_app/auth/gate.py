@@ -53,9 +53,9 @@ async def get_user_async(handler: RequestHandler) -> str | None:
         handler.request.connection.stream.set_nodelay(True)  # type: ignore[union-attr]
     if not allowed:
         return _refuse(handler, signed_in)
-    prepared = await _prepare(handler, signed_in.account.viewer)
-    address = origin.address_of(handler.request)
+    prepared, address = None, origin.address_of(handler.request)
     if page_of(handler.request.path) == handler.request.path.rstrip("/"):  # once a page opened
+        prepared = await _prepare(handler, signed_in.account.viewer)
         by = audit.viewer(signed_in.account.viewer, "page", address)
         audit.note_late(by, "view", page_of(handler.request.path))
     opened = replace(signed_in, prepared=prepared, address=address, language=spoken)

@@ -12,8 +12,11 @@ from typing import Any
 from bokeh.models import (
     BasicTicker,
     ColumnDataSource,
+    Line,
     Range1d,
+    Scatter,
     Span,
+    VArea,
 )
 
 from bi_app import words
@@ -42,12 +45,13 @@ class Trend:
             height=height, min_border_left=46, x_axis_type="datetime", name=f"{name}_chart",
             x_range=Range1d(start=0, end=1), y_range=Range1d(start=0, end=1),
         )  # fmt: skip
-        plot.varea(x="at", y1="floor", y2="value", source=self.source, fill_color=colour,
-                   fill_alpha=0.16)  # fmt: skip
-        line = plot.line(x="at", y="value", source=self.source, line_width=2.2, line_color=colour)
-        plot.scatter(
-            x="at", y="value", source=self.marks, size=7, fill_color="colour", line_color=None
+        area = VArea(x="at", y1="floor", y2="value", fill_color=colour, fill_alpha=0.16)
+        mark = Scatter(x="at", y="value", size=7, fill_color="colour", line_color=None)
+        plot.add_glyph(self.source, area)
+        line = plot.add_glyph(
+            self.source, Line(x="at", y="value", line_width=2.2, line_color=colour)
         )
+        plot.add_glyph(self.marks, mark)
         self.hover = theme.hover(
             renderers=[line], mode="vline", line_policy="nearest", point_policy="follow_mouse"
         )

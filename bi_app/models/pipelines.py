@@ -127,6 +127,12 @@ def asked(viewer: Viewer) -> Sequence[Row]:
     return rows(viewer, "asked") if viewer.role == "admin" else []
 
 
+def happened(viewer: Viewer) -> tuple[Any, ...]:
+    """Changes whenever a step ends, a verdict is given, an alert changes, or a run is asked for."""
+    (found,) = rows(viewer, "happened")
+    return *found.values(), *((r["request_id"], r["state"]) for r in asked(viewer))
+
+
 def asked_table(found: Sequence[Row]) -> Table:
     """What was asked for, as a table."""
     records = [

@@ -24,7 +24,8 @@ ABOUT = N_(
 )
 PUBLISHING = N_(
     "Figures of a dataset whose contract does not hold stay those of before. An admin may publish"
-    " the new ones all the same: for this verdict alone, with name and reason on record."
+    " the new ones all the same, with name and reason on record, until rows change or a further"
+    " check fails."
 )
 STEPS = {
     "sent_again": N_("Taken from quarantine"),

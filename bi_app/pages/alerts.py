@@ -8,9 +8,18 @@ from typing import Any
 import panel as pn
 
 from bi_app.auth.sessions import SignedIn
-from bi_app.models import alerts
+from bi_app.models import alerts, pipelines
 from bi_app.models.quality import Row
-from bi_app.pages.shell import Cell, Controls, Page, acting, reacting, sendable, serving
+from bi_app.pages.shell import (
+    Cell,
+    Controls,
+    Page,
+    acting,
+    following,
+    reacting,
+    sendable,
+    serving,
+)
 from bi_app.words import N_, _
 from warehouse.access import Viewer
 
@@ -33,6 +42,7 @@ class Inbox:
             work,
             self.show,
         )
+        following(self.controls, partial(pipelines.happened, self.viewer), work, self.show)
 
     def show(self, told: dict[str, Any]) -> None:
         """Send an answer."""

@@ -187,7 +187,7 @@ def notes(viewer: Viewer, entry: Row, check: str, rule: str) -> dict[str, str]:
         if rule
         else _("Any rule; private values are never shown"),
         "repair": _("You change cells here; the records then go the way of every file"),
-        "override": _("For the newest verdict alone, with name and reason on record"),
+        "override": _("Until rows change or a further check fails; name and reason are on record"),
         "unusual": _("Loads that were unlike their own history, in thirty days"),
         "loads": _("The newest hundred"),
         "columns": _("Key: {keys}", keys=keys),

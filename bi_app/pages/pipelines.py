@@ -11,7 +11,16 @@ from bi_app.auth.sessions import SignedIn
 from bi_app.charts.trend import Point, Trend
 from bi_app.models import pipelines, quality, schedule
 from bi_app.models.table import Column
-from bi_app.pages.shell import Cell, Controls, Page, acting, reacting, sendable, serving
+from bi_app.pages.shell import (
+    Cell,
+    Controls,
+    Page,
+    acting,
+    following,
+    reacting,
+    sendable,
+    serving,
+)
 from bi_app.words import N_, _
 from warehouse.access import Viewer
 
@@ -47,6 +56,7 @@ class Pipelines:
         work = partial(answer_of, self.viewer)
         reacting(self.controls, signed_in, self.show, work)
         acting(self.controls, signed_in, self.do, work, self.show)
+        following(self.controls, partial(pipelines.happened, self.viewer), work, self.show)
 
     def do(self, asked: dict[str, Any]) -> str:
         """Ask for a run."""

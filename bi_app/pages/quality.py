@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, NamedTuple
 
 from bi_app.auth.sessions import SignedIn
 from bi_app.charts.trend import Point, Trend
-from bi_app.models import quality, unusual
+from bi_app.models import pipelines, quality, unusual
 from bi_app.models.table import Column, Table
-from bi_app.pages.shell import Cell, Controls, Page, sendable, serving
+from bi_app.pages.shell import Cell, Controls, Page, following, sendable, serving
 from bi_app.words import N_, _
 from warehouse.access import Viewer
 
@@ -55,15 +56,26 @@ def build(signed_in: SignedIn) -> Page:
         return Page(TITLE, empty=NOTHING)
     chart = Trend("score")
     chart.show(found.trend, _("of 100"), format="0.0", top=100)
-    controls = Controls(
-        options={"flat": True},
-        cards=quality.cards(found.now, found.failing, found.alerts),
-        notes=notes(found),
-        tables=tables(found),
-    )
+    controls = Controls(options={"flat": True}, **told(found))
+
+    def show(now: Found) -> None:
+        chart.show(now.trend, _("of 100"), format="0.0", top=100)
+        controls.param.update(**told(now))
+
+    viewer = signed_in.account.viewer
+    following(controls, partial(pipelines.happened, viewer), lambda _query: prepare(viewer), show)
     return Page(
         TITLE, source="quality", controls=controls, cells=cells(chart), filters=False,
     )  # fmt: skip
+
+
+def told(found: Found) -> dict[str, Any]:
+    """What the browser is told."""
+    return {
+        "cards": quality.cards(found.now, found.failing, found.alerts),
+        "notes": notes(found),
+        "tables": tables(found),
+    }
 
 
 def tables(found: Found) -> dict[str, Any]:

@@ -226,6 +226,36 @@ def every(look: Callable[[], Awaitable[None]]) -> None:
         pn.state.add_periodic_callback(looked, LOOK_MS)
 
 
+def following(
+    controls: Controls,
+    mark: Callable[[], Any],
+    work: Callable[[dict[str, Any]], Any],
+    show: Callable[[Any], None],
+) -> None:
+    """Show the present choice anew whenever `mark` changes, as long as the page is open.
+
+    Nobody did anything then, so it does not count as use of the session.
+    """
+    seen = mark()
+
+    def news() -> tuple[Any, Any] | None:
+        now = mark()
+        return None if now == seen else (now, work(dict(controls.query)))
+
+    async def look() -> None:
+        nonlocal seen
+        asked = controls.query
+        found = await asyncio.to_thread(news)
+        if found is None or controls.query is not asked:
+            return
+        seen, answer = found
+        show(answer)
+        controls.shown = controls.query
+        controls.answered += 1
+
+    every(look)
+
+
 def acting(
     controls: Controls,
     signed_in: SignedIn,

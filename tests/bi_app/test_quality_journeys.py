@@ -59,6 +59,12 @@ def test_an_admin_runs_a_pipeline_with_the_keyboard(
         assert "has been asked for" in page.text_content(".banner.done")
         assert page.is_disabled(f"[data-focus='act{BAD}']")
         assert BAD in page.text_content("[data-cell=asked]")
+        with connect() as connection:  # as the poller does
+            connection.execute(
+                "update app.requests set state = 'done', done_at = now(), message = 'under way'"
+            )
+        page.wait_for_selector("[data-cell=asked] >> text=under way")
+        assert page.is_enabled(f"[data-focus='act{BAD}']")
         went.check()
     finally:
         with connect() as connection:

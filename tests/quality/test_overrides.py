@@ -42,6 +42,27 @@ def test_a_person_publishes_one_verdict_and_no_other(desk: Desk) -> None:
     assert desk.rows("select count(*) from quality.overrides") == [(1,)]
 
 
+def test_a_run_that_finds_nothing_new_takes_nothing_back(desk: Desk) -> None:
+    desk.files()
+    desk.contract("loans", most=1)
+    ingest.fn("desk_loans")
+    override(dataset("desk_loans"), who="ann@example.org", reason="counted by hand")
+    known = [("warnings", "failed", "ann@example.org", "counted by hand")]
+    for force in (False, True):
+        again = ingest.fn("desk_loans", force=force)
+        assert again.standing == "warnings"
+        assert "published anyway by ann@example.org" in str(again)
+        assert desk.rows(OUTCOME) == known
+    assert desk.rows(DAILY) == [("2024-03-01", 1), ("2024-03-02", 1)]
+    further = "  - row_count:\n      qualifier: b\n      threshold: {must_be: %s}\n"
+    desk.contract("loans", most=1, more=further % 2)
+    assert ingest.fn("desk_loans").standing == "warnings", "the further check holds"
+    desk.contract("loans", most=1, more=further % 3)
+    assert ingest.fn("desk_loans").standing == "held back", "a further check does not hold"
+    desk.contract("loans", most=1)
+    assert ingest.fn("desk_loans").standing == "held back", "what ended does not come back"
+
+
 def test_what_is_not_held_back_is_not_published_anyway(desk: Desk) -> None:
     desk.files()
     loans = dataset("desk_loans")

@@ -99,6 +99,16 @@ def test_a_missing_column_fails(write: Write) -> None:
     assert saved()["schema"][2] == "failed"
 
 
+def test_a_column_that_came_later_may_stand_last(write: Write) -> None:
+    lines = HEAD.splitlines(keepends=True)
+    swapped = "".join([*lines[:3], lines[4], lines[3], *lines[5:]])
+    assert swapped != HEAD
+    write(head=swapped)
+    assert judge(dataset("shop_loans")).publishes
+    write(head=swapped.replace("schema:", "schema: {allow_other_column_order: false}"))
+    assert not judge(dataset("shop_loans")).publishes
+
+
 def test_checks_of_a_kind_keep_names_apart(write: Write) -> None:
     write(
         "  - duplicate: {columns: [branch_code, lent_at]}\n"

@@ -24,7 +24,6 @@ create table "silver"."library_loan_events" (
     "item_code" text not null,
     "member_key" text,
     "due_on" date,
-    "overdue_days" integer,
     "_load_id" bigint not null,
     "_hash" bigint
 );
@@ -55,5 +54,3 @@ comment on column "silver"."library_loan_events"."branch_code" is 'Branch where 
 comment on column "silver"."library_loan_events"."item_code" is 'Copy it happened to';
 comment on column "silver"."library_loan_events"."member_key" is 'Pseudonym of the borrower; null for in-house use';
 comment on column "silver"."library_loan_events"."due_on" is 'Day by which the copy is due after this event, or was due at its return';
-comment on column "silver"."library_loan_events"."overdue_days" is 'Days that a copy came back after its due day, 0 when in time; null for other events';
-
