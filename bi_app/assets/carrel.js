@@ -650,7 +650,7 @@
     const forms = acts.map((one) => {
       const parts = [];
       if (one.reasons) parts.push(field(_("Reason"), make("select", { name: "reason" }, ...one.reasons.map(([value, text]) => make("option", { value }, text)))));
-      if (one.person) parts.push(field(_("To"), make("input", { name: "person", type: "email", required: true, list: "people", placeholder: _("e-mail of an admin or librarian") })));
+      if (one.person) parts.push(field(_("To whom"), make("input", { name: "person", type: "email", required: true, list: "people", placeholder: _("e-mail of an admin or librarian") })));
       if (one.spans) parts.push(field(_("For"), make("select", { name: "span" }, ...one.spans.map(([value, text]) => make("option", { value }, text)))));
       for (const f of one.fields || []) parts.push(field(f.label, control(f)));
       if (one.note) parts.push(field(_("Note"), make("input", { name: "note", maxlength: 2000, autocomplete: "off" })));

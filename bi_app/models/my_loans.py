@@ -12,7 +12,7 @@ from bi_app import words
 from bi_app.models.overview import columns_of
 from bi_app.models.table import Column, Table
 from bi_app.queries import rows
-from bi_app.words import N_, _, ngettext
+from bi_app.words import N_, _, joined, ngettext
 from warehouse.access import Viewer
 from warehouse.settings import settings
 
@@ -121,7 +121,7 @@ class MyLoans:
 def in_currency(heading: str) -> str:
     """A column's heading with the currency, where one is set: Amount (EUR)."""
     code = settings().currency
-    return f"{_(heading)} ({code})" if code else heading
+    return joined(heading, f"({code})") if code else heading
 
 
 def fine_columns() -> tuple[Column, ...]:

@@ -49,7 +49,7 @@ FAILURE_COLUMNS = (
 )
 ASKED_COLUMNS = (
     Column("asked_at", "Asked", "moment"),
-    Column("asked_by", "By"),
+    Column("asked_by", "Asked by"),
     Column("subject", "To run"),
     Column("state", "State", "badge"),
     Column("message", "What became of it"),

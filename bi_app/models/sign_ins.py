@@ -39,7 +39,7 @@ SESSION_COLUMNS = (
     Column("expires_at", "Ends at the latest", "moment"),
     Column("address", "From"),
     Column("browser", "With"),
-    Column("method", "By"),
+    Column("method", "Method"),
     Column("end", "", "action"),
 )
 TRIED_COLUMNS = (

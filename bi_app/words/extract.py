@@ -32,6 +32,7 @@ SHOWN = {  # arguments that are shown to people, by the name of what is called
     "Select": (1, 2, "label", "values"),
     "Table": (1, "title"),
     "card": (1, 3, "title", "definition"),
+    "in_currency": (0,),
     "figure": (1, 4, "title", "definition"),
     "table": (1,),
     "table_of": (1,),
