@@ -29,7 +29,7 @@ OPEN = """() => {
 }"""
 SEEN = """() => {
   const found = [];
-  const shown = (node) => { for (let e = node; e && e !== document.body; e = e.parentElement) if (e.matches("script, style, svg title, time, code, [data-keep]")) return false; return true; };
+  const shown = (node) => { for (let e = node; e && e !== document.body; e = e.parentElement) if (e.matches("script, style, noscript, time, code")) return false; return true; };
   const walk = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
   while (walk.nextNode()) { const text = walk.currentNode.textContent.trim(); if (text && shown(walk.currentNode.parentElement)) found.push(text); }
   for (const e of document.querySelectorAll("[aria-label], [placeholder], [title]"))
@@ -43,12 +43,16 @@ SEEN = """() => {
   return [...new Set(found)];
 }"""  # noqa: E501
 OURS = re.compile(  # names that are the same in every language, and what Intl writes
-    r"Carrel|carrel|CSV|Excel|UTC|Dewey|EUR|English|Deutsch|CREW|MUSTIE|Chrome|Linux|HeadlessChrome"
+    r"(?<!\S)/?[a-z_]+([./][a-z_*]+)+(?!\S)|(?<!\S)/[a-z_]+(?!\S)|python-httpx|csv"
+    r"|Not in the catalogue: T\d+|Carrel|carrel|CSV|Excel|UTC|Dewey|EUR|English|Deutsch|CREW|MUSTIE|Chrome|Linux|HeadlessChrome"
     r"|Mon|Tue|Wed|Thu|Fri|Sat|Sun|January|February|March|April|May|June|July|August|September"
     r"|October|November|December|Jan|Feb|Mar|Apr|Jun|Jul|Aug|Sept|Oct|Nov|Dec"
     r"|(in )?[\d,]+ (days?|hours?|minutes?)( ago)?|yesterday|tomorrow|now|in \d+"
 )
 WORD = re.compile(r"[^\W\d_]{2,}")
+SPLIT = re.compile(r'[\n·;:|–{}"\[\]]|, |\. ')
+OPTION = re.compile(r"^(.+) \([a-z_.]+\)$")  # a dataset's title with its name
+STRIPPED = " .,()%▲▼…“”+`"
 
 
 def outside(text: str) -> str:
@@ -63,9 +67,10 @@ def outside(text: str) -> str:
 
 def unready(text: str, data: set[str]) -> bool:
     """Whether a text holds words that are neither bracketed nor data."""
-    for part in re.split(r"[\n·;:|–]|, ", outside(text)):
-        words_of = part.strip(" .()%▲▼…“”+")
-        if words_of and words_of not in data and WORD.search(OURS.sub("", words_of)):
+    said = re.sub(r" on \d{4}-\d\d-\d\d ", " today ", OPTION.sub(r"\1", outside(text)))
+    for part in [said] if said in data else SPLIT.split(OURS.sub("", said)):
+        words_of = part.strip(STRIPPED)
+        if WORD.search(words_of) and words_of not in data:
             return True
     return False
 
@@ -83,8 +88,8 @@ def data_of(connection: psycopg.Connection[Any]) -> set[str]:
             sql.Identifier(column), sql.Identifier(schema, table)
         )
         for (text,) in connection.execute(query):
-            found |= set(re.split(r'[\n·;:|–]|, |[{}"\[\]]', text or "")) | {text or ""}
-    parts = {text.strip(" .()%…“”+") for text in found}
+            found |= {*SPLIT.split(OURS.sub("", text or "")), text or ""}
+    parts = {text.strip(STRIPPED) for text in found} | found
     return parts | {one.replace("_", " ").capitalize().replace("Dvd", "DVD") for one in parts} | {
         f"{part[:1].upper()}{part[1:]}" for part in parts
     }  # fmt: skip
