@@ -18,7 +18,7 @@ COMMANDS = {
     "run": [],
     "verify": [],
     "page": ["--streamlit"],
-    "people": [],
+    "people": ["--steps", "40"],
     "quality": [],
     "anomalies": [],
     "quality_pages": [],

@@ -189,11 +189,18 @@ def reacting(
     `work`, where there is some that takes long, is done in a thread; `show` gets its result, unless
     another choice came meanwhile. What `show` makes of the choice is not a choice again.
     """
-    latest, spoken = 0, words.language()
+    latest, under_way, spoken = 0, False, words.language()
 
     def answer(event: Any) -> None:
-        with words.speaking(spoken), answering(controls, signed_in):
-            show(event.new)
+        nonlocal under_way
+        if under_way:
+            return
+        under_way = True
+        try:
+            with words.speaking(spoken), answering(controls, signed_in):
+                show(event.new)
+        finally:
+            under_way = False
 
     async def answer_later(event: Any) -> None:
         nonlocal latest

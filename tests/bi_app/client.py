@@ -12,6 +12,15 @@ import httpx
 from websockets.sync.client import ClientConnection, connect
 
 MESSAGES = itertools.count(1)
+READY = {
+    "kind": "MessageSent",
+    "msg_type": "bokeh_event",
+    "msg_data": {
+        "type": "event",
+        "name": "document_ready",
+        "values": {"type": "map", "entries": []},
+    },
+}
 TOKEN = re.compile(r'name="token" value="([^"]+)"')
 DOCUMENT_TOKEN = re.compile(r'"token":"([^"]+)"')
 
@@ -102,9 +111,10 @@ class Socket:
         return number
 
     def pull(self) -> dict[str, Any]:
-        """The whole document."""
+        """The whole document; as a browser does, tell that it stands."""
         number = self.send("PULL-DOC-REQ", {})
         self.document = self.reply_to(number)["content"]["doc"]
+        self.reply_to(self.send("PATCH-DOC", {"events": [READY]}))
         return self.document
 
     def reply_to(self, number: str) -> dict[str, Any]:
@@ -134,12 +144,24 @@ class Socket:
         return found[0]
 
     def choose(self, model: str, **chosen: Any) -> list[dict[str, Any]]:
-        """Choose as the filter bar does; return the messages up to the server's answer."""
+        """Choose as the filter bar does; return the messages up to the page's answer.
+
+        The server takes note of a choice at once, and answers it a moment later.
+        """
         new = {"type": "map", "entries": [[k, v] for k, v in chosen.items()]}
         event = {"kind": "ModelChanged", "model": {"id": model}, "attr": "query", "new": new}
-        answer = self.reply_to(self.send("PATCH-DOC", {"events": [event]}))
-        return [*self.passed, answer]
+        taken = self.reply_to(self.send("PATCH-DOC", {"events": [event]}))
+        messages = [*self.passed, taken]
+        while not any(is_answer(m) for m in messages):
+            messages.append(self.receive())
+        return messages
 
     def close(self) -> None:
         """Close the websocket."""
         self.connection.close()
+
+
+def is_answer(message: dict[str, Any]) -> bool:
+    """Whether a message tells the browser that its choice is answered."""
+    events = message["content"].get("events", ())
+    return any(event.get("attr") == "answered" for event in events)
