@@ -14,7 +14,6 @@ import datetime as dt
 import os
 import shutil
 import signal
-import socket
 import statistics
 import subprocess
 import sys
@@ -113,12 +112,6 @@ class Process:
             self.popen.wait(10)
         except subprocess.TimeoutExpired:
             self.popen.kill()
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @contextmanager
@@ -303,6 +296,7 @@ def measure_streamlit(python: Path, folder: Path, rounds: int) -> None:
     from playwright.sync_api import sync_playwright
 
     from tests.bi_app.chromium import launch
+    from tests.ports import free_port
     from warehouse.settings import settings
 
     port = free_port()
@@ -387,6 +381,7 @@ def main() -> None:
     asked = parser.parse_args()
     with database(asked.loans, asked.titles):
         from bi_app.serve import command, environment
+        from tests.ports import free_port
 
         port, figures = free_port(), Figures()
         log = Path(tempfile.mkstemp(prefix="carrel-bench-", suffix=".log")[1])

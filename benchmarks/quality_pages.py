@@ -84,7 +84,8 @@ def main() -> None:
     parser.add_argument("--days", type=int, default=365)
     parser.add_argument("--rounds", type=int, default=15)
     asked = parser.parse_args()
-    from benchmarks.page import EMAIL, PASSWORD, Process, database, free_port, median, p95
+    from benchmarks.page import EMAIL, PASSWORD, Process, database, median, p95
+    from tests.ports import free_port
 
     with database(1000, 10):
         from bi_app.serve import command, environment

@@ -26,7 +26,8 @@ from typing import Any
 from benchmarks.ingest_once import Clock
 from benchmarks.silver import bench_database
 from tests.flows.fix_desk import COLUMNS, Desk, make_desk
-from tests.flows.fix_orchestra import free_port, wait_for
+from tests.flows.fix_orchestra import wait_for
+from tests.ports import free_port
 from warehouse.database import connect
 from warehouse.ddl import OURS
 from warehouse.settings import settings

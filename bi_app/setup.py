@@ -6,6 +6,7 @@ import threading
 
 from bi_app import words
 from bi_app.api.closed import close_imports, limit_bodies
+from bi_app.api.leaving import finish_first
 from bi_app.auth import accounts, exposure, gate
 from bi_app.auth.roles import add_own_pages
 from bi_app.models.ahead import fetch, fetch_ahead, fetch_mine
@@ -15,6 +16,7 @@ from bi_app.pages import (
     annual_return,
     branches,
     busy_hours,
+    cards,
     circulation,
     collection,
     dataset,
@@ -22,6 +24,8 @@ from bi_app.pages import (
     fines,
     holds,
     members,
+    my_data,
+    my_history,
     my_loans,
     overview,
     people,
@@ -36,6 +40,7 @@ IMPORTED = (
     activity,
     alerts,
     busy_hours,
+    cards,
     circulation,
     collection,
     dataset,
@@ -45,6 +50,8 @@ IMPORTED = (
     branches,
     fines,
     holds,
+    my_data,
+    my_history,
     my_loans,
     overview,
     people,
@@ -59,9 +66,11 @@ exposure.check(demo=settings().demo or exposure.is_loopback(settings().app_liste
 add_own_pages()
 close_imports()
 limit_bodies()
+finish_first()
 accounts.decoy()  # now, so that the first stranger does not wait longer than others
 threading.Thread(target=words.ready, name="words", daemon=True).start()
 threading.Thread(target=fetch_ahead, name="fetch-ahead", daemon=True).start()
 gate.PREPARE |= {"/overview": fetch, "/app": fetch, "/my_loans": fetch_mine}
 gate.PREPARE |= {f"/{page.LAYOUT.report.name}": page.prepare for page in REPORTS}
+gate.PREPARE_ASKED |= {"/explore": explore.prepared, "/cards": cards.prepared}
 gate.PREPARE |= {"/quality": quality.prepare, "/pipelines": pipelines.prepare}

@@ -20,6 +20,8 @@ from deployments import (
     judging,
     keeping,
     profiling,
+    reporting,
+    streaming,
 )
 from deployments.scanning import scan
 from warehouse.errors import CarrelError, ConfigurationError, LoadFailed
@@ -303,6 +305,8 @@ inviting.register(app, users)
 keeping.register(app)
 judging.register(app)
 profiling.register(app)
+streaming.register(app)
+reporting.register(app)
 
 
 def main() -> None:

@@ -16,7 +16,7 @@ import psycopg
 from psycopg.rows import namedtuple_row
 
 from bi_app import words
-from bi_app.auth import tokens
+from bi_app.auth import new_address, tokens
 from bi_app.auth.tokens import Bearer
 from bi_app.words import N_, _
 from tasks import mail
@@ -32,6 +32,7 @@ CHANGES = {
     "password": N_("The password of your account was changed."),  # pragma: allowlist secret
     "second factor on": N_("A second factor was set up for your account."),
     "second factor off": N_("The second factor of your account was removed."),
+    "address stopped": N_("A change of the address of your account was stopped, as you asked."),
     "recovery": N_("A recovery code of your account was used to sign in."),
 }
 NEXT = """
@@ -58,6 +59,10 @@ TIDY = (
     "delete from app.devices where seen_at < now() - interval '180 days'",
     "delete from app.accounts where approved_at is null"
     " and created_at < now() - interval '30 days'",
+    "delete from app.email_changes where done_at is null and objected_at is null"
+    " and asked_at < now() - make_interval(days => %(days)s)",
+    "delete from app.api_keys where coalesce(ended_at, expires_at)"
+    " < now() - make_interval(days => %(days)s)",
     "delete from app.sign_ins where at < now() - make_interval(days => %(days)s)",
     "delete from app.sessions where coalesce(ended_at, expires_at)"
     " < now() - make_interval(days => %(days)s)",
@@ -120,6 +125,10 @@ def _written(
         return _notice(letter.note)
     if letter.kind == "reset":
         return _reset(account)
+    if letter.kind == "confirm_email":
+        return _confirm(letter, account)
+    if letter.kind == "object_email":
+        return _object(letter)
     return _join(connection, letter, account)
 
 
@@ -149,6 +158,46 @@ def _reset(account: Any) -> tuple[str, list[str]] | None:
         "",
         _("The link is good once, for {reset_min} minutes.", reset_min=settings().reset_min),
         _("If it was not you, you need do nothing: your password stays as it is."),
+    ]
+
+
+def _confirm(letter: Any, account: Any) -> tuple[str, list[str]] | None:
+    """To the new address of an account; to who has an account there already, that it stays so."""
+    if account:
+        return _("Your Carrel account"), [
+            _("Somebody asked for this address for another account. It belongs to yours already,"),
+            _("so nothing was changed. You need do nothing."),
+        ]
+    link = new_address.confirm_link(int(letter.note))
+    if link is None:
+        return None
+    return _("Confirm your new address"), [
+        _(
+            "Somebody, we hope you, wants to use this address for a Carrel account. Confirm it"
+            " here:"
+        ),
+        "",
+        link,
+        "",
+        _("The link is good once, for {reset_min} minutes.", reset_min=settings().reset_min),
+        _("If it was not you, you need do nothing."),
+    ]
+
+
+def _object(letter: Any) -> tuple[str, list[str]] | None:
+    link = new_address.object_link(int(letter.note))
+    if link is None:
+        return None
+    return _("A new address for your Carrel account"), [
+        _("Somebody who knows your password asked to use another address for your account."),
+        _("If it was you, you need do nothing. If not, stop it here:"),
+        "",
+        link,
+        "",
+        _(
+            "The link is good once, for {days} days, also after the change.",
+            days=new_address.OBJECT_DAYS,
+        ),
     ]
 
 

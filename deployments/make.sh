@@ -120,12 +120,26 @@ ensure_mariadb() {
     fi
 }
 
+# A real Kafka broker for the tests of the stream needs Java, and Maven for its jars (once); a broker
+# in CARREL_KAFKA_BOOTSTRAP serves too.
+ensure_kafka() {
+    [ -n "${CARREL_KAFKA_BOOTSTRAP:-}" ] && return
+    command -v java >/dev/null && command -v mvn >/dev/null && return
+    if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+        say "broker: installing Java and Maven with apt-get (once)"
+        apt-get update -qq >&2
+        DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
+            default-jre-headless maven >&2 || say "broker: apt-get brought no Java"
+    fi
+}
+
 run_tests() {
     make_env dev
     ensure_chromium
     ensure_mariadb
-    say "tests"
-    # One worker a core, a file at a time; for a selection none (tests/conftest.py says when).
+    ensure_kafka
+    say "tests: a dot for each, with the share that is done; what fails stands at the end"
+    # Some workers, a file at a time; for a selection none (tests/conftest.py says how many).
     "$PYTHON" -m pytest -n auto --dist loadfile --no-loadscope-reorder "$@"
 }
 

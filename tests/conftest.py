@@ -14,16 +14,20 @@ import tempfile
 from pathlib import Path
 
 import hypothesis
+import psutil
 import pytest
 
 from warehouse.settings import tell_libraries
 
 PASSED_THROUGH = ("CARREL_SHARED", "CARREL_STRICT", "CARREL_CHROMIUM")
 MOST_WORKERS = 4
+WORKER_BYTES = 4 * 10**9  # with what it starts, at the most
 
 
 def _isolate() -> None:
     """Point this process, and those it starts, at an empty home."""
+    if broker := os.environ.get("CARREL_KAFKA_BOOTSTRAP"):
+        os.environ["GIVEN_KAFKA_BOOTSTRAP"] = broker  # for tests that ask for one: fix_kafka.py
     for name in list(os.environ):
         if name.startswith(("CARREL_", "PREFECT_")) and name not in PASSED_THROUGH:
             del os.environ[name]
@@ -43,7 +47,13 @@ _isolate()
 # A shell that runs the tests in its background lets them, and what they start, ignore Ctrl-C.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
-pytest_plugins = ["tests.fix_warehouse", "tests.fix_prefect", "tests.fix_shared"]
+pytest_plugins = [
+    "tests.fix_warehouse",
+    "tests.fix_prefect",
+    "tests.fix_shared",
+    "tests.fix_kafka",
+    "tests.fix_stream",
+]
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -54,13 +64,14 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """Workers of `make test`: one a core for everything, none for a selection (they start slowly).
+    """Workers of `make test`: one a core and one more, none for a selection (they start slowly).
 
-    Each has a home, a PostgreSQL and a Prefect server of its own, so memory limits their number.
+    One more, as workers wait for the programs that they have started a good part of their time.
+    Each has a home, a PostgreSQL, a browser and more of its own, so memory limits their number.
     """
     everything = config.args_source is config.ArgsSource.TESTPATHS and not config.option.keyword
-    cores = len(os.sched_getaffinity(0))
-    return min(cores, MOST_WORKERS) if everything and cores > 1 else 0
+    cores, room = len(os.sched_getaffinity(0)), psutil.virtual_memory().total // WORKER_BYTES
+    return min(cores + (room > cores), MOST_WORKERS) if everything and cores > 1 else 0
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -8,9 +8,12 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import cache
 from itertools import count
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -25,6 +28,7 @@ from warehouse.settings import LOGINS, settings
 NONE = "ask_for_the_fixture_database"
 TEMPLATE = "carrel_template"
 NUMBERS = count(1)
+READY: dict[str, Callable[[Path], object]] = {}  # by fixture: what its database begins with
 
 
 def forget() -> None:
@@ -68,13 +72,31 @@ def template(postgres: Server) -> str:
 
 
 @pytest.fixture
-def database(template: str) -> Iterator[str]:
-    """A fresh migrated database, dropped afterwards; yields its name."""
+def database(request: pytest.FixtureRequest, template: str) -> Iterator[str]:
+    """A fresh migrated database, dropped afterwards; yields its name.
+
+    It has already what a fixture in READY that the test asks for begins with.
+    """
     name = f"carrel_{next(NUMBERS)}"
-    with copied(name, template):
+    begin = next((READY[f] for f in request.fixturenames if f in READY), None)
+    with copied(name, prepared(begin, template) if begin else template):
         use(name)
         yield name
         use(NONE)
+
+
+@cache
+def prepared(begin: Callable[[Path], object], template: str) -> str:
+    """Name of a database in which `begin` was done once, with an empty project folder."""
+    name = f"carrel_ready_{next(NUMBERS)}"
+    create_copy(name, template)
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as environment:
+        environment.setenv("CARREL_PROJECT", folder)
+        use(name)
+        begin(Path(folder))
+        environment.undo()
+        use(NONE)
+    return name
 
 
 @pytest.fixture(scope="session")
@@ -115,11 +137,16 @@ class copied:  # noqa: N801 - used as a statement
         self.name, self.template = name, template
 
     def __enter__(self) -> str:
-        as_admin("create database {} template {}", self.name, self.template)
+        create_copy(self.name, self.template)
         return self.name
 
     def __exit__(self, *_: object) -> None:
         drop_database(self.name)
+
+
+def create_copy(name: str, template: str) -> None:
+    """Copy a database as files, which takes half the processor time of writing its pages anew."""
+    as_admin("create database {} template {} strategy file_copy", name, template)
 
 
 def drop_database(name: str) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
-from warehouse import catalogue, ddl, gold
+from warehouse import catalogue, ddl, gold, streams
 from warehouse.access import ROLES, claim_pads
 from warehouse.database import connect
 from warehouse.errors import ConfigurationError
@@ -64,6 +64,7 @@ def _derive(connection: psycopg.Connection[Any], known: dict[str, Dataset]) -> N
     for dataset in known.values():
         _check_drift(connection, dataset)
         connection.execute(ddl.access(dataset).encode())
+    streams.derive(connection)
     gold.create_missing(connection)
     catalogue.fill(connection, known)
 

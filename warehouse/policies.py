@@ -68,21 +68,31 @@ begin
     where "{member}" = (select app.viewer_member())
     group by {by}
     having not coalesce(bool_or({over}), false)
-        or min("{began}")::date >= (
-            select max("{agreed}") from silver."{people}"
+        or min("{began}") >= (
+            select app.history_since(max("{agreed}")::date, {zone}) from silver."{people}"
             where "{member}" = (select app.viewer_member())
         );
 end $$;
 revoke all on function app."shown_{table}"() from public;
 grant execute on function app."shown_{table}"() to "{login}";
+create or replace function app."held_{table}"() returns bigint
+language plpgsql stable security definer set search_path = pg_catalog as $$
+begin
+    return (select count(*) from silver."{table}" where "{member}" = (select app.viewer_member()));
+end $$;
+comment on function app."held_{table}" is
+    'How many rows are kept about the member of the claim, with those that are not shown';
+revoke all on function app."held_{table}"() from public;
+grant execute on function app."held_{table}"() to "{login}";
 """
 
 
 def history_sql(table: str, access: Access) -> str:
-    """The function that says which of a member's own matters that member may see.
+    """The functions that say which of a member's own matters that member may see, of how many rows.
 
-    It asks as the owner, because a policy cannot ask the table that it guards, and only for the
-    member of the claim.
+    They ask as the owner, because a policy cannot ask the table that it guards, and only for the
+    member of the claim. What the library's system and the member said of a history is weighed by
+    `app.history_since`.
     """
     history = access.history
     if history is None:
@@ -96,6 +106,7 @@ def history_sql(table: str, access: Access) -> str:
         table=table, matter=_matter(history), member=access.member, over=over,
         by=_listed(history.by), began=history.began, agreed=agreed,
         people=people, login=settings().login("member"),
+        zone=sql.Literal(settings().timezone).as_string(None),
     )  # fmt: skip
 
 

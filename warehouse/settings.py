@@ -120,6 +120,12 @@ class Settings(BaseSettings):
         " (docs/suppression.md)",
     )
     timezone: str = Field("Europe/London", description="Time zone of schedules and of day bounds")
+    paper: Literal["A4", "Letter"] = Field("A4", description="Size of the pages of a PDF")
+    pdf_font: Path | None = Field(
+        None,
+        description="TrueType or OpenType file for letters of PDFs beyond Latin, Greek and"
+        " Cyrillic; default: such letters are shown as question marks",
+    )
     closed_days: str = Field(
         "",
         description="Days on which nothing is expected, comma separated: `2026-04-03`, or `12-25`"
@@ -249,6 +255,42 @@ class Settings(BaseSettings):
     oidc_unknown: Literal["refuse", "member"] = Field(
         "refuse", description="What becomes of people from the provider who have no account"
     )
+
+    stream_log: Path | None = Field(
+        None, description="Folder of the event log; default: stream in the home"
+    )
+    stream_fsync: Literal["flush", "segment", "never"] = Field(
+        "flush",
+        description="When the folder log is put on disk: at every flush of a producer, when a"
+        " segment is full, or when the system sees fit",
+    )
+    stream_batch: int = Field(
+        20_000, ge=1, le=200_000, description="Most events in one transaction of the stream"
+    )
+    stream_lease_s: float = Field(
+        15, ge=1, description="Seconds after which another consumer may take a silent one's share"
+    )
+    kafka_bootstrap: str = Field(
+        "", description="Kafka's brokers, as `host:port,...`; default: the folder log"
+    )
+    kafka_security: Literal["plaintext", "ssl", "sasl_ssl"] = Field(
+        "plaintext", description="How Kafka is reached: without TLS, with it, with a sign-in too"
+    )
+    kafka_ca: Path | None = Field(
+        None, description="File of authorities to trust Kafka by; default: the system's"
+    )
+    kafka_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field(
+        "SCRAM-SHA-512", description="How we sign in to Kafka"
+    )
+    kafka_user: str = Field(
+        "", description="Name to sign in to Kafka with; the password is the secret `kafka_password`"
+    )
+    kafka_replicas: int = Field(1, ge=1, description="Copies that Kafka keeps of a topic we make")
+
+    @property
+    def stream_folder(self) -> Path:
+        """Where the folder log stands."""
+        return self.stream_log or self.home / "stream"
 
     @cached_property
     def landing_folder(self) -> Path:

@@ -12,8 +12,13 @@ from typing import Any
 from sqlalchemy import text
 from tornado.web import HTTPError, RequestHandler, StaticFileHandler
 
+from bi_app.api.everything import Everything
+from bi_app.api.leaving import leaving
+from bi_app.api.mailing import ROUTES as MAILING
+from bi_app.api.printing import Print
 from bi_app.api.tables import TABLES
 from bi_app.auth import origin
+from bi_app.auth.address_door import Address, AddressLink
 from bi_app.auth.forms import message_page, safe_headers, speak_as_asked
 from bi_app.auth.gate import signed_in_of
 from bi_app.auth.joining import ChoosePassword, Forgot, Link, Register
@@ -41,15 +46,25 @@ class Home(RequestHandler):
         self.redirect(menu(signed_in.account.viewer.role)[0].path if signed_in else "/sign-in")
 
 
+class Live(RequestHandler):
+    """Whether the process answers: who restarts what hangs asks this, not `/health`."""
+
+    def get(self) -> None:
+        """Ask nobody."""
+        self.set_header("Cache-Control", "no-store")
+        self.finish({"app": "ok", "up_seconds": int(time.time() - STARTED)})
+
+
 class Health(RequestHandler):
-    """State of the app and its database: 200, or 503 when the database is away."""
+    """State of the app and its database: 200, or 503 when the database is away or the app ends."""
 
     async def get(self) -> None:
         """Ask the database one thing."""
         self.set_header("Cache-Control", "no-store")
         database = await asyncio.to_thread(_database)
-        self.set_status(200 if database == "ok" else 503)
-        self.finish({"app": "ok", "database": database, "up_seconds": int(time.time() - STARTED)})
+        app = "ending" if leaving.is_set() else "ok"
+        self.set_status(200 if (app, database) == ("ok", "ok") else 503)
+        self.finish({"app": app, "database": database, "up_seconds": int(time.time() - STARTED)})
 
 
 def _database() -> str:
@@ -127,7 +142,8 @@ class Asset(StaticFileHandler):
 
 ROUTES = [
     (r"/", Home),
-    (r"/health", Health),
+    (r"/(?:health|ready)", Health),
+    (r"/live", Live),
     (r"/sign-in/second", SecondStep),
     (r"/sign-in/set-up", SetUp),
     (r"/sign-in/provider", Leave),
@@ -136,11 +152,17 @@ ROUTES = [
     (r"/register", Register),
     (r"/link/([^/]{1,200})", Link),
     (r"/choose-password", ChoosePassword),
+    (r"/address/([^/]{1,200})", AddressLink),
+    (r"/address", Address),
     (r"/account", MyAccount),
     (r"/account/second-factor", Factor),
+    *MAILING,
     (r"/account/([a-z-]+)", Change),
+    (r"/download/my_data/everything\.zip", Everything),
     (r"/download/(\w+)/(\w+)\.(csv|xlsx)", Download),
-    (r"/assets/((?:carrel\.(?:css|js))|icon\.svg)", Asset, {"path": str(ASSETS)}),
+    (r"/download/(\w+)(?:/(\w+))?\.(pdf)", Print),
+    (r"/download/(\w+)()\.(xlsx)", Print),
+    (r"/assets/(\w+\.(?:css|js)|icon\.svg)", Asset, {"path": str(ASSETS)}),
     # Pages come before these routes, the sign-in and static files after them.
     (r"/(?!sign-in|sign-out|static)[\w-]+/?", Missing),
 ]

@@ -11,22 +11,27 @@ from bi_app.models import (
     alerts,
     annual_return,
     branch_report,
+    cards,
     collection,
     dataset,
     explore,
+    figures,
     fines,
     holds,
     lending_report,
     members,
+    my_data,
     people,
     pipelines,
     quality,
     schedule,
     sign_ins,
     staffing,
+    summary,
     unusual,
 )
 from bi_app.models.circulation import circulation
+from bi_app.models.my_history import my_history
 from bi_app.models.my_loans import my_loans
 from bi_app.models.overview import View
 from bi_app.models.report import Report
@@ -63,22 +68,46 @@ def mine(viewer: Viewer, name: str, arguments: Arguments) -> Table:
     return found.table(name)
 
 
-def explored(viewer: Viewer, name: str, arguments: Arguments) -> Table:
-    """Rows (at most 10,000) or counts of a table of the catalogue.
+def past(viewer: Viewer, name: str, arguments: Arguments) -> Table:
+    """A table of a member's own history.
 
     Raises:
-        KeyError: there is no such table.
+        KeyError: there is no such table, or no history was agreed to.
     """
-    asked = {k: v[0].decode("utf-8", "replace") for k, v in arguments.items()}
-    known = explore.catalogue(viewer)
-    if asked.get("table") not in known:
+    return my_history(viewer).within(_text(arguments, "span")).table(name)
+
+
+def own(viewer: Viewer, name: str, arguments: Arguments) -> Table:
+    """What is held about the viewer: the parts of it, or the records of one (at most 20,000).
+
+    Raises:
+        KeyError: there is no such table, or no such part.
+    """
+    if name == "parts":
+        return written(my_data.overview(my_data.counted(viewer)))
+    if name != "records":
         raise KeyError(name)
-    question = replace(explore.ask(viewer, asked, known), page=0)
-    tables = {
-        "rows": lambda: explore.page_of_rows(viewer, question, explore.SAVED_ROWS),
-        "counts": lambda: explore.counts(viewer, question),
-    }
-    return tables[name]()
+    return written(my_data.part_table(viewer, _text(arguments, "part")))
+
+
+def explored(viewer: Viewer, name: str, arguments: Arguments) -> Table:
+    """Rows of a table of the catalogue, or its summary: at most 10,000 rows or groups.
+
+    Raises:
+        KeyError: there is no such table, or it is not summarised.
+    """
+    texts = {k: [v.decode("utf-8", "replace") for v in vs] for k, vs in arguments.items()}
+    asked, known = cards.asked_in(texts), explore.catalogue(viewer)
+    entry = known.get(str(asked.get("table")))
+    if entry is None or name not in ("rows", "summary"):
+        raise KeyError(name)
+    if name == "summary":
+        if summary.about_people(entry):
+            raise KeyError(name)
+        return figures.work(viewer, summary.begun(viewer, entry, asked), figures.SAVED).table
+    filters = summary.read_filters(entry, asked.get("filter"), [])
+    question = replace(explore.ask(asked, known, filters), page=0)
+    return explore.page_of_rows(viewer, question, explore.SAVED_ROWS)
 
 
 def judged(viewer: Viewer, name: str, arguments: Arguments) -> Table:
@@ -227,6 +256,8 @@ REPORTS: tuple[Report[Any], ...] = (
 TABLES: dict[str, Callable[[Viewer, str, Arguments], Table]] = {
     "overview": overview,
     "my_loans": mine,
+    "my_history": past,
+    "my_data": own,
     "explore": explored,
     "quality": judged,
     "pipelines": run,

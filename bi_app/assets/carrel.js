@@ -68,7 +68,11 @@
     const { period, start, end, branches, measure } = model.query;
     const asked = new URLSearchParams();
     if (model.query.table || model.options.flat) {
-      for (const [key, value] of Object.entries(model.query)) if (value) asked.set(key, value === true ? "1" : value);
+      for (const [key, value] of Object.entries(model.query)) {
+        if (Array.isArray(value)) for (const one of value) asked.append(key, one);
+        else if (value) asked.set(key, value === true ? "1" : value);
+      }
+      if (model.query.by && !model.query.by.length) asked.set("by", "-"); // by nothing
       return asked.toString();
     }
     if (model.options.periods && period && period !== "custom") asked.set("period", period);
@@ -90,7 +94,7 @@
   function drawFilters() {
     const box = place("filters");
     if (!box) return;
-    if (model.options.tables) return drawTableChooser(box);
+    if (model.options.tables) return window.carrel.chooser(box);
     if (model.options.flat) return drawSelects(box);
     const { periods, branches, selects = [] } = model.options;
     const query = model.query;
@@ -152,26 +156,6 @@
   function segments({ key, label, values }) {
     return make("div", { class: "segments", role: "group", "aria-label": label },
       ...values.map(([value, text]) => make("button", { type: "button", "data-segment": key, value, onclick: () => choose({ [key]: value }) }, text)));
-  }
-
-  const LAYERS = { gold: _("Gold: worked out"), silver: _("Silver: as recorded") };
-
-  function drawTableChooser(box) {
-    const { tables } = model.options;
-    const query = model.query;
-    if (!box.dataset.drawn) {
-      box.dataset.drawn = "yes";
-      const group = (layer) => make("optgroup", { label: LAYERS[layer] || layer },
-        ...tables.filter((t) => t[2] === layer).map(([name, title]) => make("option", { value: name }, `${title} (${name})`)));
-      const layers = [...new Set(tables.map((t) => t[2]))];
-      box.replaceChildren(
-        make("label", { class: "labelled" }, _("Table"), make("select", { "data-choose": "table", onchange: (e) => choose({ table: e.target.value, page: 0, sort: "", down: false, count_by: "" }) }, ...layers.map(group))),
-        make("label", { class: "labelled" }, _("Count by"), make("select", { "data-choose": "count_by", onchange: (e) => choose({ count_by: e.target.value }) })));
-      about(box);
-    }
-    const columns = tables.find((t) => t[0] === query.table)[3];
-    $('[data-choose="count_by"]', box).replaceChildren(...columns.map((c) => make("option", { value: c }, c)));
-    for (const select of $$("[data-choose]", box)) select.value = query[select.dataset.choose];
   }
 
   function branchText(branches, chosen) {
@@ -414,9 +398,10 @@
     drawServed(rows) {
       const { page, pages } = this.sent;
       this.target.classList.remove("stacks");
-      this.target.replaceChildren(
-        make("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": _("Rows") }, make("table", {}, this.head(), make("tbody", {}, ...rows.map((r) => this.row(r))))),
-        this.buttons(page, pages, _("Page {page} of {pages}", { page: whole.format(page + 1), pages: whole.format(pages) }), (to) => choose({ page: to })));
+      const focused = this.target.contains(document.activeElement) ? document.activeElement.dataset.focus : null;
+      this.target.replaceChildren(make("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": _("Rows") }, make("table", {}, this.head(), make("tbody", {}, ...rows.map((r) => this.row(r))))));
+      if (pages > 1) this.target.append(this.buttons(page, pages, _("Page {page} of {pages}", { page: whole.format(page + 1), pages: whole.format(pages) }), (to) => choose({ page: to })));
+      if (focused) $(`[data-focus="${focused}"]`, this.target)?.focus();
     }
 
     head() {
@@ -570,7 +555,8 @@
       return;
     }
     cell.dataset.drawn = shape;
-    if (what != null) box.replaceChildren(...{ lineage: drawLineage, acts: drawActs, invite: drawActs, repair: drawRepair, override: drawOverride }[cell.dataset.cell](what));
+    const drawn = window.carrel.drawn[cell.dataset.cell.split("_")[0]];
+    if (what != null) box.replaceChildren(...drawn ? drawn(what, cell) : { lineage: drawLineage, acts: drawActs, invite: drawActs, told: drawTold, repair: drawRepair, override: drawOverride }[cell.dataset.cell](what));
   }
 
   /* --- Repair ---------------------------------------------------------------------------------- */
@@ -660,6 +646,13 @@
     return [...forms, make("datalist", { id: "people" }, ...(people || []).map((p) => make("option", { value: p })))];
   }
 
+  /** What a person should know before deciding, and the forms to do so. */
+  function drawTold({ says, links, ...what }) {
+    const link = ([href, words, download]) => make("a", { href, class: download ? "button primary" : "button", download: download ? "" : false }, words);
+    const ways = links ? [make("p", { class: "buttons" }, ...links.map(link))] : [];
+    return [make("div", { class: "told" }, ...says.map((text) => make("p", {}, text))), ...ways, ...drawActs(what)];
+  }
+
   /* --- A surface: months by weekdays by hours, one month at a time, seen from a side ---------- */
 
   const SVG = (tag, attributes, ...children) => {
@@ -719,9 +712,12 @@
     for (const cell of $$("[data-cell]")) {
       if (cell.table?.sent && !$(".data", cell).hidden) cell.table.draw();
       if (cell.dataset.kind === "chart" && model.detail?.[cell.dataset.cell]) drawSurface(cell, model.detail[cell.dataset.cell]);
+      if (model.detail?.hidden && cell.dataset.source) cell.hidden = false;
       if (cell.dataset.kind === "table" && !cell.dataset.source) cell.hidden = !model.tables?.[cell.dataset.cell];
     }
+    for (const name of model.detail?.hidden || []) $(`[data-cell="${name}"]`).hidden = true;
     for (const cell of $$('[data-kind="drawn"]')) drawDetail(cell);
+    for (const part of window.carrel.parts) part();
     drawCards();
     drawNotes();
     drawMessage();
@@ -732,6 +728,8 @@
     draw();
     controls.on("query", () => { follow(); drawCards(); });
     controls.on("answered", () => setTimeout(draw));
+    controls.on("views", () => setTimeout(draw));
+    controls.on("detail", () => setTimeout(draw));
     startTables();
     startBrush();
     startSmall();
@@ -838,5 +836,6 @@
     return new Intl.NumberFormat(locale, { ...places, signDisplay: format.startsWith("+") ? "exceptZero" : "auto" }).format(value);
   }
 
-  window.carrel = { start, source, axisCount, axisDay, hovered };
+  /** For the scripts of single pages: `parts` are drawn with each answer, `drawn` draw a cell by its name. */
+  window.carrel = { start, source, make, choose, act, address, about, $, $$, parts: [], drawn: {}, model: () => model, _, ngettext, whole, axisCount, axisDay, hovered };
 })();

@@ -107,16 +107,15 @@ def is_address(email: str) -> bool:
 
 
 def set_password(email: str, password: str) -> None:
-    """Give an account a new password; its sessions end and its links are good no more.
+    """Give an account a new password; its sessions and API keys end, its links are good no more.
 
     Raises:
         ConfigurationError: there is no such account, or the password is refused.
     """
     hashed = hash_password(password, (email,))
     found = run("number_of", email=email)
-    if not found or not run(
-        "choose_password", account_id=found[0].account_id, password_hash=hashed
-    ):
+    wanted = {"password_hash": hashed, "end_keys": True}
+    if not found or not run("choose_password", account_id=found[0].account_id, **wanted):
         raise ConfigurationError(_("{email} has no account.", email=email))
 
 
@@ -152,14 +151,19 @@ def has_password(account_id: int) -> bool:
     return bool(rows and rows[0].has_password)
 
 
-def choose_password(account_id: int, password: str, about: Sequence[str] = ()) -> None:
+def choose_password(
+    account_id: int, password: str, about: Sequence[str] = (), *, end_keys: bool = True
+) -> None:
     """Give an account a new password; its sessions end and its links are good no more.
+
+    Its API keys end, too, unless it is said that they shall not: who resets a password may have
+    lost the one before to a thief, and with it the keys that the thief made.
 
     Raises:
         ConfigurationError: the password is refused.
     """
     hashed = hash_password(password, about)
-    run("choose_password", account_id=account_id, password_hash=hashed)
+    run("choose_password", account_id=account_id, password_hash=hashed, end_keys=end_keys)
 
 
 def rename(account_id: int, name: str) -> None:

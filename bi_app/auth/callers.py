@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import secrets
+import threading
 import time
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -61,6 +62,8 @@ class _Kept:
 
 
 _kept: OrderedDict[bytes, _Kept] = OrderedDict()
+_turns = [0]  # how often everybody was forgotten
+_lock = threading.Lock()
 
 
 def known(credential: str) -> Caller | None:
@@ -72,17 +75,22 @@ def known(credential: str) -> Caller | None:
 
 
 def find(credential: str) -> Caller | None:
-    """The caller behind a token or key; None when it is not, or no longer, good."""
-    looked, digest = time.monotonic(), _digest(credential)
+    """The caller behind a token or key; None when it is not, or no longer, good.
+
+    What was looked up before a `forget` is not kept after it: a key that ends, ends at once.
+    """
+    looked, digest, turn = time.monotonic(), _digest(credential), _turns[0]
     found = _of_key(digest) if credential.startswith(KEY_START) else _of_token(credential)
     if found is None:
         _kept.pop(digest, None)
         return None
     caller, expires = found
-    _kept[digest] = _Kept(caller, looked, expires)
-    _kept.move_to_end(digest)
-    while len(_kept) > KEPT:
-        _kept.popitem(last=False)
+    with _lock:
+        if turn == _turns[0]:
+            _kept[digest] = _Kept(caller, looked, expires)
+            _kept.move_to_end(digest)
+        while len(_kept) > KEPT:
+            _kept.popitem(last=False)
     return caller
 
 
@@ -227,7 +235,9 @@ def end_key(account_id: int, key_id: int) -> bool:
 
 def forget() -> None:
     """Look everybody up anew."""
-    _kept.clear()
+    with _lock:
+        _turns[0] += 1
+        _kept.clear()
 
 
 def _digest(secret: str) -> bytes:

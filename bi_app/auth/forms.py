@@ -29,6 +29,7 @@ HOME = "/"
 WRONG = N_("E-mail or password is not right.")
 DONE = {
     "password": N_("Your password is set. Please sign in with it."),  # pragma: allowlist secret
+    "address": N_("Your new address is confirmed. Please sign in with it."),
     "everywhere": N_("You are signed out everywhere."),
 }
 STALE = N_("This form was open for too long, or cookies are off. Please try again.")
@@ -53,7 +54,12 @@ POLICY = "; ".join(
 def template(name: str) -> Template:
     """One of our pages, as a template that escapes what it is given."""
     environment = Environment(loader=FileSystemLoader(ASSETS), autoescape=True)
-    environment.globals |= {"version": asset_version(), "_": _, "words": words}
+    environment.globals |= {
+        "version": asset_version(),
+        "_": _,
+        "ngettext": ngettext,
+        "words": words,
+    }
     return environment.get_template(name)
 
 

@@ -28,6 +28,7 @@ from warehouse.access import Viewer
 log = logging.getLogger(__name__)
 AWAY = N_("The library's figures are out of reach")
 PREPARE: dict[str, Callable[[Viewer], Any]] = {}
+PREPARE_ASKED: dict[str, Callable[[Viewer, Any], Any]] = {}  # by what the address asks
 
 
 async def get_user_async(handler: RequestHandler) -> str | None:
@@ -82,11 +83,12 @@ def _away(handler: RequestHandler) -> str | None:
 
 async def _prepare(handler: RequestHandler, viewer: Viewer) -> Any:
     """Fetch what a page needs in a thread, so that nobody else waits while it is built."""
-    prepare = PREPARE.get(page_of(handler.request.path))
-    if prepare is None:
-        return None
+    page = page_of(handler.request.path)
+    prepare, asked = PREPARE.get(page), PREPARE_ASKED.get(page)
     try:
-        return await asyncio.to_thread(prepare, viewer)
+        if asked is not None:
+            return await asyncio.to_thread(asked, viewer, handler.request.arguments)
+        return await asyncio.to_thread(prepare, viewer) if prepare is not None else None
     except Exception:
         log.exception("could not prepare %s", handler.request.path)
         return None  # the page will ask again, and say what is wrong

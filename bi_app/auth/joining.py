@@ -82,7 +82,7 @@ class Ask(Form):
 
     def ask(self, email: str, name: str) -> bool:
         """Write down what is asked for; False when too much was asked for from this address."""
-        counted = run("asked", email=email, address=self.address)[0]
+        counted = run("asked", email=email, mark=sessions.mark(email), address=self.address)[0]
         if counted.address >= MOST_ASKED:
             return False
         sessions.note(email, self.address, "asked")

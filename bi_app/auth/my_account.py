@@ -6,12 +6,13 @@ import asyncio
 import datetime as dt
 import re
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 from tornado.web import HTTPError
 
 from bi_app import words
-from bi_app.auth import accounts, second_factor, sessions
+from bi_app.auth import accounts, callers, new_address, second_factor, sessions
 from bi_app.auth.accounts import LONGEST, Account
 from bi_app.auth.forms import VERIFYING, Form, form_token, span, speak_as_asked, template
 from bi_app.auth.passwords import RECOMMENDED, SHORTEST, refuse_weak
@@ -30,6 +31,8 @@ DONE = {
     "language": N_("Your language is changed; pages that are open keep theirs until you reload."),
     # pragma: allowlist nextline secret
     "password": N_("Your password is changed, and you are signed out everywhere else."),
+    "email": N_("A link is on its way to the new address. Nothing changes until it is opened."),
+    "email-stopped": N_("Your address stays as it is."),
     "off": N_("Your second factor is off."),
     "ended": N_("That session is ended."),
 }
@@ -92,6 +95,24 @@ class OwnPage(Form):
                 raise Refused(_(WRONG))
         return None
 
+    async def prove_code(self, code: str) -> None:
+        """Make sure that who sits there has the second factor, where the account has one.
+
+        Raises:
+            Refused: the code is wrong, or was too often.
+        """
+        if not await asyncio.to_thread(second_factor.is_on, self.account.account_id):
+            return
+        email = self.account.email
+        async with VERIFYING:
+            if wait := await self.wait(email):
+                raise Refused(_("Too many attempts. Please wait {wait}.", wait=span(wait)))
+            if await asyncio.to_thread(second_factor.accept, self.account.account_id, code):
+                return
+            device = await self.device(email)
+            await asyncio.to_thread(sessions.note, email, self.address, "second", device)
+        raise Refused(_(WRONG_CODE))
+
     async def _prove_recent(self) -> None:
         mine = await asyncio.to_thread(sessions.own, self.account.account_id)
         now = dt.datetime.now(dt.UTC)
@@ -109,18 +130,16 @@ class OwnPage(Form):
     async def show(self, *, error: str = "", at: str = "") -> None:
         """Write the page; an error stands at the form that it belongs to."""
         number = self.account.account_id
-        factor, left, own, password = await asyncio.to_thread(_facts, number)
+        facts = await asyncio.to_thread(_facts, number)
         page = template("account.html").render(
+            **facts,
             account=self.account,
             token=form_token(self.who.session_id),
             done=_(DONE.get(self.get_query_argument("done", ""), "")) if not error else "",
             error=error,
             at=at,
-            factor=factor,
-            left=left,
             required=second_factor.is_required(self.account.viewer.role),
-            sessions=[_shown(one, self.who) for one in own],
-            has_password=password,
+            sessions=[_shown(one, self.who) for one in facts["own"]],
             provider=settings().oidc_name,
             languages=words.languages(),
             role=ROLE_NAMES[self.account.viewer.role],
@@ -131,13 +150,16 @@ class OwnPage(Form):
         self.finish(page)
 
 
-def _facts(number: int) -> tuple[bool, int, list[OwnSession], bool]:
-    return (
-        second_factor.is_on(number),
-        second_factor.recovery_left(number),
-        sessions.own(number),
-        accounts.has_password(number),
-    )
+def _facts(number: int) -> dict[str, Any]:
+    return {
+        "factor": second_factor.is_on(number),
+        "left": second_factor.recovery_left(number),
+        "own": sessions.own(number),
+        "has_password": accounts.has_password(number),
+        "keys": len(callers.keys_of(number)),
+        "new_address": new_address.pending(number),
+        "no_new_address": new_address.why_not(number),
+    }
 
 
 def _shown(one: OwnSession, who: SignedIn) -> dict[str, Any]:
@@ -178,6 +200,8 @@ class Change(OwnPage):
             "name": self.name,
             "language": self.language,
             "password": self.password,
+            "email": self.email,
+            "email-stop": self.email_stop,
             "end-session": self.end_session,
             "sign-out-everywhere": self.everywhere,
             "factor-off": self.factor_off,
@@ -221,11 +245,33 @@ class Change(OwnPage):
         await self.record(self.account, "account", what="password")
         ended = {s.session_id for s in await asyncio.to_thread(sessions.own, self._number)}
         async with VERIFYING:
-            await asyncio.to_thread(accounts.choose_password, self._number, new, about)
+            chosen = partial(accounts.choose_password, self._number, new, about)
+            await asyncio.to_thread(chosen, end_keys=bool(self.text("end_keys")))
         close_pages(self.application, ended)
         await self.open_session(self.account, "password")
         await self.tell("password")
         self.redirect("/account?done=password", status=303)
+
+    async def email(self) -> None:
+        """Ask for another address; it takes effect when that address confirms.
+
+        The answer, and the work behind it, are the same when it has an account.
+        """
+        if why := await asyncio.to_thread(new_address.why_not, self._number):
+            raise Refused(why)
+        await self.prove(self.text("current"))
+        await self.prove_code(self.text("code")[:60])
+        await self.record(self.account, "account", what="e-mail asked")
+        ask = partial(new_address.ask, self._number, self.account.email)
+        if not await asyncio.to_thread(ask, self.text("email").strip()[:201]):
+            raise Refused(_("You have asked several times. Please try again in an hour."))
+        self.redirect("/account?done=email", status=303)
+
+    async def email_stop(self) -> None:
+        """Give up the change of address that waits."""
+        if await asyncio.to_thread(new_address.give_up, self._number):
+            await self.record(self.account, "account", what="e-mail given up")
+        self.redirect("/account?done=email-stopped", status=303)
 
     @property
     def _number(self) -> int:

@@ -253,6 +253,24 @@ def set_branches(by: Viewer, account_id: int, branches: Sequence[str]) -> None:
     _one(run_as(by, "set_branches", account_id=account_id, branches=list(branches)))
 
 
+def change(
+    by: Viewer,
+    account_id: int,
+    role: Role | None = None,
+    branches: Sequence[str] | None = None,
+    disabled: bool | None = None,
+) -> None:
+    """Change several things about an account at once, all or none; None leaves a thing as it is.
+
+    Raises:
+        ConfigurationError: a part is wrong, or no other admin could sign in.
+    """
+    check_parts("any@example.org", role or "member", branches or (), None)
+    codes = None if branches is None else list(branches)
+    wanted = {"role": role, "branches": codes, "disabled": disabled}
+    _one(run_as(by, "change", account_id=account_id, **wanted))
+
+
 def link_member(by: Viewer, account_id: int, number: str | None) -> None:
     """Say which member an account is, by the number that the data has them under; None: nobody.
 

@@ -17,7 +17,8 @@ from warehouse.settings import settings
 class PageRule:
     """A page: its path, its name in the menu, and the roles that may open it.
 
-    Pages of one `group` stand together in the menu, below the group's name.
+    Pages of one `group` stand together in the menu, below the group's name. `menu_of` names the
+    roles that find the page in the menu, where those are not all that may open it.
     """
 
     path: str
@@ -26,6 +27,7 @@ class PageRule:
     icon: str = ""
     in_menu: bool = True
     group: str = ""
+    menu_of: frozenset[Role] | None = None
 
 
 ROLE_NAMES: dict[Role, str] = {
@@ -42,6 +44,8 @@ PAGES = {
         PageRule("/app", "Overview", ALL, in_menu=False),
         PageRule("/overview", "Overview", ALL, "chart"),
         PageRule("/my_loans", "My loans", frozenset({"member"}), "book"),
+        PageRule("/my_history", "My history", frozenset({"member"}), "book"),
+        PageRule("/my_data", "My data", ALL, "table", menu_of=frozenset({"member"})),
         PageRule("/circulation", "Circulation", STAFF, group="Library"),
         PageRule("/busy_hours", "Busy hours", STAFF, group="Library"),
         PageRule("/collection", "Collection", STAFF, group="Library"),
@@ -51,6 +55,7 @@ PAGES = {
         PageRule("/members", "Members", STAFF, group="Library"),
         PageRule("/annual_return", "Annual return", STAFF, group="Library"),
         PageRule("/explore", "Explore", STAFF, "table"),
+        PageRule("/cards", "My cards", STAFF),
         PageRule("/quality", "Quality", STAFF, "check"),
         PageRule("/pipelines", "Pipelines", STAFF, "flow"),
         PageRule("/alerts", "Alerts", STAFF, "bell"),
@@ -122,7 +127,11 @@ def may_open(path: str, role: Role) -> bool:
 
 def menu(role: Role) -> list[PageRule]:
     """The pages that a role finds in its menu, in order."""
-    return [p for p in PAGES.values() if p.in_menu and role in p.roles]
+    return [
+        p
+        for p in PAGES.values()
+        if p.in_menu and role in p.roles and (p.menu_of is None or role in p.menu_of)
+    ]
 
 
 def grouped(role: Role) -> list[tuple[str, list[PageRule]]]:

@@ -144,8 +144,9 @@ def wait(email: str, address: str, device: str | None = None) -> int:
     what went wrong on that device counts: strangers cannot lock anybody out there.
     """
     row = run(
-        "failures", email=email, address=address, device_id=device, window_minutes=WINDOW_MINUTES
-    )[0]
+        "failures", email=email, mark=mark(email), address=address, device_id=device,
+        window_minutes=WINDOW_MINUTES,
+    )[0]  # fmt: skip
     waits = [_delay(row.pair - FREE_PAIR) - (row.pair_age or 0)]
     if device is None:
         waits.append(_delay(row.address - FREE_ADDRESS) - (row.address_age or 0))
@@ -158,8 +159,19 @@ def _delay(excess: int) -> float:
 
 
 def note(email: str, address: str, outcome: str, device: str | None = None) -> None:
-    """Write a sign-in down: `ok`, `refused`, `second`, `locked` or `asked`."""
-    run("note_sign_in", email=email[:200], address=address, outcome=outcome, device_id=device)
+    """Write a sign-in down: `ok`, `refused`, `second`, `locked` or `asked`.
+
+    The address stays only if it is an account's: else it may be a password in the wrong field.
+    """
+    run(
+        "note_sign_in", email=email[:200], mark=mark(email[:200]), address=address,
+        outcome=outcome, device_id=device,
+    )  # fmt: skip
+
+
+def mark(typed: str) -> str:
+    """What stands for an e-mail that no account has: keyed, so that nobody can try words on it."""
+    return f"(no account) {signature('typed', typed.lower())[:16]}"
 
 
 def device_of(cookie: str | None, email: str) -> str | None:

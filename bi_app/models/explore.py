@@ -1,4 +1,4 @@
-"""Any table of the catalogue that the viewer's role may read: its rows, columns and counts.
+"""Any table of the catalogue that the viewer's role may read: its rows and columns.
 
 Names of tables and columns come from the catalogue alone: what a browser asks for is looked up
 there, never put into SQL.
@@ -15,6 +15,7 @@ from typing import Any
 from psycopg import sql
 from psycopg.errors import QueryCanceled
 
+from bi_app.models.filters import Filter, said, where
 from bi_app.models.table import Column, Kind, Table
 from bi_app.queries import rows
 from bi_app.words import _
@@ -43,6 +44,7 @@ class Entry:
     key_columns: tuple[str, ...]
     branch: str | None
     columns: tuple[dict[str, str], ...]
+    member: str | None = None
 
     @property
     def identifier(self) -> sql.Identifier:
@@ -79,7 +81,7 @@ def catalogue(viewer: Viewer) -> dict[str, Entry]:
     entries = [
         Entry(
             r["table_name"], r["layer"], r["title"], r["grain"], r["description"], r["licence"],
-            tuple(r["key_columns"]), r["branch"], tuple(r["columns"] or ()),
+            tuple(r["key_columns"]), r["branch"], tuple(r["columns"] or ()), r["member"],
         )
         for r in found
     ]  # fmt: skip
@@ -88,45 +90,41 @@ def catalogue(viewer: Viewer) -> dict[str, Entry]:
 
 @dataclass(frozen=True)
 class Asked:
-    """A question about one table, checked against the catalogue."""
+    """Rows of one table that are asked for, checked against the catalogue."""
 
     entry: Entry
+    filters: tuple[Filter, ...] = ()
     page: int = 0
     sort: str | None = None
     down: bool = False
-    count_by: str = ""
-
-    @property
-    def by_month(self) -> bool:
-        """Whether the rows are counted by month: a single day or second says little."""
-        return self.count_by in self.entry.of_kind("date", "datetime")
 
     def as_dict(self) -> dict[str, Any]:
         """The question as plain values, for the browser."""
         return {
             "table": self.entry.table_name, "page": self.page, "sort": self.sort or "",
-            "down": self.down, "count_by": self.count_by,
+            "down": self.down, "filter": [f.text for f in self.filters],
         }  # fmt: skip
 
 
-def ask(viewer: Viewer, asked: Mapping[str, Any], known: Mapping[str, Entry]) -> Asked:
+def ask(
+    asked: Mapping[str, Any], known: Mapping[str, Entry], filters: tuple[Filter, ...] = ()
+) -> Asked:
     """A question from untrusted values: what the catalogue does not hold becomes the default."""
-    entry = known.get(str(asked.get("table"))) or next(iter(known.values()))
-    sort, count_by = asked.get("sort"), asked.get("count_by")
+    entry, sort = chosen(asked, known), asked.get("sort")
     try:
         page = min(max(int(asked.get("page") or 0), 0), LAST_PAGE)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         page = 0
-    return Asked(
-        entry,
-        page,
-        sort if sort in entry.names else None,
-        bool(asked.get("down")),
-        count_by if count_by in entry.names else _worth_counting(viewer, entry),
-    )
+    sort = sort if isinstance(sort, str) and sort in entry.names else None
+    return Asked(entry, filters, page, sort, asked.get("down") in (True, "1", "true"))
 
 
-def _worth_counting(viewer: Viewer, entry: Entry) -> str:
+def chosen(asked: Mapping[str, Any], known: Mapping[str, Entry]) -> Entry:
+    """The table that is asked for; the first where there is none of that name."""
+    return known.get(str(asked.get("table"))) or next(iter(known.values()))
+
+
+def worth_counting(viewer: Viewer, entry: Entry) -> str:
     """The branch; else what has few values among some rows; else the first text that is no key."""
     if entry.branch in entry.names:
         return str(entry.branch)
@@ -160,45 +158,35 @@ def page_of_rows(viewer: Viewer, asked: Asked, count: int = PAGE_ROWS) -> Table:
         CarrelError: it took too long.
     """
     entry = asked.entry
+    fits, values = conditions(asked)
     found = _timed(
         viewer,
         "explore_rows",
-        {"limit": count, "offset": asked.page * PAGE_ROWS},
+        {**values, "limit": count, "offset": asked.page * PAGE_ROWS},
         columns=sql.SQL(", ").join(map(sql.Identifier, entry.names)),
         table=entry.identifier,
+        where=fits,
         order=entry.order(asked.sort, down=asked.down),
     )
     data = {n: [plain(r[n]) for r in found] for n in entry.names}
-    return Table("rows", entry.title, entry.shown(), data, [entry.grain, entry.table_name])
+    notes = [entry.grain, entry.table_name, *said(asked.filters)]
+    return Table("rows", entry.title, entry.shown(), data, notes)
 
 
-def total(viewer: Viewer, entry: Entry) -> int:
-    """The number of rows that the viewer sees, counted up to 100,001."""
-    found = _timed(viewer, "explore_total", {"most": COUNTED + 1}, table=entry.identifier)
+def total(viewer: Viewer, asked: Asked) -> int:
+    """The number of rows that fit and that the viewer sees, counted up to 100,001."""
+    fits, values = conditions(asked)
+    found = _timed(
+        viewer, "explore_total", {**values, "most": COUNTED + 1}, table=asked.entry.identifier,
+        where=fits,
+    )  # fmt: skip
     return int(found[0]["total"])
 
 
-def counts(viewer: Viewer, asked: Asked) -> Table:
-    """The most frequent values of the asked column; of days and times, the newest months.
-
-    Raises:
-        CarrelError: it took too long.
-    """
-    value: sql.Composable = sql.Identifier(asked.count_by)
-    order = sql.SQL("2 desc, 1")
-    if asked.by_month:
-        value = sql.SQL("to_char({}, 'YYYY-MM')").format(value)
-        order = sql.SQL("1 desc nulls last")
-    found = _timed(
-        viewer, "explore_counts", {"limit": VALUES},
-        table=asked.entry.identifier, value=value, order=order,
-    )  # fmt: skip
-    data = {
-        "value": [_("(none)") if r["value"] is None else r["value"] for r in found],
-        "rows": [r["rows"] for r in found],
-    }
-    columns = [Column("value", asked.count_by), Column("rows", "Rows", "integer")]
-    return Table("counts", f"Rows by {asked.count_by}", columns, data)
+def conditions(asked: Asked) -> tuple[sql.Composable, dict[str, Any]]:
+    """The condition on the rows, with its bound values."""
+    types = {c["name"]: c["type"] for c in asked.entry.columns}
+    return where(asked.filters, types, asked.entry.identifier)
 
 
 def _timed(viewer: Viewer, name: str, values: Mapping[str, Any], **parts: Any) -> list[Any]:

@@ -116,3 +116,9 @@ def freshness(viewer: Viewer, tables: Sequence[str], datasets: Sequence[str] = (
         tuple(found["held_back"] or ()),
         tuple(found["published_anyway"] or ()),
     )
+
+
+def fresh_of(viewer: Viewer, table: str) -> Freshness:
+    """Freshness of one table of the catalogue, by its name with the layer."""
+    layer, _, name = table.partition(".")
+    return freshness(viewer, [table]) if layer == "gold" else freshness(viewer, (), [name])

@@ -176,7 +176,7 @@ def _next(day: dt.date | None) -> str:
 
 def my_loans(viewer: Viewer) -> MyLoans:
     """What the viewer, a member, has; nothing where the card is not linked to an account."""
-    asked = {"member": viewer.member_key}
+    asked = {"member": viewer.member_key, "zone": settings().timezone}
     consent = rows(viewer, "my_consent", asked)
     return MyLoans(
         rows(viewer, "my_loans", asked),

@@ -165,7 +165,7 @@ def percent(part: float, whole: float) -> float | None:
 
 def quantile(counted: Iterable[tuple[int, int]], part: float) -> float | None:
     """The value below which `part` of all lies, by the nearest rank; of a half, the median."""
-    pairs = sorted(counted)
+    pairs = sorted((value, count) for value, count in counted if count > 0)
     if not pairs:
         return None
     values, counts = (np.array(x) for x in zip(*pairs, strict=True))

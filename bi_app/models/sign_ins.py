@@ -30,7 +30,8 @@ SESSIONS = N_(
 )
 FAILED = N_(
     "Sign-ins with a wrong password or second factor, and those that were told to wait after too"
-    " many of them. An e-mail address that no account has is shown as it was typed."
+    " many of them. What was typed and is no account's address is kept and shown as a mark alone,"
+    " the same for the same words: it may have been a password."
 )
 SESSION_COLUMNS = (
     Column("email", "Who"),

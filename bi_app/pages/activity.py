@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import panel as pn
 
 from bi_app.auth.sessions import SignedIn
-from bi_app.charts.trend import Point, Trend
+from bi_app.charts.trend import Point
 from bi_app.models import activity
 from bi_app.models.table import Column
-from bi_app.pages.shell import Cell, Controls, Page, reacting, sendable, serving
+from bi_app.pages.shell import Cell, Page, reacting, sendable, serving
+from bi_app.pages.trended import Answer, TrendPage
 from bi_app.words import N_, _, ngettext
 from warehouse.access import Viewer
 
@@ -19,34 +20,13 @@ TITLE = N_("Activity")
 DAY_COLUMNS = (Column("day", "Day", "date"), Column("value", "People", "integer"))
 
 
-class Answer(NamedTuple):
-    """What the browser is told, and the days that the chart draws."""
-
-    told: dict[str, Any]
-    days: list[Point]
-
-
-class Activity:
+class Activity(TrendPage):
     """The page of one session."""
 
     def __init__(self, signed_in: SignedIn, asked: dict[str, Any]) -> None:
-        self.chart = Trend("active", colour="total")
         work = partial(answer_of, signed_in.account.viewer)
-        answer = work(asked)
-        self.controls = Controls(**answer.told)
-        self.draw(answer.days)
+        super().__init__("active", _("people"), "total", work(asked))
         reacting(self.controls, signed_in, self.show, work)
-
-    def show(self, answer: Answer) -> None:
-        """Send an answer."""
-        document = self.chart.figure.document
-        if document is not None:
-            document.add_next_tick_callback(partial(self.draw, answer.days))
-        self.controls.param.update(message={}, **answer.told)
-
-    def draw(self, days: list[Point]) -> None:
-        """Draw the active people by day."""
-        self.chart.show(days, _("people"), format="0,0")
 
     def page(self) -> Page:
         """The cells of the page."""

@@ -22,6 +22,7 @@ from bi_app.models.report import summary
 from bi_app.models.selection import Selection, day_number, from_arguments, select
 from bi_app.models.table import Column
 from bi_app.models.titles import TitleMonths, titles
+from bi_app.pages import views
 from bi_app.pages.report import periods
 from bi_app.pages.shell import Cell, Controls, Page, every, reacting, serving
 from bi_app.words import N_, _
@@ -47,6 +48,7 @@ class Overview:
         if not self.known.empty:
             self._build(asked)
             reacting(self.controls, signed_in, self.show)
+            views.offer(self.controls, signed_in, "/overview")
 
     def _read(self) -> tuple[Circulation, TitleMonths, Freshness]:
         tables = tables_of(self.viewer)
@@ -146,6 +148,7 @@ class Overview:
             controls=self.controls,
             cells=self._cells(),
             sources=[self.titles],
+            views=True,
         )
 
     def _cells(self) -> list[Cell]:

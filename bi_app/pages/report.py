@@ -23,6 +23,7 @@ from bi_app.models.measures import MEASURES
 from bi_app.models.report import Card, Known, Report
 from bi_app.models.selection import PERIODS, Select, Selection, from_arguments
 from bi_app.models.table import Column, Table
+from bi_app.pages import views
 from bi_app.pages.shell import Cell, Controls, Page, every, reacting, sendable
 from bi_app.words import _
 from warehouse.access import Viewer
@@ -111,6 +112,7 @@ class ReportPage:
         if self.known is not None:
             self._build(asked)
             reacting(self.controls, signed_in, self._later, self.answer)
+            views.offer(self.controls, signed_in, f"/{self.report.name}")
 
     def _read(self) -> tuple[Any, Freshness]:
         self.stamp = store.stamp(self.viewer, self.tables)
@@ -202,7 +204,7 @@ class ReportPage:
         every(self.look)
         return Page(
             self.layout.title, self.fresh, source=self.report.name, controls=self.controls,
-            cells=[self._cell(p) for p in self.layout.parts],
+            cells=[self._cell(p) for p in self.layout.parts], views=True,
         )  # fmt: skip
 
     def _cell(self, part: Part) -> Cell:

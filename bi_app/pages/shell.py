@@ -28,6 +28,8 @@ from bi_app.auth.forms import form_token, template
 from bi_app.auth.roles import PAGES, ROLE_NAMES, grouped, page_of
 from bi_app.auth.sessions import SignedIn
 from bi_app.models.freshness import Freshness
+from bi_app.models.paper.pages import PAGES as PAGES_PRINTED
+from bi_app.models.subscriptions import DAYS, FILES
 from bi_app.models.table import Column, Table
 from bi_app.words import _
 from warehouse.errors import CarrelError, ConfigurationError
@@ -49,6 +51,7 @@ class Controls(JSComponent):  # type: ignore[misc]
     message = param.Dict({}, doc="A message on top of the page: kind and text")
     detail = param.Dict({}, doc="What is neither figure nor table: lineage, acts that are offered")
     act = param.Dict({}, doc="What the person does: act, subject, and what the act needs")
+    views = param.Dict({}, doc="Saved views of the page, and how the last act on one went")
     answered = param.Integer(0, doc="Counts the answers, so that the browser knows when to draw")
 
     shown: Any = None  # the choice that was answered last: showing it is no new choice
@@ -93,6 +96,7 @@ class Page:
     filters: bool = True
     cards: bool = True
     needs: Sequence[str] = ()
+    views: bool = False
 
 
 def serving(module: str, build: Callable[[SignedIn], Page]) -> None:
@@ -174,7 +178,18 @@ def variables(page: Page, signed_in: SignedIn | None, path: str) -> dict[str, An
         "words_of": words.script_words(),
         "role": ROLE_NAMES[account.viewer.role] if account else "",
         "zone": settings().timezone,
+        **mailed(),
         "lean": partial(lean, needs=page.needs),
+    }
+
+
+def mailed() -> dict[str, Any]:
+    """What the template needs for reports as files and by mail."""
+    return {
+        "printed": PAGES_PRINTED,
+        "mail_days": DAYS,
+        "mail_kinds": FILES,
+        "mails": settings().mails,
     }
 
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import panel as pn
 
 from bi_app.auth.sessions import SignedIn
-from bi_app.charts.trend import Point, Trend
 from bi_app.models import sign_ins
 from bi_app.models.table import Column
-from bi_app.pages.shell import Cell, Controls, Page, acting, reacting, sendable, serving
+from bi_app.pages.shell import Cell, Page, acting, reacting, sendable, serving
+from bi_app.pages.trended import Answer, TrendPage
 from bi_app.words import N_, _
 from warehouse.access import Viewer
 
@@ -19,37 +19,16 @@ TITLE = N_("Sign-ins")
 DAY_COLUMNS = (Column("day", "Day", "date"), Column("value", "Failed", "integer"))
 
 
-class Answer(NamedTuple):
-    """What the browser is told, and the days that the chart draws."""
-
-    told: dict[str, Any]
-    days: list[Point]
-
-
-class SignIns:
+class SignIns(TrendPage):
     """The page of one session."""
 
     def __init__(self, signed_in: SignedIn, asked: dict[str, Any]) -> None:
         viewer = signed_in.account.viewer
-        self.chart = Trend("attempts", colour="renewals")
         work = partial(answer_of, viewer, signed_in.session_id)
-        answer = work(asked)
-        self.controls = Controls(**answer.told)
-        self.draw(answer.days)
+        super().__init__("attempts", _("failed"), "renewals", work(asked))
         reacting(self.controls, signed_in, self.show, work)
         do = partial(sign_ins.act, viewer, address=signed_in.address)
         acting(self.controls, signed_in, do, work, self.show)
-
-    def show(self, answer: Answer) -> None:
-        """Send an answer."""
-        document = self.chart.figure.document
-        if document is not None:
-            document.add_next_tick_callback(partial(self.draw, answer.days))
-        self.controls.param.update(message={}, **answer.told)
-
-    def draw(self, days: list[Point]) -> None:
-        """Draw the failed sign-ins by day."""
-        self.chart.show(days, _("failed"), format="0,0")
 
     def page(self) -> Page:
         """The cells of the page."""

@@ -2,6 +2,7 @@
 select
     c.table_name, c.layer, c.domain, c.name, c.title, c.grain, c.description, c.licence,
     c.key_columns, c.access ->> 'branch' as branch,
+    c.access ->> 'member' as member,
     (
         select json_agg(k order by n)
         from jsonb_array_elements(c.columns) with ordinality as k_(k, n)

@@ -1,2 +1,2 @@
 -- One page of a table.
-select {columns} from {table} order by {order} limit %(limit)s offset %(offset)s
+select {columns} from {table} where {where} order by {order} limit %(limit)s offset %(offset)s

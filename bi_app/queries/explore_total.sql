@@ -1,2 +1,2 @@
 -- How many rows there are, counted no further than `most`.
-select count(*) as total from (select from {table} limit %(most)s) as counted
+select count(*) as total from (select from {table} where {where} limit %(most)s) as counted

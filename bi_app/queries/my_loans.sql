@@ -15,7 +15,7 @@ with loans as (
     group by source_code, loan_id
 ),
 consent as (
-    select max(history_consent_on) as since
+    select app.history_since(max(history_consent_on), %(zone)s) as since
     from silver.library_members
     where member_key = %(member)s
 )
@@ -33,5 +33,5 @@ cross join consent c
 left join silver.library_items i using (source_code, item_code)
 left join gold.library_branch_names b on b.branch_code = l.branch_code
 where l.lent_at is not null
-  and (l.returned_at is null or l.lent_at::date >= c.since)
+  and (l.returned_at is null or l.lent_at >= c.since)
 order by l.returned_at desc nulls first, l.due_on, l.lent_at

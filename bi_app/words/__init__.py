@@ -28,7 +28,7 @@ DAYS = {
     "day": "yMMMd", "month": "yMMM", "full_month": "yMMMM", "short_day": "MMMd",
     "weekday_day": "yMMMEd",
 }  # fmt: skip
-SCRIPT = "carrel.js"
+SCRIPT = ".js"
 _language: ContextVar[str] = ContextVar("language", default=SOURCE)
 
 

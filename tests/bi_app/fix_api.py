@@ -19,8 +19,9 @@ import pytest
 from bi_app.api.rest.serve import command
 from bi_app.models import store
 from tests.bi_app import fix_app
-from tests.bi_app.fix_app import EMAILS, PASSWORD, Served, filled, free_port
+from tests.bi_app.fix_app import EMAILS, PASSWORD, Served, filled
 from tests.fix_warehouse import NONE, use
+from tests.ports import free_port
 
 PREFIX = "/api/v1"
 UNBOUND = {f"CARREL_API_{name}RATE": "1000000" for name in ("", "ADDRESS_", "EXPORT_")}

@@ -12,7 +12,6 @@ from __future__ import annotations
 import datetime as dt
 import os
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -33,6 +32,7 @@ from tests.bi_app.client import Client
 from tests.bi_app.gold_rows import fill
 from tests.bi_app.quality_rows import fill_history, hold_back
 from tests.fix_warehouse import NONE, copied, use
+from tests.ports import free_port
 from warehouse.access import Role
 from warehouse.database import connect
 from warehouse.settings import ROOT
@@ -184,7 +184,7 @@ def serving(
         process.wait(20)
 
 
-def wait_until_healthy(served: Served, path: str = "/health", seconds: float = 90) -> None:
+def wait_until_healthy(served: Served, path: str = "/health", seconds: float = 300) -> None:
     """Wait until a path answers that all is well."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
@@ -196,13 +196,6 @@ def wait_until_healthy(served: Served, path: str = "/health", seconds: float = 9
             pass
         time.sleep(0.1)
     raise TimeoutError(served.log.read_text())
-
-
-def free_port() -> int:
-    """A port that nothing listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @pytest.fixture

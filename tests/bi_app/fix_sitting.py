@@ -22,8 +22,9 @@ import pytest
 from bi_app.serve import command, environment
 from flows.ingest import ingest
 from flows.replay import replay
-from tests.bi_app.fix_app import Served, add, free_port, wait_until_healthy
+from tests.bi_app.fix_app import Served, add, wait_until_healthy
 from tests.flows.fix_desk import Desk
+from tests.ports import free_port
 from warehouse.settings import ROOT
 
 QUARANTINE = "  - use: {check: quarantine, with: {most: 10}}\n"

@@ -21,8 +21,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from bi_app.serve import command, environment
-from tests.bi_app.fix_app import free_port
 from tests.fix_warehouse import NONE, use
+from tests.ports import free_port
 from warehouse.settings import ROOT, settings
 
 PROXY = "127.0.0.2"  # Linux lets a client come from any address of 127/8

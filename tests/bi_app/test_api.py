@@ -22,8 +22,11 @@ from bi_app.api.tables import TABLES
 from bi_app.auth import callers, second_factor, short_tokens
 from bi_app.auth.accounts import account, create_account
 from bi_app.auth.sql import run
+from bi_app.models.explore import catalogue
 from bi_app.models.export import shown
+from bi_app.models.figures import work
 from bi_app.models.staffing import REPORT
+from bi_app.models.summary import ask
 from deployments.postgres import Server
 from tests.bi_app.fix_api import PREFIX, UNBOUND, serving, sign_in
 from tests.bi_app.fix_app import EMAILS, MEMBER, OTHER, OWN, PASSWORD, Served
@@ -53,6 +56,8 @@ MATRIX = (
     ("GET", "/datasets/gold.library_circulation", None, (200, 200, 404, 401)),
     ("GET", f"/datasets/gold.library_circulation/rows?{READS}", None, (200, 200, 404, 401)),
     ("GET", "/datasets/silver.library_loan_events/rows", None, (200, 200, 200, 401)),
+    ("GET", "/datasets/gold.library_circulation/summary", None, (200, 200, 404, 401)),
+    ("GET", "/datasets/silver.library_members/summary", None, (422, 404, 422, 401)),
     ("GET", "/datasets/gold.library_titles/file.csv", None, (200, 200, 200, 401)),
     ("GET", "/measures", None, (200, 200, 200, 401)),
     ("GET", "/measures/overview.figures", None, (200, 200, 200, 401)),
@@ -113,7 +118,7 @@ def test_the_matrix_has_every_address(caller: Caller) -> None:
     elsewhere = {"/token", "/token/refresh", "/sessions/current", "/sessions/{session_id}",
                  "/api-keys", "/api-keys/{key_id}", "/datasets/{name}/rows"}  # fmt: skip
     left = {p for _, p in named - tried} - {PREFIX + p for p in elsewhere}
-    assert left == {"/health", "/ready"}
+    assert left == {"/health", "/live", "/ready"}
 
 
 # The figures -----------------------------------------------------------------------------------
@@ -272,6 +277,50 @@ def test_rows_without_a_readable_key_are_paged_too(caller: Caller) -> None:
 )
 def test_what_cannot_be_asked_is_refused(caller: Caller, asked: dict[str, str]) -> None:
     answer = caller("librarian").get("/datasets/gold.library_circulation/rows", params=asked)
+    assert answer.status_code == 422, answer.text
+
+
+def test_a_summary_is_that_of_the_explore_page(at_api: str, caller: Caller) -> None:
+    path = "/datasets/gold.library_circulation/summary"
+    asked = {
+        "measure": ["sum:checkouts", "median:checkouts"], "by": ["branch_code"], "sort": "-m0",
+        "filter": ["day:last:60", "checkouts:ge:1"],
+    }  # fmt: skip
+    for role in ("admin", "librarian"):
+        told = caller(role).get(path, params={**asked, "top": 1}).json()
+        entry = catalogue(VIEWERS[role])["gold.library_circulation"]
+        page = work(VIEWERS[role], ask(entry, {**asked, "sort": "m0", "down": True, "top": 500}))
+        assert [list(r.values()) for r in told["rows"]] == [list(page.shown[0])]
+        assert list(told["total"].values()) == list(page.total)
+        assert told["others"]["m0"] == page.total[0] - page.shown[0][1]
+        assert told["others"]["m1"] is None
+        assert (told["groups"], told["fitting"]) == (page.groups, page.rows)
+    groups = "/datasets/gold.library_member_groups/summary?measure=sum:active&by=dimension"
+    told = caller("librarian").get(groups).json()
+    assert told["withheld"]["m0"] > 0
+    assert told["total"] == {"m0": None}
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"measure": "sum:branch_code"},
+        {"measure": "sum"},
+        {"measure": "distinct:member_key"},
+        {"by": "member_key"},
+        {"by": "day:hour"},
+        {"by": "branch_code:month"},
+        {"by": ["day", "hour", "branch_code", "checkouts"]},
+        {"filter": "member_key:null:false"},
+        {"filter": "day:eq:never"},
+        {"filter": "branch_code:eq:ann@library.example"},
+        {"sort": "m3"},
+        {"top": "501"},
+        {"group": "day"},
+    ],
+)
+def test_a_summary_that_makes_no_sense_is_refused(caller: Caller, asked: dict[str, Any]) -> None:
+    answer = caller("librarian").get("/datasets/gold.library_circulation/summary", params=asked)
     assert answer.status_code == 422, answer.text
 
 
@@ -598,7 +647,7 @@ def test_what_is_changed_through_the_api_is_on_record_once_and_as_such(
             break
         time.sleep(0.1)
     assert [(act, outcome, what) for act, outcome, what, *_ in found] == [
-        ("account", "done", "set_branches"),
+        ("account", "done", "change"),
         ("sign_in", "done", None),
         ("account", "done", "API key"),
         ("account", "done", "API key ended"),
@@ -701,10 +750,14 @@ def test_a_large_body_is_refused_whether_announced_or_not(api: Served, caller: C
 def test_health_and_readiness_say_nothing_else(
     api: Served, api_library: str, postgres: Server, caller: Caller
 ) -> None:
-    for path in ("/health", "/ready"):
+    for path in ("/live", "/ready"):
         assert httpx.get(api.base + path).json() == {"status": "ok"}
     with away(api_library, postgres):
-        assert httpx.get(f"{api.base}/health").status_code == 200
+        assert httpx.get(f"{api.base}/live").status_code == 200
+        whole = httpx.get(f"{api.base}/health")
+        assert (whole.status_code, whole.json()["components"]) == (
+            503, {"api": "ok", "database": "away"},
+        )  # fmt: skip
         answer = httpx.get(f"{api.base}/ready")
         assert (answer.status_code, answer.json()) == (503, {"status": "away"})
         time.sleep(1.05)

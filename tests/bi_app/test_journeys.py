@@ -57,6 +57,10 @@ class Journey:
         self.page.click(selector)
         self.page.wait_for_function("!document.body.classList.contains('busy')")
 
+    def drawn(self, card: str, words: str) -> None:
+        """Wait until the line below a card's title says so."""
+        self.page.wait_for_selector(f"[data-note={card}]:has-text('{words}')")
+
     def saved(self, card: str, kind: str) -> bytes:
         """Download a card's table."""
         self.page.click(f"[data-cell={card}] summary[aria-label^=Download]")
@@ -222,15 +226,65 @@ def test_staff_explore_any_table(journey: Callable[..., Journey]) -> None:
     first = page.text_content("[data-cell=rows] tbody td")
     went.choose("[data-cell=rows] [aria-label='Next rows']")
     assert page.text_content("[data-cell=rows] tbody td") != first
-    page.select_option("[data-choose=count_by]", "collection_code")
-    page.wait_for_function(
-        "document.querySelector('[data-note=counts]').textContent === 'By collection_code'"
-    )
+    went.choose("button:has-text('Summarise')")
+    went.drawn("groups", "Rows by collection_code")
+    page.select_option("select[aria-label='Add a figure']", "sum:copies")
+    went.drawn("groups", "Rows, Sum of copies by collection_code")
+    went.choose("[data-cell=groups] [data-act=table]")
+    assert page.locator("[data-cell=groups] th").count() == 3
+    page.click("summary:has-text('Add a filter')")
+    page.select_option(".adder [name=column]", "copies")
+    page.select_option(".adder [name=operator]", "ge")
+    page.fill(".adder [name=value]", "99")
+    page.press(".adder [name=value]", "Enter")
+    went.drawn("groups", "copies from 99 on")
+    assert "filter=copies%3Age%3A99" in page.url
+    page.click("[data-chip='copies:ge:99']")
+    went.drawn("groups", "Rows, Sum of copies by collection_code; 300 rows")
+    text = went.saved("groups", "csv").decode("utf-8-sig")
+    assert text.splitlines()[0] == "collection_code,Rows,Sum of copies"
     page.select_option("[data-choose=table]", "silver.library_items")
     page.wait_for_function(
         "document.querySelector('[data-note=rows]').textContent.includes('library_items')"
     )
     assert "member_key" not in page.content()
+    went.check()
+
+
+def test_a_view_is_saved_shared_and_opened_and_a_summary_becomes_a_card(
+    journey: Callable[..., Journey],
+) -> None:
+    went = journey()
+    page = went.sign_in("admin", "/circulation?period=30d&branch=CEN")
+    page.click(".saved summary")
+    page.fill(".saved [name=name]", "My month")
+    page.press(".saved [name=name]", "Enter")
+    page.wait_for_selector(".views a:has-text('My month')")
+    page.click(".views button:has-text('Share')")
+    page.wait_for_selector(".views button:has-text('Stop sharing')")
+    page.click(".views button:has-text('Rename')")
+    page.fill(".views [name=rename]", "The month at the centre")
+    page.press(".views [name=rename]", "Enter")
+    with page.expect_navigation():
+        page.click(".views a:has-text('The month at the centre')")
+    page.wait_for_selector("html[data-ready] [data-period='30d'][aria-pressed=true]")
+    assert "branch=CEN" in page.url
+    page.click(".saved summary")
+    page.click(".views button:has-text('Delete')")
+    page.wait_for_selector(".saved p:has-text('No saved views')")
+    asked = "table=gold.library_circulation&face=summary&measure=sum:checkouts&by=branch_code"
+    page.goto(f"{went.base}/explore?{asked}")
+    page.click(".saved summary")
+    page.fill(".saved [name=name]", "By branch")
+    page.click(".saved button:has-text('Save as card')")
+    page.wait_for_selector(".saved .said.good")
+    page.goto(f"{went.base}/cards")
+    page.wait_for_selector("[data-cell^=card_] .card-bars tr")
+    card = page.locator("[data-cell^=card_]", has_text="By branch")
+    assert "all changes before" in card.locator(".card-foot").text_content()
+    assert "by=branch_code" in card.locator("a.button").get_attribute("href")
+    card.locator("button:has-text('Remove')").click()
+    page.wait_for_selector("a[href^='/explore?face=summary']")
     went.check()
 
 

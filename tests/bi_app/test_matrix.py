@@ -27,11 +27,16 @@ from warehouse.access import ROLES, Role, Viewer, acting_as
 from warehouse.database import connect
 from warehouse.errors import ConfigurationError
 from warehouse.spec import Access, datasets
+from warehouse.streams import streams
 
 MATRIX: dict[str, Any] = yaml.safe_load(Path(__file__).with_name("matrix.yml").read_text("utf-8"))
 RULES = {table: rule for rule, tables in MATRIX["tables"].items() for table in tables}
 SEES: dict[tuple[str, str], str] = {
     (table, role): MATRIX["rules"][rule][role] for table, rule in RULES.items() for role in ROLES
+}
+STREAMS = {table: rule for rule, tables in MATRIX["streams"].items() for table in tables}
+SEES |= {
+    (table, role): MATRIX["rules"][rule][role] for table, rule in STREAMS.items() for role in ROLES
 }
 OWN, OTHER, MINE, YOURS = "OWN", "OTHER", "a" * 32, "b" * 32
 VIEWERS = {
@@ -40,7 +45,8 @@ VIEWERS = {
     "member": Viewer("mo@example.org", "member", (), MINE),
 }
 DAY = dt.date(2026, 1, 1)
-CELLS = [pytest.param(t, r, id=f"{t}-{r}") for t, r in SEES]
+EVERY_CELL = [pytest.param(t, r, id=f"{t}-{r}") for t, r in SEES]
+CELLS = [pytest.param(t, r, id=f"{t}-{r}") for t, r in SEES if t in RULES]
 
 
 def accesses() -> dict[str, Access]:
@@ -49,13 +55,18 @@ def accesses() -> dict[str, Access]:
     return found | {f"gold.{name}": t.access for name, t in gold.tables().items()}
 
 
+def stream_accesses() -> dict[str, Access]:
+    """The access of every table of a stream."""
+    return {f"silver.{name}": s.access for s in streams().values() for name in s.tables}
+
+
 @pytest.fixture(scope="module")
 def filled(template: str) -> Iterator[str]:
     """A database with four rows in each table: two branches times two members."""
     with copied("carrel_matrix", template) as name:
         use(name)
         with connect() as connection:
-            for table, access in accesses().items():
+            for table, access in (accesses() | stream_accesses()).items():
                 fill(connection, table, access)
         yield name
         use(NONE)
@@ -85,6 +96,8 @@ def made(kind: str, number: int) -> Any:
         return f"text {number}"
     if kind == "boolean":
         return True
+    if kind == "interval":
+        return dt.timedelta(minutes=number)
     if kind == "date" or kind.startswith("timestamp"):
         return DAY + dt.timedelta(days=number)
     assert kind in {"smallint", "integer", "bigint", "numeric", "double precision"}, kind
@@ -104,13 +117,14 @@ def test_every_table_stands_in_the_matrix_once() -> None:
     listed = [table for tables in MATRIX["tables"].values() for table in tables]
     assert len(listed) == len(set(listed))
     assert set(listed) == set(accesses())
+    assert set(STREAMS) == set(stream_accesses())
 
 
-@pytest.mark.parametrize("table", RULES)
+@pytest.mark.parametrize("table", RULES | STREAMS)
 def test_a_table_s_own_file_says_what_the_matrix_says(table: str) -> None:
-    access = accesses()[table]
+    access = (accesses() | stream_accesses())[table]
     parts = [p for p in ("public", "staff", "branch", "member") if getattr(access, p)]
-    assert " and ".join(parts) == RULES[table]
+    assert " and ".join(parts) == (RULES | STREAMS)[table]
 
 
 def test_private_columns_are_those_of_the_specs() -> None:
@@ -123,6 +137,11 @@ def test_private_columns_are_those_of_the_specs() -> None:
     assert {t: c for t, c in stated.items() if c} == MATRIX["private"]
     members = {t for t, a in accesses().items() if a.member}
     assert set(MATRIX["private"]) == members, "who names a member hides who it is"
+
+
+def test_columns_of_nobody_are_those_of_the_streams() -> None:
+    stated = {f"silver.{t}": c for s in streams().values() for t, c in s.tables.items() if c}
+    assert stated == MATRIX["nobody's"]
 
 
 # By SQL -------------------------------------------------------------------------------------------
@@ -145,11 +164,12 @@ def columns_of(table: str, role: str) -> list[str]:
             )
         ]
     hidden = () if role == "member" else MATRIX["private"].get(table, ())
+    hidden = MATRIX["nobody's"].get(table, hidden)
     return [n for n in names if n not in hidden]
 
 
 @pytest.mark.parametrize(
-    ("table", "viewer"), CELLS, indirect=["viewer"]
+    ("table", "viewer"), EVERY_CELL, indirect=["viewer"]
 )  # each cell as the role's own login
 def test_by_sql(table: str, viewer: Viewer) -> None:
     named = ", ".join(f'"{c}"' for c in columns_of(table, viewer.role))
@@ -168,6 +188,12 @@ STAFF = [
     for table, columns in MATRIX["private"].items()
     for column in (*columns, "_hash")
     for role in ("admin", "librarian")
+]
+STAFF += [
+    pytest.param(table, column, role, id=f"{table}.{column}-{role}")
+    for table, columns in MATRIX["nobody's"].items()
+    for column in columns
+    for role in ROLES
 ]
 
 

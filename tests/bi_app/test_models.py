@@ -14,7 +14,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import ProgrammingError
 
 from bi_app import queries
-from bi_app.models import explore, export, store
+from bi_app.models import explore, export, store, summary
 from bi_app.models.circulation import Circulation, circulation, measured
 from bi_app.models.freshness import freshness
 from bi_app.models.measures import COUNTED, MEASURES
@@ -313,19 +313,17 @@ def test_due_dates_are_said_in_words(days: int | None, badge: str) -> None:
         {"table": "app.accounts"},
         {"table": "silver.library_items; drop table silver.library_items"},
         {"table": 'gold.library_titles"', "sort": 'title" desc; select 1 --'},
-        {"table": "gold.library_titles", "sort": "password_hash", "count_by": "(select 1)"},
+        {"table": "gold.library_titles", "sort": "password_hash"},
         {"table": "gold.library_titles", "page": "-1 union select 1"},
-        {"table": None, "page": [1], "sort": {"a": 1}, "count_by": ["x"]},
+        {"table": None, "page": [1], "sort": {"a": 1}},
     ],
 )
 def test_names_come_from_the_catalogue_alone(asked: dict[str, Any]) -> None:
     known = explore.catalogue(ADMIN)
-    question = explore.ask(ADMIN, asked, known)
+    question = explore.ask(asked, known)
     assert question.entry.table_name in known
     assert question.sort is None
-    assert question.count_by in question.entry.names
     explore.page_of_rows(ADMIN, question)
-    explore.counts(ADMIN, question)
 
 
 @pytest.mark.usefixtures("here")
@@ -343,45 +341,31 @@ def test_staff_may_not_read_pseudonyms_or_personal_columns() -> None:
 @pytest.mark.usefixtures("here")
 def test_rows_are_paged_sorted_and_counted() -> None:
     known = explore.catalogue(ADMIN)
-    asked = {
-        "table": "gold.library_titles",
-        "sort": "copies",
-        "down": True,
-        "page": 1,
-        "count_by": "collection_code",
-    }
-    question = explore.ask(ADMIN, asked, known)
+    asked = {"table": "gold.library_titles", "sort": "copies", "down": True, "page": 1}
+    question = explore.ask(asked, known)
     table = explore.page_of_rows(ADMIN, question)
     assert len(table) == explore.PAGE_ROWS
     copies = list(table.data["copies"])
     assert copies == sorted(copies, reverse=True)
-    assert explore.total(ADMIN, question.entry) == 300
-    assert sum(explore.counts(ADMIN, question).data["rows"]) == 300
+    assert explore.total(ADMIN, question) == 300
 
 
 @pytest.mark.usefixtures("here")
 @pytest.mark.parametrize(
-    ("table", "column"),
+    ("table", "usual"),
     [
-        ("gold.library_circulation", "branch_code"),  # the branch, by the table's own rule
-        ("gold.library_titles", "collection_code"),  # the first text with few values, no title
-        ("gold.library_title_months", "branch_code"),
-        ("gold.library_circulation_public", "day"),  # one branch only: months
-        ("gold.library_branch_names", "name"),  # nothing that groups
+        ("gold.library_circulation", ("sum:checkouts", ["day:month"])),  # figures by day
+        ("gold.library_collection_use", ("count", ["branch_code"])),  # the branch, by its own rule
+        ("gold.library_titles", ("count", ["collection_code"])),  # a text with few values
+        ("gold.library_member_months", ("max:borrowers", ["month:month"])),  # people do not add up
+        ("gold.library_branch_names", ("count", ["name"])),  # nothing that groups
     ],
 )
-def test_a_table_is_counted_by_what_groups_its_rows(table: str, column: str) -> None:
-    assert explore.ask(ADMIN, {"table": table}, explore.catalogue(ADMIN)).count_by == column
-
-
-@pytest.mark.usefixtures("here")
-def test_days_are_counted_by_month_the_newest_first() -> None:
-    asked = {"table": "gold.library_circulation", "count_by": "day"}
-    question = explore.ask(ADMIN, asked, explore.catalogue(ADMIN))
-    counted = explore.counts(ADMIN, question).data
-    assert list(counted["value"][:2]) == ["2026-10", "2026-09"]
-    rows = "select count(*) from gold.library_circulation where day >= '2026-10-01'"
-    assert counted["rows"][0] == owner(rows)
+def test_a_table_is_summarised_by_what_groups_its_rows(
+    table: str, usual: tuple[str, list[str]]
+) -> None:
+    found = summary.begun(ADMIN, explore.catalogue(ADMIN)[table], {}).as_dict()
+    assert (found["measure"], found["by"]) == ([usual[0]], usual[1])
 
 
 @pytest.mark.usefixtures("here")

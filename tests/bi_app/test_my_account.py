@@ -60,7 +60,16 @@ def test_strangers_are_sent_to_the_form(guest: Guest) -> None:
     assert answer.headers["location"].startswith("/sign-in")
 
 
-ACTS = ("name", "password", "end-session", "sign-out-everywhere", "factor-off", "new-codes")
+ACTS = (
+    "name",
+    "password",
+    "email",
+    "email-stop",
+    "end-session",
+    "sign-out-everywhere",
+    "factor-off",
+    "new-codes",
+)
 
 
 @pytest.mark.parametrize("act", [*ACTS, "second-factor"])

@@ -21,8 +21,8 @@ from joserfc.jwk import ECKey, OctKey
 from bi_app.auth import oidc, people
 from bi_app.auth.oidc import NotLetIn, role_of
 from tests.bi_app.client import Client
-from tests.bi_app.fix_app import free_port
 from tests.bi_app.test_people import ADMIN, execute
+from tests.ports import free_port
 from warehouse.errors import ConfigurationError
 from warehouse.pseudonyms import pseudonym
 from warehouse.settings import settings

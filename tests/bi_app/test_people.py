@@ -9,8 +9,13 @@ from typing import Any
 import psycopg
 import pytest
 
-from bi_app.auth import people, sessions, tokens
-from bi_app.auth.accounts import check_password, create_account
+from bi_app.auth import callers, people, sessions, tokens
+from bi_app.auth.accounts import (
+    check_password,
+    choose_password,
+    create_account,
+    set_password,
+)
 from deployments import letters
 from tests.bi_app.fix_app import EMAILS, MEMBER, PASSWORD
 from tests.tasks.fix_smtp import Post, post
@@ -59,6 +64,7 @@ ACTS: dict[str, Callable[[Viewer, int], object]] = {
     "set_role": lambda by, n: people.set_role(by, n, "admin"),
     "set_branches": lambda by, n: people.set_branches(by, n, ["CEN", "BEL"]),
     "link_member": lambda by, n: people.link_member(by, n, "1"),
+    "change": lambda by, n: people.change(by, n, "admin", ["BEL"], True),
     "end_all_sessions": people.end_all_sessions,
     "link_stated": people.link_stated,
     "send_reset": people.send_reset,
@@ -109,6 +115,62 @@ def test_a_change_of_rights_ends_every_session(
     for cookie, session in cookies:
         assert sessions.find(cookie) is None
         assert sessions.alive({session.session_id: session}, {session.session_id}) == set()
+
+
+def test_several_things_are_changed_together_or_not_at_all(somebody: people.Person) -> None:
+    number = somebody.account_id
+    people.change(ADMIN, number, "member", ["BEL"], True)
+    now = people.person(ADMIN, number)
+    assert (now.role, now.branches, now.state) == ("member", ("BEL",), "disabled")
+    people.change(ADMIN, number, disabled=False)
+    now = people.person(ADMIN, number)
+    assert (now.role, now.branches, now.state) == ("member", ("BEL",), "active")
+    ((what, role, disabled),) = execute(
+        "select details ->> 'what', details ->> 'role', details ->> 'disabled' from audit.entries"
+        " where subject = %s and details ->> 'role' is not null", f"account {number}"
+    )  # fmt: skip
+    assert (what, role, disabled) == ("change", "member", "true")
+
+
+def test_a_refused_part_leaves_the_others_as_they_were(database: str) -> None:
+    one = create_account("one@example.org", "One", "admin", ["CEN"], password=PASSWORD)
+    with pytest.raises(ConfigurationError, match="No other admin"):
+        people.change(ADMIN, one, branches=["BEL"], disabled=True)
+    assert people.person(ADMIN, one).branches == ("CEN",)
+    with pytest.raises(ConfigurationError, match="no role"):
+        people.change(ADMIN, one, "queen", ["BEL"])  # type: ignore[arg-type]
+    assert execute("select branches from app.accounts where account_id = %s", one) == [(["CEN"],)]
+
+
+def test_what_a_stranger_typed_is_not_kept_as_it_was(here: str) -> None:
+    """It may be a password in the wrong field; the same words are counted together all the same."""
+    execute("delete from app.sign_ins")
+    typed = "my Secret passphrase"
+    for _ in range(6):
+        sessions.note(typed, "192.0.2.1", "refused")
+    sessions.note(EMAILS["admin"].upper(), "192.0.2.1", "refused")
+    kept = {row[0] for row in execute("select email from app.sign_ins")}
+    (mark,) = kept - {EMAILS["admin"]}
+    assert len(kept) == 2
+    assert mark.startswith("(no account) ")
+    assert typed.lower() not in mark.lower()
+    assert sessions.wait(typed.upper(), "192.0.2.1") > 0
+    assert sessions.wait("another one", "192.0.2.2") == 0
+    execute("delete from app.sign_ins")
+
+
+def test_a_reset_ends_the_keys_of_programs_and_a_change_only_if_asked(
+    somebody: people.Person,
+) -> None:
+    number = somebody.account_id
+    key, _ = callers.make_key(number, "job", ["read"], 5)
+    choose_password(number, "a lamp of another kind", end_keys=False)
+    assert callers.find(key)
+    choose_password(number, PASSWORD)
+    assert callers.find(key) is None
+    key, _ = callers.make_key(number, "job", ["read"], 5)
+    set_password(somebody.email, "a lamp of another kind")
+    assert callers.find(key) is None
 
 
 def test_one_session_is_ended_alone(somebody: people.Person) -> None:
@@ -252,6 +314,9 @@ def test_a_letter_is_given_up_after_a_day(database: str, post: Post) -> None:
 def test_what_is_over_is_forgotten(database: str, setting: Callable[..., None]) -> None:
     setting(sign_in_days=30)
     number = create_account("a@example.org", "A", "admin", password=PASSWORD)
+    callers.make_key(number, "old", ["read"], 1)
+    _, kept = callers.make_key(number, "in use", ["read"], 1)
+    execute("update app.api_keys set expires_at = now() - interval '31 days' where name = 'old'")
     signed_in("a@example.org")
     sessions.note("a@example.org", "::1", "ok")
     people.invite(ADMIN, "b@example.org", "B", "member")
@@ -264,6 +329,7 @@ def test_what_is_over_is_forgotten(database: str, setting: Callable[..., None]) 
     for table in ("sessions", "sign_ins", "tokens"):
         assert execute(f"select count(*) from app.{table}") == [(0,)], table
     assert execute("select account_id from app.accounts") == [(number,)]
+    assert execute("select key_id from app.api_keys") == [(kept["key_id"],)]
 
 
 def test_old_secrets_get_the_new_keys_and_keep_the_old(

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+import httpx
 import psutil
 import pytest
 from websockets.exceptions import ConnectionClosed
 
 from bi_app.serve import command, environment
 from tests.bi_app.client import Client, Socket
-from tests.bi_app.fix_app import EMAILS, PASSWORD, Served, free_port, wait_until_healthy
+from tests.bi_app.fix_app import EMAILS, PASSWORD, Served, wait_until_healthy
 from tests.fix_warehouse import NONE, use
+from tests.ports import free_port
 from warehouse.settings import ROOT, child_environment
 
 MOST = 16  # people who come until both processes have one
@@ -71,6 +76,30 @@ def pages(served: Served) -> int:
     return sum(c.status == psutil.CONN_ESTABLISHED and c.laddr.port == port for c in held)
 
 
+@contextmanager
+def asking(clients: list[Client]) -> Iterator[list[int]]:
+    """Everybody asks again and again for a file, for the length of the `with`; 0: no answer."""
+    over, found = threading.Event(), list[int]()
+
+    def ask(client: Client) -> None:
+        while not over.is_set():
+            try:
+                found.append(client.http.get("/download/overview/branches.csv").status_code)
+            except httpx.TransportError:
+                found.append(0)
+
+    threads = [threading.Thread(target=ask, args=(client,)) for client in clients]
+    for thread in threads:
+        thread.start()
+    time.sleep(1)
+    try:
+        yield found
+    finally:
+        over.set()
+        for thread in threads:
+            thread.join(60)
+
+
 def test_one_is_killed_and_people_go_on(pair: tuple[Served, list[Served]]) -> None:
     front, (first, second) = pair
     people = []
@@ -78,8 +107,13 @@ def test_one_is_killed_and_people_go_on(pair: tuple[Served, list[Served]]) -> No
         people.append(come(front))
     assert all(works(opened) for _, opened in people)
     lost = pages(first)
-    first.process.kill()
-    first.process.wait()
+    with asking([client for client, _ in people]) as found:
+        first.process.kill()
+        first.process.wait()
+        time.sleep(2)
+    assert set(found) <= {200, 0}, "who asks is led to the other"
+    assert found.count(0) <= len(people), "at most the answer that was half sent is lost"
+    assert found.count(200) > 3 * len(people)
 
     still = [works(opened) for _, opened in people]
     assert still.count(False) == lost > 0

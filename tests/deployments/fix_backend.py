@@ -7,13 +7,17 @@ import json
 import os
 import sys
 
-from tornado.web import Application, RequestHandler
+from tornado.web import Application, RequestHandler, stream_request_body
 from tornado.websocket import WebSocketHandler
 
 NAME = sys.argv[2] if __name__ == "__main__" else ""
+SEEN: list[str] = []
 
 
 class Echo(RequestHandler):
+    def prepare(self) -> None:
+        SEEN.append(f"{self.request.method} {self.request.uri}")
+
     def get(self) -> None:
         headers = dict(self.request.headers.get_all())
         body = self.request.body.decode()
@@ -39,6 +43,29 @@ class Long(RequestHandler):
             await self.flush()
 
 
+class Slow(RequestHandler):
+    async def get(self) -> None:
+        await asyncio.sleep(float(self.get_query_argument("seconds")))
+        self.finish("at last")
+
+
+@stream_request_body
+class Early(RequestHandler):
+    """Answers before the body has come."""
+
+    def prepare(self) -> None:
+        self.set_status(413)
+        self.finish("too large")
+
+    def data_received(self, chunk: bytes) -> None:
+        pass
+
+
+class Seen(RequestHandler):
+    def get(self) -> None:
+        self.finish(json.dumps(SEEN))
+
+
 class Socket(WebSocketHandler):
     def open(self) -> None:
         self.write_message(NAME)
@@ -48,7 +75,10 @@ class Socket(WebSocketHandler):
 
 
 async def main() -> None:
-    routes = [("/echo", Echo), ("/long", Long), ("/fatal", Fatal), ("/ws", Socket)]
+    routes = [
+        ("/echo.*", Echo), ("/long", Long), ("/fatal", Fatal), ("/ws", Socket), ("/slow", Slow),
+        ("/early", Early), ("/seen", Seen),
+    ]  # fmt: skip
     Application(routes, websocket_max_message_size=1 << 26).listen(int(sys.argv[1]), "127.0.0.1")
     await asyncio.Event().wait()
 

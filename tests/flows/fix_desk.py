@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from tests.fix_warehouse import READY
 from warehouse import ddl
 from warehouse.database import connect
 from warehouse.migrate import migrate, migration_path
@@ -131,7 +132,17 @@ def _spec(name: str) -> str:
 
 
 def make_desk(folder: Path) -> Desk:
-    """Write specs, contracts, gold and migrations; migrate the database that is set."""
+    """Write the project, and migrate the database that is set."""
+    desk = write_desk(folder)
+    migrate()
+    return desk
+
+
+READY["desk"] = make_desk
+
+
+def write_desk(folder: Path) -> Desk:
+    """Write specs, contracts, gold and migrations."""
     desk = Desk(folder, folder / "landing")
     for name in COLUMNS:
         _write(folder / "datasets" / "desk" / f"{name}.yml", _spec(name))
@@ -141,7 +152,6 @@ def make_desk(folder: Path) -> Desk:
     for dataset in datasets().values():
         if dataset.domain == "desk":
             _write(migration_path(dataset), ddl.migration(dataset))
-    migrate()
     return desk
 
 
@@ -149,4 +159,4 @@ def make_desk(folder: Path) -> Desk:
 def desk(tmp_path: Path, database: str, setting: Callable[..., None]) -> Desk:
     """The project folder, migrated, with no file yet."""
     setting(project=tmp_path, landing=tmp_path / "landing")
-    return make_desk(tmp_path)
+    return write_desk(tmp_path)

@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -21,6 +20,7 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.ports import free_port
 from warehouse.settings import ROOT, settings
 
 PARTS = ("flows", "tasks", "quality", "warehouse", "deployments", "prefect.yaml")
@@ -135,12 +135,6 @@ def wait_for(question: Callable[[], Any], *, seconds: float = 90, what: str = "i
     pytest.fail(f"waited {seconds:.0f} s for {what}")
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 @pytest.fixture(scope="module")
 def orchestra(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Orchestra]:
     """A server that answers, with everything in prefect.yaml deployed and no worker yet."""
@@ -164,7 +158,7 @@ def orchestra(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Orchestra]:
     started = Orchestra(folder, port, environment)
     try:
         started.start("server", "prefect", "server", "start", "--port", str(port))
-        wait_for(lambda: started.call("GET", "/health"), what="the server")
+        wait_for(lambda: started.call("GET", "/health"), seconds=300, what="the server")
         started.prefect("work-pool", "create", "carrel", "--type", "process")
         started.prefect("deploy", "--all")
         yield started

@@ -12,6 +12,7 @@ import yaml
 
 from tests.flows.fix_desk import Desk
 from tests.flows.fix_orchestra import Orchestra, wait_for
+from tests.tasks.fix_smtp import Post
 from warehouse import alerts
 from warehouse.database import connect
 from warehouse.settings import ROOT
@@ -61,6 +62,49 @@ def test_wrong_parameters_are_refused(
     assert answer.status_code == code, answer.text
     if code == 201:
         orchestra.call("DELETE", f"/flow_runs/{answer.json()['id']}")
+
+
+def deliveries(orchestra: Orchestra) -> list[dict[str, Any]]:
+    """The runs of deliver-alerts that an automation made."""
+    deployment = orchestra.deployments()["deliver-alerts"]["id"]
+    wanted = {"flow_runs": {"deployment_id": {"any_": [deployment]}}}
+    runs = orchestra.call("POST", "/flow_runs/filter", wanted)
+    return [r for r in runs if (r["created_by"] or {}).get("type") == "AUTOMATION"]
+
+
+def breaches(orchestra: Orchestra) -> list[dict[str, Any]]:
+    wanted = {"filter": {"event": {"name": ["quality.breach"]}}}
+    return list(orchestra.call("POST", "/events/filter", wanted)["events"])
+
+
+def test_a_breach_becomes_an_event_the_automation_runs_and_a_mail_lands(
+    orchestra: Orchestra, desk: Desk, post: Post
+) -> None:
+    orchestra.prefect("deploy", "--all")  # again, as `carrel up` does when something changed
+    found = orchestra.call("POST", "/automations/filter", {})
+    assert [a["name"] for a in found] == ["deliver-alerts at quality.breach"]
+    desk.file("titles", "Mo Miller,mo@example.org")
+    desk.contract("titles", most=0)
+    run = orchestra.deployments()["ingest-dataset"]["id"]
+    body = {"parameters": {"dataset": "desk_titles"}, "state": {"type": "SCHEDULED"}}
+    with orchestra.worker("breach worker"):
+        orchestra.call("POST", f"/deployments/{run}/create_flow_run", body)
+        wait_for(post.mails, seconds=240, what="the mail")
+        wait_for(
+            lambda: [r for r in deliveries(orchestra) if r["state"]["type"] == "COMPLETED"],
+            what="the automation's run",
+        )
+    (event,) = breaches(orchestra)
+    labels = event["resource"]
+    assert labels["carrel.dataset"] == "desk_titles"
+    assert labels["carrel.severity"] == "critical"
+    assert event["payload"] == {"episode": 1, "checks": 1, "held": 1}
+    (mail,) = post.mails()
+    assert mail["Subject"] == "[Carrel] critical: desk_titles: 1 check not held"
+    assert "gold desk_popular stays as it was" in mail.get_content()
+    for told in (str(event), mail.as_string()):
+        assert "Mo Miller" not in told
+        assert "mo@example.org" not in told
 
 
 def test_a_schedule_fires_and_rows_and_artifacts_are_there(

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.ports import free_port
 from warehouse.settings import settings
 
 ROOT = Path(os.environ.get("MARIADB_ROOT", "/"))
@@ -42,7 +43,7 @@ def _program() -> str | None:
 def served() -> Iterator[str]:
     """A server with an empty database `other`; yields its URL."""
     folder = Path(tempfile.mkdtemp(prefix="carrel_mariadb_"))
-    port = _free_port()
+    port = free_port()
     with (folder / "log").open("wb") as log:
         running = subprocess.Popen(
             [str(_program()), *_options(folder, port)],
@@ -77,12 +78,6 @@ def _options(folder: Path, port: int) -> list[str]:
         "--skip-networking=0",
         "--secure-file-priv=",
     ]
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _wait(port: int, running: subprocess.Popen[bytes], log: Path) -> None:

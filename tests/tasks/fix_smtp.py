@@ -18,6 +18,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.ports import free_port
+
 PROGRAM = Path(__file__).parent / "smtp_server.py"
 USER, PASSWORD = "carrel", "pass word of mail"  # pragma: allowlist secret
 
@@ -86,9 +88,7 @@ def certificate(folder: Path) -> None:
 def serving(folder: Path, mode: str) -> Iterator[Post]:
     (folder / "mail").mkdir(parents=True)
     certificate(folder)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
+    port = free_port()
     arguments = [sys.executable, str(PROGRAM), str(folder), str(port), mode, USER, PASSWORD]
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(arguments, stdout=log, stderr=log)

@@ -540,7 +540,7 @@ def random_files_go_in(folder: Path, seeds: range) -> None:
 
 
 def test_random_files(database: str, project: Path, tmp_path: Path) -> None:
-    random_files_go_in(tmp_path, range(12))
+    random_files_go_in(tmp_path, range(7))
 
 
 @pytest.mark.full

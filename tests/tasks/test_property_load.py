@@ -107,7 +107,7 @@ def one_by_one(make: Make, folder: Path, count: int, rows_of_a_file: Files) -> N
 
 def test_in_is_loaded_quarantined_unchanged_and_ignored(make: Make, tmp_path: Path) -> None:
     """A load costs more than its rows: few files of many rows try as much, sooner."""
-    one_by_one(make, tmp_path, 7, st.lists(ROW, min_size=12, max_size=30))
+    one_by_one(make, tmp_path, 4, st.lists(ROW, min_size=20, max_size=50))
 
 
 @pytest.mark.full

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.fix_warehouse import READY
 from warehouse import ddl
 from warehouse.database import connect
 from warehouse.migrate import migrate, migration_path
@@ -52,18 +53,31 @@ from generate_series(1, 100) as i
 """
 
 
-@pytest.fixture
-def shop(tmp_path: Path, database: str, setting: Callable[..., None]) -> Path:
-    """The project folder, migrated, with 100 loans in silver."""
+def write_shop(folder: Path) -> None:
+    """Write spec, gold and migration into the project folder that is set."""
     files = {"datasets/shop/loans.yml": SPEC, "gold/shop/daily.sql": DAILY}
     for place, text in (files | {"gold/shop/total.sql": TOTAL}).items():
-        (tmp_path / place).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / place).write_text(text.lstrip())
-    setting(project=tmp_path)
+        (folder / place).parent.mkdir(parents=True, exist_ok=True)
+        (folder / place).write_text(text.lstrip())
     loans = dataset("shop_loans")
     migration_path(loans).parent.mkdir(parents=True)
     migration_path(loans).write_text(ddl.migration(loans))
+
+
+def make_shop(folder: Path) -> None:
+    """Write the project, migrate the database that is set, and lend."""
+    write_shop(folder)
     migrate()
     with connect() as connection:
         connection.execute(ROWS)
+
+
+READY["shop"] = make_shop
+
+
+@pytest.fixture
+def shop(tmp_path: Path, database: str, setting: Callable[..., None]) -> Path:
+    """The project folder, migrated, with 100 loans in silver."""
+    setting(project=tmp_path)
+    write_shop(tmp_path)
     return tmp_path

@@ -225,6 +225,11 @@ def lend(connection: Connection, loans: list[tuple[str, dt.datetime, str]]) -> N
 @pytest.fixture
 def town(connection: Connection) -> Connection:
     """Silver of the small library, nothing published yet."""
+    return settled(connection)
+
+
+def settled(connection: Connection) -> Connection:
+    """Fill silver with the small library."""
     rng = random.Random(11)
     members = people(rng)
     columns = "source_code, member_key, area_code, member_type, joined_on, _load_id"

@@ -6,7 +6,9 @@ import datetime as dt
 import hashlib
 import json
 import math
+from collections.abc import Callable
 from decimal import Decimal
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -19,8 +21,8 @@ JSON = "application/json"
 KEEP = "private, no-cache"  # kept by the asker alone, and asked about each time
 
 
-def plain(value: Any) -> Any:
-    """A value that JSON does not know, as one that it does.
+def plain(value: Any, others: Callable[[Any], Any] | None = None) -> Any:
+    """A value that JSON does not know, as one that it does; what is none of these, by `others`.
 
     Raises:
         TypeError: it is nothing that an answer holds.
@@ -35,15 +37,18 @@ def plain(value: Any) -> Any:
         return value.item()
     if isinstance(value, set | frozenset | tuple):
         return list(value)
+    if others:
+        return others(value)
     raise TypeError(f"{type(value).__name__} in an answer")
 
 
-def written(content: Any) -> bytes:
+def written(content: Any, *, others: Callable[[Any], Any] | None = None) -> bytes:
     """Content as JSON; a number that is none becomes null."""
+    told = partial(plain, others=others)
     try:
-        text = json.dumps(content, default=plain, allow_nan=False, ensure_ascii=False)
+        text = json.dumps(content, default=told, allow_nan=False, ensure_ascii=False)
     except ValueError:
-        text = json.dumps(_finite(json.loads(json.dumps(content, default=plain))))
+        text = json.dumps(_finite(json.loads(json.dumps(content, default=told))))
     return text.encode("utf-8", "replace")
 
 

@@ -18,13 +18,17 @@ from bi_app.api.rest.problems import Problem, address
 from bi_app.api.rest.who import Exports, Reads
 from bi_app.models.explore import SAVED_ROWS, Entry, catalogue, plain
 from bi_app.models.export import WRITERS, file_name
+from bi_app.models.figures import work
+from bi_app.models.freshness import fresh_of
+from bi_app.models.summary import MOST_DIMENSIONS, MOST_MEASURES, ask
 from bi_app.models.table import Table
 from bi_app.queries import rows
 from warehouse import audit
 from warehouse.access import Role, Viewer
+from warehouse.errors import ConfigurationError
 
 router = APIRouter(tags=["datasets"])
-Named = Annotated[str, Path(pattern=r"^(gold|silver)\.[a-z][a-z0-9_]{0,62}$")]
+Named = Annotated[str, Path(pattern=r"^[a-z][a-z0-9_]{0,62}\.[a-z][a-z0-9_]{0,62}$")]
 KNOWN_SECONDS = 5.0
 FILTER = r"^[a-z][a-z0-9_]{0,62}:(eq|ne|lt|le|gt|ge|like|null)(:[^\x00]{0,200})?$"
 OPERATORS = {
@@ -84,8 +88,9 @@ async def dataset_rows(  # noqa: PLR0913, PLR0917 - as the address has it
         found, key = _page(caller.viewer, entry, filters or (), (limit, after))
         wanted = _wanted(entry, columns)
         asked = page(request, found, limit, key)
-        asked["items"] = [{n: plain(r[n]) for n in wanted} for r in asked["items"]]
-        return answers.written(asked)
+        if wanted != entry.names:
+            asked["items"] = [{n: r[n] for n in wanted} for r in asked["items"]]
+        return answers.written(asked, others=str)
 
     return Response(await run_in_threadpool(read), media_type=answers.JSON)
 
@@ -120,6 +125,100 @@ async def dataset_file(  # noqa: PLR0913, PLR0917 - as the address has it
         return Response(write(table), 200, headers, media)
 
     return await run_in_threadpool(make)
+
+
+Word = Annotated[str, Query(pattern=r"^[a-z_]{1,20}(:[a-z][a-z0-9_]{0,62})?$")]
+Measures = Annotated[
+    list[Word] | None,
+    Query(
+        alias="measure",
+        max_length=MOST_MEASURES,
+        description="`count`, or `kind:column`: sum, mean, median, min, max, distinct",
+    ),
+]
+By = Annotated[
+    list[Annotated[str, Query(pattern=r"^[a-z][a-z0-9_]{0,62}(:[a-z]{1,10})?$")]] | None,
+    Query(
+        max_length=MOST_DIMENSIONS,
+        description="A column; of a day `column:grain`: day, week, month, quarter, year",
+    ),
+]
+Condition = Annotated[str, Query(pattern=r"^[a-z][a-z0-9_]{0,62}:[a-z]{1,10}:[^\x00]{1,200}$")]
+Where = Annotated[
+    list[Condition] | None,
+    Query(
+        alias="filter",
+        max_length=20,
+        description="`column:operator:value`: eq (several on one column: one of them), ge, le,"
+        " last (newest days), null (true or false)",
+    ),
+]
+Sort = Annotated[
+    str | None,
+    Query(
+        pattern=r"^-?[dm][0-3]$",
+        description="A column of the answer: d0; -m0: greatest first",
+    ),
+]
+Top = Annotated[int, Query(ge=1, le=500, description="Groups; the rest is in `others`")]
+
+
+@router.get("/datasets/{name}/summary", response_model=shapes.Summary)
+async def dataset_summary(  # noqa: PLR0913, PLR0917 - as the address has it
+    caller: Reads,
+    name: Named,
+    measure: Measures = None,
+    by: By = None,
+    filters: Where = None,
+    sort: Sort = None,
+    top: Top = 20,
+) -> Response:
+    """Measures of the rows that you see and that fit, by up to three columns, as on Explore."""
+
+    def make() -> bytes:
+        entry = _entry(caller.viewer, name)
+        asked: dict[str, Any] = {"measure": measure, "by": by, "filter": filters}
+        if sort:
+            asked |= {"sort": sort.lstrip("-"), "down": sort.startswith("-")}
+        return answers.written(_summary(caller.viewer, entry, asked, top))
+
+    return Response(await run_in_threadpool(make), media_type=answers.JSON)
+
+
+def _summary(viewer: Viewer, entry: Entry, asked: dict[str, Any], top: int) -> dict[str, Any]:
+    """A summary as the API tells it.
+
+    Raises:
+        Problem: 422, a row of the table is a person, or a part of the question makes no sense.
+    """
+    try:
+        question = ask(entry, asked)
+    except ConfigurationError as refused:
+        raise Problem(422, refused.message) from refused
+    if question.left_out or (asked.get("sort") and not question.sort):
+        faults = question.left_out or ("There is no such column to sort by.",)
+        errors = [{"where": "query", "what": what} for what in faults]
+        raise Problem(422, "The question makes no sense here.", errors=errors)
+    found = work(viewer, question, top)
+    keys = [c.key for c in question.columns]
+    measured = keys[len(question.by) :]
+    fresh = fresh_of(viewer, entry.table_name)
+    return {
+        "title": question.title,
+        "notes": found.notes,
+        "complete_to": fresh.complete_to,
+        "columns": [{"key": c.key, "title": c.title, "kind": c.kind} for c in question.columns],
+        "rows": [dict(zip(keys, r, strict=True)) for r in found.shown],
+        "others": (
+            dict(zip(measured, found.others[len(question.by) :], strict=True))
+            if found.others
+            else None
+        ),
+        "total": dict(zip(measured, found.total, strict=True)),
+        "groups": found.groups,
+        "fitting": found.rows,
+        "withheld": dict(zip(measured, found.withheld, strict=True)),
+    }
 
 
 _kept: dict[Role, tuple[float, dict[str, Entry]]] = {}

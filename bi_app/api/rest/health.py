@@ -12,20 +12,36 @@ from bi_app.auth.sql import run
 
 log = logging.getLogger(__name__)
 router = APIRouter(tags=["health"])
+AGAIN = {"Retry-After": "5"}
 
 
-@router.get("/health", response_model=shapes.State)
-async def health() -> Response:
-    """The process answers."""
+@router.get("/live", response_model=shapes.State)
+async def live() -> Response:
+    """The process answers; asks nobody."""
     return answers.sent({"status": "ok"})
+
+
+@router.get("/health", response_model=shapes.Health, responses={503: {"model": shapes.Health}})
+async def health() -> Response:
+    """The state of each component; 503 while the database is away."""
+    database = await _database()
+    status = 200 if database == "ok" else 503
+    content = {"status": database, "components": {"api": "ok", "database": database}}
+    return answers.sent(content, status, {} if status == 200 else AGAIN)
 
 
 @router.get("/ready", response_model=shapes.State, responses={503: {"model": shapes.State}})
 async def ready() -> Response:
     """The database answers, too; 503 while it does not."""
+    if await _database() == "ok":
+        return answers.sent({"status": "ok"})
+    return answers.sent({"status": "away"}, 503, AGAIN)
+
+
+async def _database() -> str:
     try:
         await run_in_threadpool(run, "ready")
     except Exception:
         log.warning("the database did not answer")
-        return answers.sent({"status": "away"}, 503, {"Retry-After": "5"})
-    return answers.sent({"status": "ok"})
+        return "away"
+    return "ok"

@@ -15,12 +15,23 @@ from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from psycopg.errors import InsufficientPrivilege
 from starlette.concurrency import run_in_threadpool
 
+from bi_app.api import figures as plain_figures
 from bi_app.api import tables
+from bi_app.api.figures import FIGURES, card_table
 from bi_app.api.rest import answers, shapes
 from bi_app.api.rest.problems import Problem, address
 from bi_app.api.rest.who import Exports, Reads
 from bi_app.auth.sql import NotAllowed
-from bi_app.models import activity, my_loans, overview, pipelines, quality, sign_ins
+from bi_app.models import (
+    activity,
+    my_history,
+    my_loans,
+    overview,
+    pipelines,
+    quality,
+    sign_ins,
+    unusual,
+)
 from bi_app.models import measures as defined
 from bi_app.models.circulation import circulation, measured, public, tables_of
 from bi_app.models.export import WRITERS, file_name, shown
@@ -40,7 +51,6 @@ Period = Literal["7d", "30d", "90d", "12m", "year", "all"]
 Counted = Literal["checkouts", "renewals", "total", "returns", "in_house_uses"]
 FRESH_SECONDS = 3.0
 KEPT, KEPT_BYTES = 512, 32 * 2**20
-FIGURES = "figures"
 OVERVIEW = {
     FIGURES: f"The figures on top of the page. {defined.CHANGE}",
     "daily": defined.DAILY,
@@ -53,26 +63,26 @@ PLAIN = {
     "my_loans.holds": my_loans.DEFINITIONS["holds"],
     "my_loans.fines": my_loans.DEFINITIONS["owed"],
     "my_loans.past": my_loans.DEFINITIONS["past"],
+    "quality.score": "The health score of all datasets at the end of each day.",
+    "quality.unusual": unusual.ABOUT,
+    "my_history.loans": my_history.PAST,
+    "my_history.months": my_history.MONTHS,
+    "my_history.subjects": my_history.SUBJECTS,
+    "my_history.holds": my_history.HOLDS,
     "quality.datasets": quality.OUTCOMES,
     "quality.failing": quality.FAILING,
     "quality.rules": "Records in quarantine by dataset and rule.",
     "pipelines.pipelines": pipelines.RUNS,
     "pipelines.failures": pipelines.FAILURES,
     "sign_ins.sessions": sign_ins.SESSIONS,
+    "sign_ins.attempts": sign_ins.FAILED,
     "sign_ins.account": sign_ins.FAILED,
     "sign_ins.address": sign_ins.FAILED,
     "activity.active": activity.ACTIVE,
     "activity.pages": activity.PAGES,
+    "activity.activity": "The newest entries of the audit log.",
+    **{f"{page}.{FIGURES}": "The figures on top of the page." for page in plain_figures.CARDS},
 }
-FIGURE_COLUMNS = (
-    Column("name", "Name"),
-    Column("title", "Title"),
-    Column("value", "Value", "number"),
-    Column("text", "As the page shows it"),
-    Column("note", "Note"),
-    Column("change", "Change in percent", "percent"),
-    Column("definition", "Definition"),
-)
 
 
 @dataclass(frozen=True)
@@ -123,7 +133,7 @@ class Measure:
     @property
     def own(self) -> bool:
         """Whether it is about the caller, and so kept nowhere."""
-        return self.page == "my_loans"
+        return self.page in ("my_loans", "my_history")
 
 
 @cache
@@ -369,6 +379,9 @@ def _table(one: Measure, viewer: Viewer, chosen: Asked) -> tuple[Table, Selectio
     if one.own and viewer.role != "member":
         raise Problem(404, "Only a library card has loans of its own.")
     try:
+        found = plain_figures.table(viewer, one.name)
+        if found is not None:
+            return tables.written(found), None
         return tables.TABLES[one.page](viewer, one.part, {}), None
     except KeyError:
         raise Problem(404, "There is nothing to see here.") from None
@@ -423,7 +436,7 @@ def _of_report(report: Report[Any], part: str) -> Measure:
         return made
 
     def cards(there: Any, selection: Selection) -> Table:
-        return _card_table(report.cards(there, selection), {})
+        return card_table(report.cards(there, selection), {})
 
     def choices(viewer: Viewer) -> Sequence[Select]:
         return report.selects(_there(report, viewer))
@@ -466,28 +479,7 @@ def figures(view: View) -> Table:
     """The overview's cards, with the numbers that their texts are made of."""
     values: dict[str, Any] = {m: int(measured(view.now, m).sum()) for m in MEASURES}
     values["per_day"] = overview.per_open_day(view.now)
-    return _card_table(view.cards(), values)
-
-
-def _card_table(cards: Sequence[Mapping[str, Any]], values: Mapping[str, Any]) -> Table:
-    """Cards as a table; the value of one that is a whole number is read from its text."""
-    data = {
-        "name": [c["name"] for c in cards],
-        "title": [c["title"] for c in cards],
-        "value": [values.get(c["name"], _number(c["value"])) for c in cards],
-        "text": [c["value"] for c in cards],
-        "note": [c.get("note") for c in cards],
-        "change": [c.get("change") for c in cards],
-        "definition": [c["definition"] for c in cards],
-    }
-    return Table(FIGURES, "In figures", FIGURE_COLUMNS, data, [defined.CHANGE])
-
-
-def _number(text: str) -> float | None:
-    try:
-        return float(text.replace(",", ""))
-    except ValueError:
-        return None
+    return card_table(view.cards(), values)
 
 
 def _out(

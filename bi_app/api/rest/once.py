@@ -35,8 +35,11 @@ async def once(
 
     The answer is kept without what is shown once (a link, a key). A refusal frees the key.
 
+    A process that was killed in between may have done it or not: it is not done again by itself.
+
     Raises:
-        Problem: 409 while the first is under way, 422 when the key was used for something else.
+        Problem: 409 while the first is under way or where nobody knows what became of it, 422 when
+            the key was used for something else.
     """
     body = await request.body()
     return await run_in_threadpool(_once, _print(request, body), caller, key, act)
@@ -66,6 +69,12 @@ def _before(found: Any) -> Response:
     """What was answered before."""
     if found.same is False:
         raise Problem(422, "This Idempotency-Key was used for another request.")
+    if found.lost:
+        raise Problem(
+            409,
+            "The first request with this Idempotency-Key ended without an answer. See whether it"
+            " was done; if not, send it with another key.",
+        )
     if found.status is None:
         raise Problem(409, "The first request with this Idempotency-Key is under way.")
     return answers.sent(json.loads(found.body), found.status, {"Idempotency-Replayed": "true"})

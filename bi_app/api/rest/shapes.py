@@ -289,6 +289,24 @@ class Rows(BaseModel):
     next: str | None
 
 
+class Summary(BaseModel):
+    """Measures of a table's rows by group, in the order asked for; figures by the columns' keys."""
+
+    title: str
+    notes: list[str] = Field(description="What the figures cover, in words")
+    complete_to: dt.datetime | None = Field(description="All changes before are in")
+    columns: list[ColumnOut]
+    rows: list[dict[str, Any]]
+    others: dict[str, Any] | None = Field(
+        description="The groups beyond those of `rows`, as one, by measure; null where there are"
+        " none; a measure that several groups do not add up to is null"
+    )
+    total: dict[str, Any] = Field(description="Over all rows that fit")
+    groups: int
+    fitting: int = Field(description="Rows that you see and that fit the filters")
+    withheld: dict[str, int] = Field(description="Counts of people that are not told, by measure")
+
+
 class Run(BaseModel):
     """A run: its steps of one dataset or several."""
 
@@ -479,3 +497,9 @@ class State(BaseModel):
     """Whether it is well."""
 
     status: Literal["ok", "away"]
+
+
+class Health(State):
+    """Whether it is well, and each component of it."""
+
+    components: dict[str, Literal["ok", "away"]]

@@ -77,17 +77,13 @@ async def invite(
 
 @router.patch("/users/{account_id}", response_model=shapes.User)
 async def change_user(caller: Administers, account_id: Id, asked: shapes.UserChange) -> Response:
-    """Change an account; when that changes its rights, its sessions end at once."""
+    """Change an account, all or nothing; when its rights change, its sessions end at once."""
 
     def change() -> Mapping[str, Any]:
         viewer = caller.viewer
         _person(viewer, account_id)
-        if asked.role is not None:
-            people.set_role(viewer, account_id, asked.role)
-        if asked.branches is not None:
-            people.set_branches(viewer, account_id, asked.branches)
-        if asked.disabled is not None:
-            (people.disable if asked.disabled else people.enable)(viewer, account_id)
+        if wanted := asked.model_dump(exclude_none=True):
+            people.change(viewer, account_id, **wanted)
         callers.forget()
         return _out(_person(viewer, account_id))
 

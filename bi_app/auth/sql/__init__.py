@@ -18,7 +18,7 @@ from warehouse.errors import ConfigurationError
 
 CHANGES = {
     "invite", "approve", "disable", "enable", "set_role", "set_branches", "link_member",
-    "link_stated", "end_one_session", "end_account_sessions", "remove_second_factor",
+    "link_stated", "change", "end_one_session", "end_account_sessions", "remove_second_factor",
 }  # fmt: skip
 ILLEGAL, FORBIDDEN = "CA001", "42501"  # what our functions refuse with; what PostgreSQL does
 
@@ -69,7 +69,8 @@ def _note(
 ) -> None:
     account = values.get("account_id") or getattr(rows[0] if rows else None, "account_id", None)
     subject = "a session" if account is None else f"account {account}"
-    facts = {key: values[key] for key in ("role", "branches") if key in values}
+    told = ("role", "branches", "disabled")
+    facts = {key: values[key] for key in told if values.get(key) is not None}
     audit.note(audit.viewer(by), "account", subject, on=connection, what=what, **facts)
 
 

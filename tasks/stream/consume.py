@@ -1,0 +1,141 @@
+"""One event's way: polled from the log, parsed and judged, folded, written in one transaction.
+
+Reading, judging and writing overlap on three threads, each at most one batch ahead: when the
+database is slow, nothing piles up. After any failure the consumer takes up where the database says
+it stands; what was under way is forgotten and read again.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, suppress
+from dataclasses import dataclass, replace
+from typing import Any
+
+import psycopg
+
+from tasks.ahead import ahead
+from tasks.stream.claims import Claims, Fenced, Hold
+from tasks.stream.fold import Fold
+from tasks.stream.judge import Batch, Judge
+from tasks.stream.log import EventLog, Slice, open_log
+from tasks.stream.write import on_time, write
+from warehouse.database import connect
+from warehouse.errors import SourceUnavailable, said
+from warehouse.settings import settings
+from warehouse.streams import Stream
+
+log = logging.getLogger(__name__)
+POLL_S = 0.25
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.1, 10.0
+PASSING = (psycopg.OperationalError, psycopg.InterfaceError, SourceUnavailable)
+
+
+def consume(
+    stream: Stream,
+    *,
+    once: bool = False,
+    stop: threading.Event | None = None,
+    told: Callable[[Batch], None] | None = None,
+) -> None:
+    """Consume until told to stop, or `once`: until nothing is left to read.
+
+    `told` is called with each batch after its commit. What passes (a broker or a database that is
+    away) is waited for, with growing pauses, unless it is for `once`.
+
+    Raises:
+        SourceUnavailable, psycopg.OperationalError: for `once` only.
+    """
+    stop, claims, pause = stop or threading.Event(), Claims(stream), FIRST_PAUSE_S
+    while not stop.is_set():
+        try:
+            with connect(autocommit=True) as connection, closing(open_log(stream)) as events:
+                try:
+                    for batch in Consumer(stream, events, connection, claims, once, stop).batches():
+                        pause = FIRST_PAUSE_S
+                        if told:
+                            told(batch)
+                    return
+                finally:
+                    with suppress(psycopg.Error):
+                        claims.leave(connection)
+        except PASSING as error:
+            if once:
+                raise
+            log.warning("the stream waits", extra={"stream": stream.table, "error": said(error)})
+            stop.wait(pause)
+            pause = min(LONGEST_PAUSE_S, 2 * pause)
+
+
+@dataclass(frozen=True)
+class Consumer:
+    """One consumer on one connection; any failure ends it."""
+
+    stream: Stream
+    events: EventLog
+    connection: psycopg.Connection[Any]
+    claims: Claims
+    once: bool
+    stop: threading.Event
+
+    def batches(self) -> Iterator[Batch]:
+        """Each batch after its commit; partitions are dealt out anew now and then."""
+        lease = settings().stream_lease_s
+        last = time.monotonic()
+        while not self.stop.is_set():
+            held = self._settled()
+            due = time.monotonic() + lease / 4
+            try:
+                for batch in ahead(self._folded(held)):
+                    if batch.moves:
+                        write(self.connection, self.stream, self.claims, batch)
+                        last = time.monotonic()
+                        yield batch
+                    if self.stop.is_set():
+                        return
+                    if time.monotonic() >= due:
+                        due = time.monotonic() + lease / 4
+                        if _epochs(self._settled()) != _epochs(held):
+                            break
+                else:
+                    # Nothing is left to read of ours; what a killed consumer holds falls to us.
+                    if len(held) == len(self.events.partitions()) or last + 2 * lease < due:
+                        return
+                    self.stop.wait(lease / 4)
+            except Fenced as fault:
+                log.warning("fenced", extra={"stream": self.stream.table, "error": str(fault)})
+
+    def _settled(self) -> dict[int, Hold]:
+        return self.claims.settle(self.connection, self.events.partitions())
+
+    def _polled(self, held: dict[int, Hold]) -> Iterator[list[Slice]]:
+        """Slices from where the database stands; an empty list now and then if none come."""
+        positions = _positions(held)
+        patience = self.events.patience if self.once else POLL_S
+        while True:
+            slices = self.events.poll(positions, settings().stream_batch, patience)
+            positions |= {one.partition: one.next_offset for one in slices}
+            if self.once and not slices:
+                return
+            yield slices
+
+    def _folded(self, held: dict[int, Hold]) -> Iterator[Batch]:
+        """Each batch judged, with the sums of what counts."""
+        with connect() as beside:
+            judge = Judge(self.stream, beside, _positions(held))
+        fold = Fold(self.stream)
+        for slices in ahead(self._polled(held)):
+            batch = judge(slices)
+            counted = on_time(batch)
+            yield batch if counted is None else replace(batch, folded=fold(counted))
+
+
+def _epochs(held: dict[int, Hold]) -> dict[int, int]:
+    return {partition: hold.epoch for partition, hold in held.items()}
+
+
+def _positions(held: dict[int, Hold]) -> dict[int, int]:
+    return {partition: hold.next_offset for partition, hold in held.items()}

@@ -1,0 +1,218 @@
+"""Which events count: each id once within the window, none later than the lateness allows.
+
+What becomes of an event depends on the records before it in its partition alone, never on how they
+fell into batches or on when a consumer was killed. So the same log gives the same figures.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import psycopg
+import pyarrow as pa
+from psycopg import sql
+
+from tasks.arrays import integers, mask, values
+from tasks.duck import Duck
+from tasks.stream.log import Slice
+from tasks.stream.parse import Parser, Refused
+from warehouse.streams import Stream
+
+NEVER = np.iinfo(np.int64).min
+LEVELS = 8  # batches of ids kept apart before they are put together
+Ints = npt.NDArray[np.int64]
+Hashes = npt.NDArray[np.uint64]
+
+
+@dataclass(frozen=True)
+class Moved:
+    """How far a batch moves one partition, and what became of its records.
+
+    `first` is where the batch before it ended; a log may have no record at an offset.
+    """
+
+    partition: int
+    first: int
+    next_offset: int
+    newest: int | None
+    events: int
+    counted: int
+    late: int
+    duplicates: int
+    quarantined: int
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What one transaction writes. `events`: the valid ones, with `partition` and `late_us`.
+
+    `late_us` is null for an event that counts, else by how much it was behind (microseconds).
+    `folded` are the sums of those that count.
+    """
+
+    moves: list[Moved] = field(default_factory=list)
+    events: pa.Table | None = None
+    refused: list[Refused] = field(default_factory=list)
+    folded: pa.Table | None = None
+
+
+class Recent:
+    """The ids that counted lately in one partition, as hashes, with their offsets."""
+
+    def __init__(self, within: int, offsets: Ints, hashes: Hashes) -> None:
+        self._within = within
+        order = np.argsort(hashes, kind="stable")
+        self._levels = [(hashes[order], offsets[order])] if len(hashes) else []
+
+    def fresh(self, offsets: Ints, hashes: Hashes) -> npt.NDArray[np.bool_]:
+        """Which of the next records are the first of their id; those are remembered."""
+        order = np.argsort(hashes, kind="stable")
+        ordered = hashes[order]
+        suspect = np.zeros(len(hashes), np.bool_)
+        again = np.flatnonzero(ordered[1:] == ordered[:-1])
+        suspect[order[again]] = suspect[order[again + 1]] = True
+        for known, _ in self._levels:
+            suspect |= known[self._at(known, hashes)] == hashes
+        fresh = ~suspect
+        last: dict[int, int] = {}
+        for number in np.flatnonzero(suspect):
+            one, offset = hashes[number], int(offsets[number])
+            before = last.get(int(one), self._last(one))
+            if before is None or offset - before > self._within:
+                fresh[number] = True
+                last[int(one)] = offset
+        keep = fresh[order]
+        self._add(ordered[keep], offsets[order][keep])
+        return fresh
+
+    @staticmethod
+    def _at(known: Hashes, hashes: Any) -> Any:
+        return np.minimum(np.searchsorted(known, hashes), len(known) - 1)
+
+    def _last(self, one: np.uint64) -> int | None:
+        """The newest offset at which an id counted."""
+        found = []
+        for known, offsets in self._levels:
+            low, high = np.searchsorted(known, one, "left"), np.searchsorted(known, one, "right")
+            found += offsets[low:high].tolist()
+        return max(found, default=None)
+
+    def _add(self, hashes: Hashes, offsets: Ints) -> None:
+        if not len(hashes):
+            return
+        self._levels.append((hashes, offsets))
+        if len(self._levels) > LEVELS:
+            all_hashes = np.concatenate([level[0] for level in self._levels])
+            all_offsets = np.concatenate([level[1] for level in self._levels])
+            kept = all_offsets >= offsets.max() - self._within
+            order = np.argsort(all_hashes[kept], kind="stable")
+            self._levels = [(all_hashes[kept][order], all_offsets[kept][order])]
+
+
+class Judge:
+    """Judges the records of the partitions that a consumer holds; for one thread."""
+
+    def __init__(
+        self, stream: Stream, connection: psycopg.Connection[Any], positions: Mapping[int, int]
+    ) -> None:
+        """Take up from the positions (next offset by partition) that the database has."""
+        self._stream = stream
+        duck = Duck()
+        self._parse = Parser(stream, duck)
+        self._newest = dict(connection.execute(
+            "select partition, (extract(epoch from newest_at) * 1000000)::bigint"
+            " from ops.stream_partitions where stream = %s and topic = %s",
+            [stream.table, stream.topic],
+        ))  # fmt: skip
+        self._at = dict(positions)
+        self._recent = {one: self._remembered(connection, duck, one) for one in positions}
+
+    def _remembered(
+        self, connection: psycopg.Connection[Any], duck: Duck, partition: int
+    ) -> Recent:
+        """The ids within the window, from bronze."""
+        query = sql.SQL(
+            'select "offset", {} from {} where partition = %(partition)s and "offset" >='
+            " (select next_offset - %(within)s from ops.stream_partitions"
+            " where (stream, topic, partition) = (%(stream)s, %(topic)s, %(partition)s))"
+        ).format(sql.Identifier(self._stream.id), sql.Identifier("bronze", self._stream.table))
+        rows = connection.execute(query, {
+            "partition": partition, "within": self._stream.duplicates_within,
+            "stream": self._stream.table, "topic": self._stream.topic,
+        }).fetchall()  # fmt: skip
+        ids = pa.table({"id": pa.array([one for _, one in rows], pa.string())})
+        hashes = values(duck.ask("select hash(id) as hash from ids", ids=ids)["hash"], np.uint64)
+        offsets = np.array([offset for offset, _ in rows], np.int64)
+        return Recent(self._stream.duplicates_within, offsets, hashes)
+
+    def __call__(self, slices: list[Slice]) -> Batch:
+        """The batch that some slices make."""
+        found = [self._judged(piece) for piece in slices]
+        tables = [events for _, events, _ in found]
+        return Batch(
+            [moved for moved, _, _ in found],
+            pa.concat_tables(tables).combine_chunks() if tables else None,
+            [one for _, _, refused in found for one in refused],
+        )
+
+    def _judged(self, piece: Slice) -> tuple[Moved, pa.Table, list[Refused]]:
+        parsed = self._parse(piece)
+        events, refused = self._on_time(piece, parsed.events, parsed.refused)
+        fresh = self._recent[piece.partition].fresh(
+            values(events["offset"], np.int64), values(events["hash"], np.uint64)
+        )
+        duplicates = int(len(fresh) - fresh.sum())
+        if duplicates:
+            events = events.filter(mask(fresh))
+        late_us, newest = self._late(piece.partition, values(events["at"], np.int64))
+        late = len(late_us) - late_us.count(None)
+        count = events.num_rows
+        events = events.append_column("late_us", integers(late_us))
+        events = events.append_column("partition", integers([piece.partition] * count))
+        began, self._at[piece.partition] = self._at[piece.partition], piece.next_offset
+        moved = Moved(
+            piece.partition, began, piece.next_offset, newest, len(piece.offsets),
+            count - late, late, duplicates, len(refused),
+        )  # fmt: skip
+        return moved, events, refused
+
+    def _on_time(
+        self, piece: Slice, events: pa.Table, refused: list[Refused]
+    ) -> tuple[pa.Table, list[Refused]]:
+        """Hold back what a wrong clock dated far ahead: it would make all that follows late."""
+        arrived = values(events["logged_at"], np.int64)
+        early = values(events["at"], np.int64) > arrived + self._stream.clock_ahead * 1_000_000
+        if not early.any():
+            return events, refused
+        lines = dict(zip(piece.offsets.tolist(), piece.block.split(b"\n"), strict=False))
+        reason = f"{self._stream.time}: is ahead of its arrival by more than allowed"
+        refused = refused + [
+            Refused(piece.partition, offset, at, reason, lines[offset])
+            for offset, at in zip(
+                values(events["offset"], np.int64)[early].tolist(),
+                arrived[early].tolist(),
+                strict=True,
+            )
+        ]
+        return events.filter(mask(~early)), refused
+
+    def _late(self, partition: int, at: Ints) -> tuple[list[int | None], int | None]:
+        """By how much each event is too late, None where it is not; and the newest time now."""
+        before = self._newest.get(partition)
+        if not len(at):
+            return [], before
+        start = NEVER if before is None else before
+        newest = np.maximum.accumulate(np.concatenate(([start], at)))
+        # Nothing can be late before there was anything.
+        behind = np.where(newest[:-1] == NEVER, 0, newest[:-1] - at)
+        late = behind > self._stream.lateness * 1_000_000
+        self._newest[partition] = int(newest[-1])
+        if not late.any():
+            return [None] * len(at), int(newest[-1])
+        return [int(b) if is_late else None for b, is_late in zip(behind, late, strict=True)], int(
+            newest[-1]
+        )

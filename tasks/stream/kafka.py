@@ -1,0 +1,211 @@
+"""Kafka as event log, by confluent-kafka (the extra `stream`); TLS and SASL by settings."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tasks.stream.log import Slice, as_line
+from warehouse.errors import ConfigurationError, SourceUnavailable
+from warehouse.settings import secret, settings
+
+if TYPE_CHECKING:
+    from confluent_kafka import Message
+
+ANSWER_S = 30.0
+
+
+def _library() -> Any:
+    """confluent-kafka.
+
+    Raises:
+        ConfigurationError: it is not installed.
+    """
+    try:
+        import confluent_kafka
+    except ImportError:
+        raise ConfigurationError(
+            "confluent-kafka is not installed, and CARREL_KAFKA_BOOTSTRAP names a broker.",
+            remedy="Install the extra: pip install 'carrel[stream]'; or unset the broker, and the"
+            " log is a folder.",
+        ) from None
+    return confluent_kafka
+
+
+def options(**more: Any) -> dict[str, Any]:
+    """What every client is told: where the broker is and how to reach it safely."""
+    known = settings()
+    found: dict[str, Any] = {
+        "bootstrap.servers": known.kafka_bootstrap,
+        "security.protocol": known.kafka_security,
+        "log_level": 2,  # what matters is raised or logged by us
+    }
+    if known.kafka_ca:
+        found["ssl.ca.location"] = str(known.kafka_ca)
+    if known.kafka_security == "sasl_ssl":
+        found["sasl.mechanism"] = known.kafka_mechanism
+        found["sasl.username"] = known.kafka_user
+        found["sasl.password"] = secret("kafka_password")
+    return found | more
+
+
+def make_topic(topic: str, partitions: int) -> None:
+    """Make a topic unless it is there; one with fewer partitions gets more.
+
+    Raises:
+        SourceUnavailable: the broker does not answer, or refuses.
+    """
+    kafka = _library()
+    from confluent_kafka.admin import (  # type: ignore[attr-defined]
+        AdminClient,
+        NewPartitions,
+        NewTopic,
+    )
+
+    admin = AdminClient(options())
+    try:
+        found = admin.list_topics(timeout=ANSWER_S).topics.get(topic)
+        if found is None:
+            new = NewTopic(topic, partitions, settings().kafka_replicas)
+            admin.create_topics([new])[topic].result(ANSWER_S)
+        elif len(found.partitions) < partitions:
+            wanted = NewPartitions(topic, partitions)
+            admin.create_partitions([wanted])[topic].result(ANSWER_S)
+    except kafka.KafkaException as error:
+        if error.args[0].code() != kafka.KafkaError.TOPIC_ALREADY_EXISTS:
+            raise _unavailable(error.args[0]) from error
+
+
+def _unavailable(error: Any) -> SourceUnavailable:
+    return SourceUnavailable(
+        f"Kafka at {settings().kafka_bootstrap}: {error.str()}.",
+        remedy="Look whether the broker runs; CARREL_KAFKA_* say how it is reached.",
+    )
+
+
+class KafkaLog:
+    """Reads a topic. Positions come from the asker: no group, nothing committed to the broker."""
+
+    patience = 5.0
+
+    def __init__(self, topic: str) -> None:
+        kafka = _library()
+        self.topic = topic
+        self._place = kafka.TopicPartition
+        self._past = {kafka.KafkaError.OFFSET_OUT_OF_RANGE, kafka.KafkaError._AUTO_OFFSET_RESET}
+        self._failure = kafka.KafkaException
+        self._at: dict[int, int] = {}
+        self._consumer = kafka.Consumer(
+            options(
+                **{
+                    "group.id": "carrel",  # the library wants one; nothing is kept under it
+                    "enable.auto.commit": False,
+                    "auto.offset.reset": "error",
+                    "queued.max.messages.kbytes": 32768,
+                    "fetch.wait.max.ms": 50,
+                    "reconnect.backoff.max.ms": 2000,
+                }
+            )
+        )
+
+    def partitions(self) -> list[int]:
+        """The topic's partitions.
+
+        Raises:
+            SourceUnavailable: the broker does not answer, or has no such topic.
+        """
+        try:
+            found = self._consumer.list_topics(self.topic, timeout=ANSWER_S).topics[self.topic]
+        except self._failure as error:
+            raise _unavailable(error.args[0]) from error
+        if found.error:
+            raise _unavailable(found.error)
+        return sorted(found.partitions)
+
+    def poll(self, positions: Mapping[int, int], most: int, seconds: float) -> list[Slice]:
+        """Records from the positions; see `EventLog`. A broker that is away brings none."""
+        if dict(positions) != self._at:
+            self._consumer.assign([self._place(self.topic, p, at) for p, at in positions.items()])
+            self._at = dict(positions)
+        first = self._consumer.consume(1, seconds)
+        # What waits beside the first is there already: no need to wait for a full batch.
+        rest = self._consumer.consume(most - 1, 0.02) if first and most > 1 else []
+        by_partition = defaultdict[int, list["Message"]](list)
+        for message in (*first, *rest):
+            if error := message.error():
+                self._judge(error)
+            else:
+                by_partition[message.partition()].append(message)
+        slices = [_slice(partition, found) for partition, found in by_partition.items()]
+        self._at |= {one.partition: one.next_offset for one in slices}
+        return slices
+
+    def _judge(self, error: Any) -> None:
+        """Raise what waiting does not heal."""
+        if error.code() in self._past or error.fatal():
+            self._at = {}
+            raise _unavailable(error)
+
+    def close(self) -> None:
+        """Leave the broker."""
+        self._consumer.close()
+
+
+def _slice(partition: int, messages: list[Message]) -> Slice:
+    offsets = np.array([message.offset() for message in messages], np.int64)
+    logged = np.array([message.timestamp()[1] for message in messages], np.int64) * 1000
+    block = b"".join(as_line(message.value()) + b"\n" for message in messages)
+    return Slice(partition, offsets, logged, block, int(offsets[-1]) + 1)
+
+
+class KafkaWriter:
+    """Appends to a topic; idempotent: what the library sends again is there once."""
+
+    def __init__(self, topic: str) -> None:
+        self._topic = topic
+        self._failed: list[Any] = []
+        self._producer = _library().Producer(
+            options(
+                **{
+                    "enable.idempotence": True,
+                    "linger.ms": 20,
+                    "compression.type": "lz4",
+                    "queue.buffering.max.kbytes": 65536,
+                }
+            )
+        )
+
+    def append(self, partition: int, lines: Iterable[bytes]) -> None:
+        """Append records; see `EventWriter`. Waits while the broker cannot keep up."""
+        for line in lines:
+            while True:
+                try:
+                    self._producer.produce(
+                        self._topic, line, partition=partition, on_delivery=self._delivered
+                    )
+                    break
+                except BufferError:
+                    self._producer.poll(0.1)
+        self._producer.poll(0)
+
+    def _delivered(self, error: Any, _: Any) -> None:
+        if error:
+            self._failed.append(error)
+
+    def flush(self) -> None:
+        """Return once the broker has everything.
+
+        Raises:
+            SourceUnavailable: it did not take all of it.
+        """
+        while self._producer.flush(ANSWER_S) and not self._failed:
+            pass
+        if self._failed:
+            raise _unavailable(self._failed[0])
+
+    def close(self) -> None:
+        """Flush."""
+        self.flush()

@@ -1,0 +1,343 @@
+"""Records into events: typed columns, and beside them the messages that are none, with the reason.
+
+Whole blocks are parsed by Arrow. What it does not take (a number in quotes, a field that the
+schema does not name, no JSON at all) is looked at record by record: converted where nothing is
+lost by it, judged by the JSON schema, and then goes the way of the others.
+"""
+# ruff: noqa: S608 - DuckDB in memory; names and expressions are the validated spec's
+
+from __future__ import annotations
+
+import io
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from tasks.arrays import numbers
+from tasks.duck import Duck
+from tasks.stream.log import Slice
+from warehouse.ddl import literal
+from warehouse.pseudonyms import pseudonym
+from warehouse.streams import Kind, Property, Stream
+
+CLOSE_LOOK = 256  # records looked at one by one where Arrow does not take one of them
+DECIMALS = Decimal("0.0001")
+INSTANT = r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d{1,6})?(Z|[+-]\d{2}:\d{2})"
+WHOLE = re.compile(r"[+-]?\d{1,18}")
+NUMBER = re.compile(r"[+-]?\d{1,18}(\.\d{1,18})?")
+KNOWN_PEOPLE = 100_000  # pseudonyms kept in memory
+ARROW: dict[Kind, pa.DataType] = {
+    "string": pa.string(),
+    "integer": pa.int64(),
+    "number": pa.decimal128(18, 4),
+    "boolean": pa.bool_(),
+}
+Offsets = npt.NDArray[np.int64]
+
+
+class NoEvent(Exception):
+    """Why a message is no event; quotes no value."""
+
+
+@dataclass(frozen=True)
+class Refused:
+    """A message that is no event."""
+
+    partition: int
+    offset: int
+    logged_at: int
+    reason: str
+    message: bytes
+
+
+@dataclass(frozen=True)
+class Parsed:
+    """Events of one partition, in order, and what is none.
+
+    `events` has the columns of the stream, `rest`, and `offset`, `logged_at`, `at` (microseconds)
+    and `hash` (of the event's id).
+    """
+
+    events: pa.Table
+    refused: list[Refused]
+
+
+class Parser:
+    """Parses the records of a stream; for one thread."""
+
+    def __init__(self, stream: Stream, duck: Duck) -> None:
+        from jsonschema import Draft202012Validator, FormatChecker
+
+        self._fields = stream.event.properties
+        self._schema = pa.schema([(n, ARROW[f.kind]) for n, f in self._fields.items()])
+        self._rows = self._schema.append(pa.field("rest", pa.string()))
+        formats = FormatChecker(formats=())
+        formats.checks("date-time", ValueError)(_is_instant)
+        self._schema_says = Draft202012Validator(stream.event.json_schema, format_checker=formats)
+        self._query = _query(stream)
+        self._duck = duck
+        self._people: dict[str, str] = {}
+
+    def __call__(self, piece: Slice) -> Parsed:
+        """The events of a slice."""
+        refused: list[Refused] = []
+        tables = [self._typed(*part) for part in self._parsed(piece, refused)]
+        events = pa.concat_tables(tables).combine_chunks()
+        fit = events["fit"]
+        if not pc.all(fit).as_py():
+            unfit = set(events.filter(pc.invert(fit))["offset"].to_pylist())
+            rows = self._one_by_one(_only(piece, unfit), refused)
+            events = pa.concat_tables([events.filter(fit), self._typed(*rows)])
+            odd = set(events.filter(pc.invert(events["fit"]))["offset"].to_pylist())
+            refused += _refused(_only(piece, odd), "cannot be converted")
+            events = events.filter(events["fit"]).sort_by("offset")
+        return Parsed(events.drop_columns("fit"), refused)
+
+    # The quick way ---------------------------------------------------------------------------
+
+    def _parsed(
+        self, piece: Slice, refused: list[Refused]
+    ) -> Iterator[tuple[pa.Table, Offsets, Offsets]]:
+        """Fields as they were sent, with offsets and times of arrival; part by part."""
+        table = self._taken(piece.block, len(piece.offsets))
+        if table is not None:
+            yield table, piece.offsets, piece.logged_at
+        elif len(piece.offsets) <= CLOSE_LOOK:
+            yield self._one_by_one(piece, refused)
+        else:
+            for part in _parts(piece):
+                yield from self._parsed(part, refused)
+
+    def _taken(self, block: bytes, count: int) -> pa.Table | None:
+        """The block as a table with `rest`; None where a record of it needs a closer look."""
+        import pyarrow.json as pj
+
+        # Each line begins and ends an object, and there are as many rows as lines: so each line
+        # is exactly one object.
+        lines = block.startswith(b"{") and block.endswith(b"}\n")
+        if not lines or block.count(b"}\n{") != count - 1 or b"\\u0000" in block:
+            return None
+        try:
+            if not block.isascii():
+                block.decode()
+            table = pj.read_json(
+                io.BytesIO(block),
+                read_options=pj.ReadOptions(use_threads=False, block_size=len(block) + 1),
+                parse_options=pj.ParseOptions(
+                    explicit_schema=self._schema, unexpected_field_behavior="error"
+                ),
+            )
+        except (pa.ArrowInvalid, UnicodeDecodeError):
+            return None
+        if table.num_rows != count:
+            return None
+        return table.append_column("rest", pa.nulls(count, pa.string()))
+
+    def _typed(self, table: pa.Table, offsets: Offsets, logged_at: Offsets) -> pa.Table:
+        """Types, the event's time in UTC, pseudonyms, and which rows are `fit`."""
+        table = table.append_column("offset", numbers(offsets))
+        table = table.append_column("logged_at", numbers(logged_at))
+        for name, field in self._fields.items():
+            if field.pseudonym:
+                table = table.append_column(f"_{name}", self._pseudonyms(table[name]))
+        return self._duck.ask(self._query, parsed=table)
+
+    def _pseudonyms(self, column: pa.ChunkedArray) -> pa.ChunkedArray:
+        """What stands for each value; a person is worked out once."""
+        coded = column.combine_chunks().dictionary_encode()
+        if len(self._people) > KNOWN_PEOPLE:
+            self._people.clear()
+        found: list[str | None] = []
+        for value in coded.dictionary.to_pylist():
+            known = self._people.get(value)
+            # Without a name there is nobody.
+            found.append(known or (self._keep(value) if value else None))
+        return pa.chunked_array([pa.array(found, pa.string()).take(coded.indices)])
+
+    def _keep(self, value: str) -> str:
+        return self._people.setdefault(value, pseudonym(value))
+
+    # The close look --------------------------------------------------------------------------
+
+    def _one_by_one(
+        self, piece: Slice, refused: list[Refused]
+    ) -> tuple[pa.Table, Offsets, Offsets]:
+        rows, kept = [], []
+        for number, line in enumerate(piece.block.split(b"\n")[: len(piece.offsets)]):
+            try:
+                rows.append(self._row(line))
+                kept.append(number)
+            except NoEvent as fault:
+                offset, logged = int(piece.offsets[number]), int(piece.logged_at[number])
+                refused.append(Refused(piece.partition, offset, logged, str(fault), line))
+        table = pa.Table.from_pylist(rows, self._rows)
+        return table, piece.offsets[kept], piece.logged_at[kept]
+
+    def _row(self, line: bytes) -> dict[str, Any]:
+        """The fields of one message, converted and judged; unknown ones as JSON in `rest`."""
+        event = _object(line)
+        for name, field in self._fields.items():
+            if name in event:
+                event[name] = _converted(field.kind, event[name])
+        # Of several faults the same one is told each time.
+        fault = min(self._schema_says.iter_errors(event), key=_told, default=None)
+        if fault:
+            raise NoEvent(_told(fault))
+        known = {name: event.get(name) for name in self._fields}
+        for name, value in known.items():
+            _check_storable(name, value)
+        others = {name: value for name, value in event.items() if name not in known}
+        return known | {"rest": json.dumps(others, default=str) if others else None}
+
+
+def _query(stream: Stream) -> str:
+    """DuckDB: the stream's columns of `parsed`, and whether a row is what the schema says."""
+    named, fit = [], []
+    for name, field in stream.event.properties.items():
+        if field.format:
+            named += [
+                f'try_cast("{name}" as timestamptz) as "{name}"',
+                f'"{name}" as "{name}_text"',
+            ]
+        elif field.pseudonym:
+            named.append(f'"_{name}" as "{field.pseudonym}"')
+        else:
+            named.append(f'"{name}"')
+        needed = name in stream.event.required or not field.nullable
+        condition = f"({_condition(name, field)})"
+        fit.append(condition if needed else f'{condition} or "{name}" is null')
+    time, key = f'try_cast("{stream.time}" as timestamptz)', f'"{stream.id}"'
+    conditions = " and ".join(f"coalesce({one}, false)" for one in fit)
+    return (
+        f'select "offset", logged_at, {", ".join(named)}, rest, epoch_us({time}) as at,'
+        f" hash({key}) as hash, {conditions} as fit from parsed"
+    )
+
+
+def _condition(name: str, field: Property) -> str:
+    """What a value that is there must meet."""
+    column, found = f'"{name}"', [f'"{name}" is not null']
+    if field.format:
+        found.append(f"regexp_full_match({column}, {literal(INSTANT)})")
+        found.append(f"try_cast({column} as timestamptz) is not null")
+    if field.minLength is not None:
+        found.append(f"length({column}) >= {field.minLength}")
+    if field.maxLength is not None:
+        found.append(f"length({column}) <= {field.maxLength}")
+    if field.minimum is not None:
+        found.append(f"{column} >= {field.minimum}")
+    if field.maximum is not None:
+        found.append(f"{column} <= {field.maximum}")
+    if field.pattern is not None:
+        found.append(f"regexp_matches({column}, {literal(field.pattern)})")
+    if field.enum is not None:
+        values = ", ".join(literal(value) for value in field.enum if value is not None)
+        found.append(f"{column} in ({values})")
+    return " and ".join(found)
+
+
+def _object(line: bytes) -> dict[str, Any]:
+    """One JSON object, its fractions exact."""
+
+    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        if len({name for name, _ in pairs}) < len(pairs):
+            raise NoEvent("a field stands twice")
+        return dict(pairs)
+
+    def constant(_: str) -> None:
+        raise NoEvent("is no JSON: NaN or Infinity")
+
+    try:
+        found = json.loads(
+            line.decode(), parse_float=Decimal, parse_constant=constant, object_pairs_hook=unique
+        )
+    except UnicodeDecodeError:
+        raise NoEvent("is no UTF-8") from None
+    except (ValueError, RecursionError):
+        raise NoEvent("is no JSON" if line.strip() else "is empty") from None
+    if not isinstance(found, dict):
+        raise NoEvent("is no JSON object")
+    return found
+
+
+def _converted(kind: Kind, value: Any) -> Any:
+    """A value as the type that the schema wants, where nothing is lost; else as it is."""
+    if isinstance(value, bool) or value is None:
+        return value
+    if kind == "string" and isinstance(value, int | Decimal):
+        return str(value)
+    if kind == "integer" and isinstance(value, str) and WHOLE.fullmatch(value):
+        return int(value)
+    if kind == "number" and isinstance(value, str) and NUMBER.fullmatch(value):
+        return Decimal(value)
+    if (
+        kind == "integer"
+        and isinstance(value, Decimal)
+        and abs(value) < 10**18
+        and value == int(value)
+    ):
+        return int(value)
+    return Decimal(value) if kind == "number" and isinstance(value, int) else value
+
+
+def _check_storable(name: str, value: Any) -> None:
+    """Refuse what PostgreSQL could not hold."""
+    if isinstance(value, str):
+        if "\0" in value:
+            raise NoEvent(f"{name}: holds a zero character")
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            raise NoEvent(f"{name}: holds half a character") from None
+    elif isinstance(value, Decimal) and value != value.quantize(DECIMALS):
+        raise NoEvent(f"{name}: has more than 4 decimals")
+
+
+def _told(error: Any) -> str:
+    """A fault that the schema found, without the value."""
+    if error.validator == "required":
+        return str(error.message)
+    field = ".".join(map(str, error.path)) or "event"
+    return f"{field}: must have {error.validator} {json.dumps(error.validator_value)}"[:300]
+
+
+def _is_instant(value: object) -> bool:
+    if not isinstance(value, str):
+        return True
+    return bool(re.fullmatch(INSTANT, value, re.ASCII)) and bool(datetime.fromisoformat(value))
+
+
+def _parts(piece: Slice) -> Iterator[Slice]:
+    """A slice in pieces of CLOSE_LOOK records."""
+    lines = piece.block.split(b"\n")
+    for at in range(0, len(piece.offsets), CLOSE_LOOK):
+        here = slice(at, min(at + CLOSE_LOOK, len(piece.offsets)))
+        block = b"".join(line + b"\n" for line in lines[here])
+        yield Slice(
+            piece.partition, piece.offsets[here], piece.logged_at[here], block, piece.next_offset
+        )
+
+
+def _refused(piece: Slice, reason: str) -> list[Refused]:
+    """All of a slice's messages, for one reason."""
+    found = zip(piece.offsets, piece.logged_at, piece.block.split(b"\n"), strict=False)
+    return [Refused(piece.partition, int(o), int(at), reason, line) for o, at, line in found]
+
+
+def _only(piece: Slice, offsets: set[int]) -> Slice:
+    """The records at some offsets."""
+    lines = piece.block.split(b"\n")
+    kept = [n for n, offset in enumerate(piece.offsets) if int(offset) in offsets]
+    block = b"".join(lines[n] + b"\n" for n in kept)
+    return Slice(
+        piece.partition, piece.offsets[kept], piece.logged_at[kept], block, piece.next_offset
+    )

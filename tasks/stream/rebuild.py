@@ -1,0 +1,188 @@
+"""Silver from bronze alone: the weekly proof that what was folded is right, and its repair.
+
+The same fold goes over all that bronze holds. Consumers wait meanwhile: their batches begin by
+moving the rows that are locked here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+import pyarrow as pa
+from psycopg import sql
+
+from tasks.duck import Duck
+from tasks.stream.fold import Fold, add
+from warehouse.database import connect
+from warehouse.errors import LoadFailed
+from warehouse.streams import Stream
+
+PIECE = 8 << 20  # bytes of bronze folded at a time
+ARROW = {
+    "varchar": pa.string(),
+    "timestamptz": pa.string(),
+    "bigint": pa.int64(),
+    "decimal(18,4)": pa.decimal128(18, 4),
+    "boolean": pa.bool_(),
+}
+
+
+@dataclass(frozen=True)
+class Rebuilt:
+    """`events` that were folded anew, and how many sums were wrong before."""
+
+    events: int
+    differing: int
+
+
+def rebuild(stream: Stream) -> Rebuilt:
+    """Fold all of bronze anew, and put right what differs in silver.
+
+    Raises:
+        LoadFailed: bronze does not hold all events any more; silver stays as it is.
+    """
+    tables = (f"{stream.table}_by", f"{stream.table}_by_person")
+    with connect() as connection:
+        events = _locked(connection, stream)
+        fresh = tuple(f"pg_temp.{name}_anew" for name in tables)
+        for name, anew in zip(tables, fresh, strict=True):
+            connection.execute(
+                sql.SQL("create temp table {} (like {} including indexes) on commit drop").format(
+                    sql.Identifier(anew.removeprefix("pg_temp.")), sql.Identifier("silver", name)
+                )
+            )
+        counts = sql.SQL(
+            'not late or exists (select from {} l where (l.partition, l."offset") ='
+            ' (b.partition, b."offset") and l.folded_at is not null)'
+        ).format(sql.Identifier("silver", f"{stream.table}_late"))
+        fold = Fold(stream)
+        for piece in _bronze(connection, stream, counts):
+            add(connection, stream, fold(piece), (fresh[0], fresh[1]))
+        pairs = zip(tables, fresh, strict=True)
+        return Rebuilt(events, sum(_put_right(connection, stream, *pair) for pair in pairs))
+
+
+def restate(stream: Stream) -> int:
+    """Fold in the events that came too late, and stamp the sums; how many there were."""
+    late = sql.Identifier("silver", f"{stream.table}_late")
+    with connect() as connection:
+        _locked(connection, stream)
+        open_ = sql.SQL(
+            'late and exists (select from {} l where (l.partition, l."offset") ='
+            ' (b.partition, b."offset") and l.folded_at is null)'
+        ).format(late)
+        fold, count = Fold(stream), 0
+        for piece in _bronze(connection, stream, open_):
+            add(connection, stream, fold(piece), restated=True)
+            count += piece.num_rows
+        query = sql.SQL("update {} set folded_at = now() where folded_at is null").format(late)
+        changed = connection.execute(query).rowcount
+        if changed != count:
+            raise LoadFailed(
+                f"{changed - count} late events of {stream.table} are not in bronze any more.",
+                remedy="They cannot be folded in; restore a backup that holds them.",
+            )
+        return count
+
+
+def _locked(connection: psycopg.Connection[Any], stream: Stream) -> int:
+    """Have the consumers wait until the transaction ends; how many events bronze holds.
+
+    Raises:
+        LoadFailed: fewer than were written.
+    """
+    rows = connection.execute(
+        "select counted + late from ops.stream_partitions where stream = %s"
+        " order by partition for update",
+        [stream.table],
+    ).fetchall()
+    written = sum(count for (count,) in rows)
+    query = sql.SQL("select count(*) from {}").format(sql.Identifier("bronze", stream.table))
+    found = connection.execute(query).fetchone()
+    assert found
+    if found[0] != written:
+        raise LoadFailed(
+            f"bronze.{stream.table} holds {found[0]:,} of {written:,} events.",
+            remedy="What was let go cannot be folded anew; the sums stay as they are.",
+        )
+    return int(written)
+
+
+def _bronze(
+    connection: psycopg.Connection[Any], stream: Stream, condition: sql.Composed
+) -> Iterator[pa.Table]:
+    """Events of bronze that meet a condition on `b` and `late`, in pieces."""
+    duck = Duck()
+    # Names come from the validated spec.
+    query = sql.SQL("copy (select {} from {} b where {}) to stdout (format csv)").format(
+        sql.SQL(", ").join(map(sql.Identifier, stream.columns)),
+        sql.Identifier("bronze", stream.table),
+        condition,
+    )
+    typed = f'select * replace ("{stream.time}"::timestamptz as "{stream.time}") from rows'  # noqa: S608
+    # A connection of its own: a COPY that is not read to its end would block the other's use.
+    with connect() as beside, beside.cursor() as cursor, cursor.copy(query) as copied:
+        lines, size = list[bytes](), 0
+        for line in copied:
+            lines.append(bytes(line))
+            size += len(line)
+            if size > PIECE:
+                yield duck.ask(typed, rows=_table(stream, b"".join(lines)))
+                lines, size = [], 0
+        if lines:
+            yield duck.ask(typed, rows=_table(stream, b"".join(lines)))
+
+
+def _table(stream: Stream, text: bytes) -> pa.Table:
+    from pyarrow import csv
+
+    return csv.read_csv(
+        pa.py_buffer(text),
+        csv.ReadOptions(column_names=list(stream.columns), block_size=len(text) + 1),
+        csv.ParseOptions(newlines_in_values=True),
+        csv.ConvertOptions(
+            column_types={name: ARROW[kind] for name, kind in stream.columns.items()},
+            strings_can_be_null=True,
+            quoted_strings_can_be_null=False,
+            null_values=[""],
+            true_values=["t"],
+            false_values=["f"],
+        ),
+    )
+
+
+def _put_right(connection: psycopg.Connection[Any], stream: Stream, table: str, anew: str) -> int:
+    """Make silver what was folded anew, keeping the stamps; how many rows were not so."""
+    parts = {
+        "old": sql.Identifier("silver", table),
+        "new": sql.Identifier(*anew.split(".")),
+        "columns": sql.SQL(", ").join(
+            map(sql.Identifier, ["dimension", "day", "value", *(m.name for m in stream.measures)])
+        ),
+    }
+    differing = connection.execute(
+        sql.SQL(
+            "select count(distinct (dimension, day, value)) from ("
+            " (select {columns} from {old} except select {columns} from {new}) union all"
+            " (select {columns} from {new} except select {columns} from {old})) as each"
+        ).format(**parts)
+    ).fetchone()
+    assert differing
+    if differing[0]:
+        connection.execute(
+            sql.SQL(
+                "update {new} n set restated_at = o.restated_at from {old} o"
+                " where (n.dimension, n.day, n.value) = (o.dimension, o.day, o.value);"
+            ).format(**parts)
+        )
+        connection.execute(sql.SQL("delete from {old}").format(**parts))
+        connection.execute(
+            sql.SQL(
+                "insert into {old} ({columns}, restated_at)"
+                " select {columns}, restated_at from {new}"
+            ).format(**parts)
+        )
+    return int(differing[0])

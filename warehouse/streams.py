@@ -1,0 +1,298 @@
+"""Stream specs: what a stream of events is, written once in YAML and validated here.
+
+`streams()` discovers every `<domain>/<name>.yml` below `warehouse/streams` and below the project
+folder's `streams`. What an event must look like is a JSON schema (draft 2020-12) of flat objects.
+It may grow, but never so that an event of yesterday is no event today: `incompatible` says why not,
+and `register`, which `carrel migrate` calls, refuses it.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+import psycopg
+from psycopg.types.json import Jsonb
+from pydantic import Field, ValidationError, model_validator
+
+from warehouse.errors import ConfigurationError, SpecError
+from warehouse.policies import access_sql
+from warehouse.settings import settings
+from warehouse.sources import Name, Strict
+from warehouse.spec import Access
+from warehouse.written import parsed
+
+SHIPPED = Path(__file__).parent / "streams"
+Kind = Literal["string", "integer", "number", "boolean"]
+WIDER = {("integer", "number")}
+
+
+class Property(Strict):
+    """One field of an event: the part of JSON schema that is checked column by column."""
+
+    type: Kind | tuple[Kind, Literal["null"]]
+    description: str
+    format: Literal["date-time"] | None = None
+    minLength: int | None = None  # noqa: N815 - JSON schema's words
+    maxLength: int | None = None  # noqa: N815
+    minimum: int | None = None
+    maximum: int | None = None
+    pattern: str | None = None
+    enum: tuple[str | None, ...] | None = None
+    pseudonym: Name | None = Field(
+        None, description="It names a person: kept as a pseudonym, in this column"
+    )
+
+    @property
+    def kind(self) -> Kind:
+        """The type of what is not null."""
+        return self.type if isinstance(self.type, str) else self.type[0]
+
+    @property
+    def nullable(self) -> bool:
+        """Whether null may stand for it."""
+        return not isinstance(self.type, str)
+
+    @model_validator(mode="after")
+    def _bounded(self) -> Property:
+        if self.kind in ("integer", "number") and None in (self.minimum, self.maximum):
+            raise ValueError("a number needs minimum and maximum: the database has bounds too")
+        if self.kind == "string" and not (self.maxLength or self.format or self.enum):
+            raise ValueError("a text needs maxLength, format or enum")
+        return self
+
+
+class EventSchema(Strict):
+    """What an event must look like. Fields that are not named are kept, and not looked at."""
+
+    required: tuple[Name, ...]
+    properties: dict[Name, Property]
+
+    @property
+    def json_schema(self) -> dict[str, Any]:
+        """As JSON schema."""
+        return {
+            "$schema": "https://json-schema.org/draft/2020-12/schema",
+            "type": "object",
+            **self.model_dump(mode="json", exclude_none=True),
+        }
+
+
+class Dimension(Strict):
+    """A way to group the figures."""
+
+    name: Name
+    by: str = Field(description="DuckDB expression over an event's columns")
+    meaning: str
+    person: bool = Field(False, description="Its values are pseudonyms: no viewer reads them")
+
+
+class Measure(Strict):
+    """A sum."""
+
+    name: Name
+    sum: str = Field(description="DuckDB expression over an event's columns")
+    meaning: str
+
+
+class Stream(Strict):
+    """One stream of events."""
+
+    domain: Name
+    name: Name
+    path: Path
+    title: str
+    description: str = ""
+    grain: str
+    licence: str | None = None
+    topic: str = Field(pattern=r"^[A-Za-z0-9._-]{1,100}$")
+    partitions: int = Field(ge=1, le=1000)
+    together: Name
+    id: Name
+    time: Name
+    timezone: str
+    lateness: int = Field(600, ge=0)
+    clock_ahead: int = Field(300, ge=0)
+    duplicates_within: int = Field(200_000, ge=0, le=5_000_000)
+    access: Access
+    event: EventSchema
+    derived: dict[Name, str] = Field(default_factory=dict)
+    measures: tuple[Measure, ...]
+    dimensions: tuple[Dimension, ...]
+
+    @property
+    def table(self) -> str:
+        """The name that its tables begin with."""
+        return f"{self.domain}_{self.name}"
+
+    @model_validator(mode="after")
+    def _names_fields(self) -> Stream:
+        fields = self.event.properties
+        for name in (self.together, self.id, self.time, *self.event.required):
+            if name not in fields:
+                raise ValueError(f"{name} is no property of the event")
+        for name in (self.together, self.id, self.time):
+            if name not in self.event.required:
+                raise ValueError(f"{name} must be required")
+        if fields[self.time].format != "date-time":
+            raise ValueError(f"{self.time} must have the format date-time")
+        names = [d.name for d in self.dimensions]
+        if len(names) != len(set(names)):
+            raise ValueError("two dimensions of one name")
+        return self
+
+    @cached_property
+    def columns(self) -> dict[str, str]:
+        """Columns that an event's fields become, and the DuckDB type of each."""
+        kinds = {
+            "string": "varchar",
+            "integer": "bigint",
+            "number": "decimal(18,4)",
+            "boolean": "boolean",
+        }
+        found: dict[str, str] = {}
+        for name, field in self.event.properties.items():
+            if field.format:
+                found |= {name: "timestamptz", f"{name}_text": "varchar"}
+            else:
+                found[field.pseudonym or name] = kinds[field.kind]
+        return found
+
+    @property
+    def tables(self) -> dict[str, list[str]]:
+        """Silver's tables that viewers may ask, and the columns of each that nobody may."""
+        return {
+            f"{self.table}_by": [],
+            f"{self.table}_by_person": ["value"],
+            f"{self.table}_late": [],
+        }
+
+
+def streams() -> dict[str, Stream]:
+    """Every stream by its table's name.
+
+    Raises:
+        SpecError: a spec is wrong; the message names the key.
+    """
+    folders = (SHIPPED, settings().project / "streams")
+    found = [read(path) for folder in folders for path in sorted(folder.glob("*/*.yml"))]
+    return {stream.table: stream for stream in found}
+
+
+def stream(name: str) -> Stream:
+    """The stream whose tables begin with the name.
+
+    Raises:
+        ConfigurationError: there is none.
+    """
+    known = streams()
+    if name not in known:
+        raise ConfigurationError(
+            f"There is no stream {name!r}.", remedy=f"Known: {', '.join(known) or 'none'}."
+        )
+    return known[name]
+
+
+def read(path: Path) -> Stream:
+    """One spec.
+
+    Raises:
+        SpecError: it is wrong.
+    """
+    given = parsed(path.read_text("utf-8"), path)
+    if not isinstance(given, dict):
+        raise SpecError(path, "is no mapping.")
+    place = {"domain": path.parent.name, "name": path.stem, "path": path}
+    try:
+        return Stream(**{**given, **place})
+    except ValidationError as error:
+        faults = (f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+        raise SpecError(path, "; ".join(faults)) from error
+
+
+# Registration ------------------------------------------------------------------------------------
+
+
+def incompatible(old: EventSchema, new: EventSchema) -> list[str]:
+    """Why events of the old schema could be refused, or read otherwise, by the new one."""
+    faults = [f"{name} is required now" for name in new.required if name not in old.required]
+    for name, was in old.properties.items():
+        now = new.properties.get(name)
+        if now is None:
+            faults.append(f"{name} is gone")
+        else:
+            faults += [f"{name}: {fault}" for fault in _narrower(was, now)]
+    return faults
+
+
+def _narrower(was: Property, now: Property) -> list[str]:
+    faults = []
+    if was.kind != now.kind and (was.kind, now.kind) not in WIDER:
+        faults.append(f"was {was.kind}, is {now.kind}")
+    if was.nullable and not now.nullable:
+        faults.append("may not be null any more")
+    for word, less in (("minLength", False), ("minimum", False), ("maxLength", True),
+                       ("maximum", True)):  # fmt: skip
+        before, after = getattr(was, word), getattr(now, word)
+        if after is not None and (before is None or (after < before if less else after > before)):
+            faults.append(f"{word} was {before}, is {after}")
+    for word in ("pattern", "format"):
+        if getattr(now, word) not in (None, getattr(was, word)):
+            faults.append(f"{word} was {getattr(was, word)}, is {getattr(now, word)}")
+    if now.enum is not None and (was.enum is None or set(was.enum) - set(now.enum)):
+        faults.append("fewer values are allowed")
+    if was.pseudonym != now.pseudonym:
+        faults.append("stands for a person otherwise than before")
+    return faults
+
+
+def register(connection: psycopg.Connection[Any], one: Stream) -> int:
+    """Note the schema of a stream's events; its version, from 1.
+
+    Raises:
+        SpecError: events of the version before would be refused, or read otherwise.
+    """
+    row = connection.execute(
+        "select version, schema from ops.stream_schemas where stream = %s"
+        " order by version desc limit 1",
+        [one.table],
+    ).fetchone()
+    version, known = row or (0, None)
+    if known is not None:
+        if known == one.event.json_schema:
+            return int(version)
+        old = EventSchema(required=known["required"], properties=known["properties"])
+        if faults := incompatible(old, one.event):
+            raise SpecError(
+                one.path,
+                f"the schema of events is not compatible with version {version}:"
+                f" {'; '.join(faults)}.",
+                remedy="Events of that version may still be in the log. Add an optional property,"
+                " widen one, or make a stream of another name.",
+            )
+    connection.execute(
+        "insert into ops.stream_schemas (stream, version, schema) values (%s, %s, %s)",
+        [one.table, version + 1, Jsonb(one.event.json_schema)],
+    )
+    return int(version) + 1
+
+
+def derive(connection: psycopg.Connection[Any]) -> None:
+    """Register the schemas, and give the streams' tables their policies and grants."""
+    for one in streams().values():
+        register(connection, one)
+        for table, private in one.tables.items():
+            columns = [
+                name
+                for (name,) in connection.execute(
+                    "select attname from pg_attribute where attrelid = to_regclass(%s)"
+                    " and attnum > 0 and not attisdropped order by attnum",
+                    [f"silver.{table}"],
+                )
+            ]
+            if not columns:
+                raise SpecError(
+                    one.path, f"there is no table silver.{table}.", remedy="Write its migration."
+                )
+            connection.execute(access_sql("silver", table, one.access, columns, private).encode())
