@@ -104,6 +104,12 @@ class Settings(BaseSettings):
         pattern="^([A-Z]{3})?$",
         description="ISO code of amounts, such as EUR; default: none said",
     )
+    language: str = Field(
+        "en",
+        pattern="^[a-z]{2,3}$",
+        description="Language of pages and mails for those whose account and browser name none that"
+        " Carrel speaks: `en` or `de`",
+    )
     stale_h: float = Field(
         48, gt=0, description="Hours without news after which figures on a page are greyed"
     )

@@ -8,23 +8,25 @@ from typing import Any
 
 from tornado.web import HTTPError
 
+from bi_app import words
 from bi_app.auth import unsubscribing
 from bi_app.auth.forms import Form, form_token, message_page, template
 from bi_app.auth.my_account import OwnPage
 from bi_app.auth.roles import PAGES as RULES
 from bi_app.models import subscriptions
 from bi_app.models.subscriptions import DAYS, FILES, Subscription, zone
+from bi_app.words import N_, _
 from warehouse import audit
 from warehouse.errors import ConfigurationError
 from warehouse.settings import settings
 
 DONE = {
-    "changed": "The times are changed.",
-    "ended": "That report is mailed no more.",
-    "again": "That mail is sent again, within ten minutes.",
+    "changed": N_("The times are changed."),
+    "ended": N_("That report is mailed no more."),
+    "again": N_("That mail is sent again, within ten minutes."),
 }
-ENDED = "This report is mailed no more."
-UNKNOWN = "This link is not one of ours, or was cut short on its way."
+ENDED = N_("This report is mailed no more.")
+UNKNOWN = N_("This link is not one of ours, or was cut short on its way.")
 
 
 class Mails(OwnPage):
@@ -41,7 +43,7 @@ class Mails(OwnPage):
         page = template("mails.html").render(
             account=self.account,
             token=form_token(self.who.session_id),
-            done="" if error else DONE.get(self.get_query_argument("done", ""), ""),
+            done="" if error else _(DONE.get(self.get_query_argument("done", ""), "")),
             error=error,
             at=at,
             own=[s for s in found if s.own],
@@ -111,7 +113,8 @@ class Subscribe(OwnPage):
             self.set_status(400)
             self.finish({"error": str(error)})
             return
-        told = f"{when.words[:1].upper()}{when.words[1:]}, first on {moment(due)}."
+        times = when.words[:1].upper() + when.words[1:]
+        told = _("{times}, first on {moment}.", times=times, moment=moment(due))
         self.finish({"done": told})
 
 
@@ -127,12 +130,12 @@ class Unsubscribe(Form):
         self.set_header("Referrer-Policy", "no-referrer")
         number = unsubscribing.read(token)
         if number is None:
-            return self.over(UNKNOWN, 404)
+            return self.over(_(UNKNOWN), 404)
         page = await asyncio.to_thread(unsubscribing.page_of, number)
         if page is None:
-            return self.over(ENDED, 200)
+            return self.over(_(ENDED), 200)
         rule = RULES.get(f"/{page}")
-        self.finish(template("unsubscribe.html").render(title=rule.title if rule else page))
+        self.finish(template("unsubscribe.html").render(title=_(rule.title) if rule else page))
         return None
 
     async def post(self, token: str) -> None:
@@ -140,17 +143,17 @@ class Unsubscribe(Form):
         self.set_header("Referrer-Policy", "no-referrer")
         number = unsubscribing.read(token)
         if number is None:
-            return self.over(UNKNOWN, 404)
+            return self.over(_(UNKNOWN), 404)
         whose = await asyncio.to_thread(unsubscribing.end, number)
         if whose is not None:
             by = audit.By(whose, "mail", address=self.address)
             audit.note_late(by, "subscription", f"subscription {number}", what="ended by link")
-        return self.over(ENDED, 200)
+        return self.over(_(ENDED), 200)
 
     def over(self, text: str, status: int) -> None:
         """Say how it is."""
         self.set_status(status)
-        self.finish(message_page("Report by mail", text, action=("/", "To Carrel")))
+        self.finish(message_page(_("Report by mail"), text, action=("/", _("To Carrel"))))
 
 
 def asked(form: Form) -> tuple[subscriptions.Times, list[str]]:
@@ -167,7 +170,7 @@ def asked(form: Form) -> tuple[subscriptions.Times, list[str]]:
 def moment(when: Any) -> str:
     """A time where the library is: Mon 30 Nov 2026, 07:00."""
     there = when.astimezone(zone())
-    return f"{there:%a} {there.day} {there:%b %Y, %H:%M}"
+    return f"{words.weekday_day(there)}, {there:%H:%M}"
 
 
 def shown(one: Subscription) -> dict[str, Any]:
@@ -175,7 +178,7 @@ def shown(one: Subscription) -> dict[str, Any]:
     from bi_app.models.paper.content import address
 
     return {
-        "kinds": " and ".join(FILES[k] for k in one.files),
+        "kinds": f" {_('and')} ".join(FILES[k] for k in one.files),
         "link": address(one.page, one.choice).removeprefix(settings().app_address),
         "filtered": bool(one.choice),
         "repeatable": one.state in ("uncertain", "not sent"),

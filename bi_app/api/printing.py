@@ -18,12 +18,13 @@ from bi_app.auth.roles import may_open
 from bi_app.models.export import WRITERS
 from bi_app.models.paper.content import paper
 from bi_app.models.paper.pages import PAGES
+from bi_app.words import N_, _
 from warehouse import audit
 from warehouse.access import Viewer
 
 MEDIA = {"pdf": "application/pdf", "xlsx": WRITERS["xlsx"][0]}
 MAKING = asyncio.Semaphore(2)
-WORDS = {403: "This file is not yours to open.", 404: "There is no such file."}
+WORDS = {403: N_("This file is not yours to open."), 404: N_("There is no such file.")}
 
 
 class Print(RequestHandler):
@@ -55,7 +56,7 @@ class Print(RequestHandler):
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         """Say it in words."""
         said = WORDS.get(status_code, "Something went wrong on our side.")
-        self.finish(message_page("No download", said))
+        self.finish(message_page(_("No download"), said))
 
 
 def make(  # noqa: PLR0913, PLR0917 - what a request says

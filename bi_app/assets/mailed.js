@@ -30,7 +30,7 @@
       const { done, error } = await answer.json();
       tell(done || error, done ? "form-done" : "form-error");
     } catch {
-      tell("That did not work. Please try again.", "form-error");
+      tell(window.carrel._("That did not work. Please try again."), "form-error");
     } finally {
       send.disabled = false;
     }

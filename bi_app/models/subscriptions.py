@@ -14,25 +14,30 @@ from dataclasses import dataclass
 from urllib.parse import parse_qs
 from zoneinfo import ZoneInfo
 
+from bi_app import words
 from bi_app.auth.roles import PAGES as RULES
 from bi_app.auth.roles import may_open
 from bi_app.models.paper.pages import PAGES
 from bi_app.queries import Noted, rows, write
+from bi_app.words import N_, _
 from warehouse.access import Viewer
 from warehouse.errors import ConfigurationError
 from warehouse.settings import settings
 
-DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+DAYS = (
+    N_("Monday"), N_("Tuesday"), N_("Wednesday"), N_("Thursday"), N_("Friday"), N_("Saturday"),
+    N_("Sunday"),
+)  # fmt: skip
 EVERY = ("day", "week", "month")
 FILES = {"pdf": "PDF", "xlsx": "Excel"}
 MOST, LONGEST = 20, 2000
 KEY = re.compile(r"[a-z_]{1,40}")
 STATES = {
-    "waiting": "is being sent",
-    "sending": "is being sent",
-    "sent": "was sent",
-    "uncertain": "may not have arrived",
-    "not sent": "was not sent",
+    "waiting": N_("is being sent"),
+    "sending": N_("is being sent"),
+    "sent": N_("was sent"),
+    "uncertain": N_("may not have arrived"),
+    "not sent": N_("was not sent"),
 }
 
 
@@ -50,13 +55,14 @@ class Times:
     @property
     def words(self) -> str:
         """As people say it: "Mondays at 07:00"."""
-        at = f"at {self.at_hour:02}:00"
+        at, day = f"{self.at_hour:02}:00", self.on_day or 1
         if self.every == "day":
-            return f"every day {at}"
+            return _("every day at {time}", time=at)
         if self.every == "week":
-            return f"{DAYS[(self.on_day or 1) - 1]}s {at}"
-        last = " (or the last)" if (self.on_day or 1) > 28 else ""
-        return f"day {self.on_day}{last} of each month {at}"
+            return _("{weekday}s at {time}", weekday=_(DAYS[day - 1]), time=at)
+        if day > 28:
+            return _("day {day} (or the last) of each month at {time}", day=day, time=at)
+        return _("day {day} of each month at {time}", day=day, time=at)
 
     def next(self, after: dt.datetime) -> dt.datetime:
         """The first time after a moment at which it falls due."""
@@ -117,7 +123,7 @@ class Subscription:
     def title(self) -> str:
         """The page's title."""
         rule = RULES.get(f"/{self.page}")
-        return rule.title if rule else self.page
+        return _(rule.title) if rule else self.page
 
     @property
     def last(self) -> str:
@@ -125,7 +131,7 @@ class Subscription:
         if self.due_at is None or self.state is None:
             return ""
         day = self.due_at.astimezone(zone())
-        told = f"The mail of {day.day} {day:%b %Y} {STATES[self.state]}"
+        told = _("The mail of {day} {state}", day=words.day(day), state=_(STATES[self.state]))
         return f"{told}: {self.note}" if self.note and self.state != "sent" else f"{told}."
 
 
@@ -154,13 +160,13 @@ def times(asked: Mapping[str, str]) -> Times:
     """
     every = asked.get("every", "")
     if every not in EVERY:
-        raise ConfigurationError("Choose how often: daily, weekly or monthly.")
+        raise ConfigurationError(_("Choose how often: daily, weekly or monthly."))
     on = None
     if every == "week":
-        on = _whole(asked.get("weekday"), 1, 7, "Choose a day of the week.")
+        on = _whole(asked.get("weekday"), 1, 7, _("Choose a day of the week."))
     elif every == "month":
-        on = _whole(asked.get("day"), 1, 31, "Choose a day of the month, 1 to 31.")
-    return Times(every, on, _whole(asked.get("hour"), 0, 23, "Choose an hour, 0 to 23."))
+        on = _whole(asked.get("day"), 1, 31, _("Choose a day of the month, 1 to 31."))
+    return Times(every, on, _whole(asked.get("hour"), 0, 23, _("Choose an hour, 0 to 23.")))
 
 
 def _whole(text: str | None, least: int, most: int, wrong: str) -> int:
@@ -177,7 +183,7 @@ def files(asked: Sequence[str]) -> list[str]:
     """
     found = [kind for kind in FILES if kind in asked]
     if not found or not set(asked) <= set(FILES):
-        raise ConfigurationError("Choose PDF, Excel or both.")
+        raise ConfigurationError(_("Choose PDF, Excel or both."))
     return found
 
 
@@ -188,7 +194,7 @@ def choice(query: str) -> dict[str, list[str]]:
         ConfigurationError: it is far longer than any page's.
     """
     if len(query) > LONGEST:
-        raise ConfigurationError("These filters are too long to be kept.")
+        raise ConfigurationError(_("These filters are too long to be kept."))
     found = parse_qs(query.removeprefix("?"), max_num_fields=200)
     return {k: [t.replace("\0", "") for t in v] for k, v in found.items() if KEY.fullmatch(k)}
 
@@ -203,9 +209,9 @@ def subscribe(  # noqa: PLR0913, PLR0917 - what is asked for has as many parts
             server is set.
     """
     if page not in PAGES or not may_open(f"/{page}", viewer.role):
-        raise ConfigurationError("This page is not one of yours that can be mailed.")
+        raise ConfigurationError(_("This page is not one of yours that can be mailed."))
     if not settings().mails:
-        raise ConfigurationError("Mail is not set up here yet; please ask your administrator.")
+        raise ConfigurationError(_("Mail is not set up here yet; please ask your administrator."))
     due = when.next(dt.datetime.now(dt.UTC))
     values = {
         "page": page, "choice": json.dumps(choice(query)), "files": list(kinds),
@@ -214,7 +220,8 @@ def subscribe(  # noqa: PLR0913, PLR0917 - what is asked for has as many parts
     noted = Noted("subscription", f"/{page}", address, {"what": "begun", "every": when.every})
     if not write(viewer, "subscribe", values, noted):
         raise ConfigurationError(
-            f"You have {MOST} reports by mail already.", remedy="End one of them first."
+            _("You have {count} reports by mail already.", count=MOST),
+            remedy=_("End one of them first."),
         )
     return due
 
@@ -230,9 +237,9 @@ def change(
     """
     known = next((s for s in listed(viewer) if s.own and s.number == number), None)
     if known is None:
-        raise ConfigurationError("This report is not mailed any more.")
+        raise ConfigurationError(_("This report is not mailed any more."))
     if not may_open(f"/{known.page}", viewer.role):
-        raise ConfigurationError("This page is not open to you any more.")
+        raise ConfigurationError(_("This page is not open to you any more."))
     due = when.next(dt.datetime.now(dt.UTC))
     values = {"number": number, "files": list(kinds), "next_due_at": due, **vars(when)}
     noted = Noted("subscription", f"subscription {number}", address, {"what": "changed"})
