@@ -75,13 +75,10 @@ class Explore:
         """The cells of the page."""
         if not self.known:
             return Page(TITLE, empty=NOTHING)
-        words = summary.DEFINITION
-        shared: dict[str, Any] = {"download": "summary"}
+        words, line, bar = summary.DEFINITION, (self.line.figure,), (self.groups.figure,)
         cells = [
-            Cell(
-                "over_time", "Over time", words, (self.line.figure,), "over_time", HEADS, **shared
-            ),
-            Cell("groups", "By group", words, (self.groups.figure,), "groups", HEADS, **shared),
+            Cell("over_time", "Over time", words, line, "over_time", HEADS, download="summary"),
+            Cell("groups", "By group", words, bar, "groups", HEADS, download="summary"),
             Cell("columns", "Columns", kind="table"),
             Cell("rows", "Rows", kind="table", download="rows", search=False),
         ]
