@@ -65,8 +65,9 @@ class Field:
 class Part:
     """One kind of record about a person.
 
-    `table` is a view of the schema app, or a table of silver where `member` names the column of
-    the person; `held` is the function that counts rows which are kept and not shown, too.
+    `table` is a view of the schema app, or a table that shows others' rows as well: there `member`
+    names the column of the pseudonym, or `owner` that of the e-mail. `held` is the function that
+    counts rows which are kept and not shown, too.
     """
 
     name: str
@@ -78,6 +79,7 @@ class Part:
     fields: Sequence[Field]
     member: str = ""
     held: str = ""
+    owner: str = ""
 
     @property
     def columns(self) -> list[Column]:
@@ -210,6 +212,15 @@ ALERT_ACTS = (
 )
 
 
+SAVED_VIEWS = (
+    moment("made_at", "When you saved it"),
+    moment("changed_at", "When you changed it last"),
+    Field("name", "Its name"),
+    Field("page", "Of which page"),
+    Field("state", "The choices, as the page's address has them"),
+    Field("card", "Whether it is a card"),
+    Field("shared_with", "Who else may open it"),
+)
 LIFE, LOG, GOOD = "As long as you have the account", "{log}", "For good"
 OWN = (  # name, title, what it is, why and how long it is kept, fields
     ("account", "Account", "Who you are here", "So that you can sign in", LIFE, ACCOUNT),
@@ -244,6 +255,11 @@ def _of_account() -> Iterator[Part]:
     for name, title, what, why, kept, fields in OWN:
         how_long = kept.format(days=wanted.sign_in_days, log=log)
         yield Part(name, title, what, why, how_long, ("app", f"my_{name}"), fields)
+    yield Part(
+        "saved_views", "Saved views", "Choices on pages that you saved, and your cards",
+        "So that you find them again", f"Until you delete them; {LIFE[0].lower()}{LIFE[1:]}",
+        ("app", "saved_views"), SAVED_VIEWS, owner="owner",
+    )  # fmt: skip
 
 
 # Asking -------------------------------------------------------------------------------------------
@@ -272,14 +288,16 @@ def records(viewer: Viewer, part: Part, most: int = SHOWN) -> list[dict[str, Any
 
 
 def _mine(part: Part) -> sql.Composable:
-    """Which rows are asked for: a view of the schema app has no others."""
+    """Which rows are asked for: a view `my_*` has no others."""
+    if part.owner:
+        return sql.SQL("{} = %(user)s").format(sql.Identifier(part.owner))
     if not part.member:
         return sql.SQL("true")
     return sql.SQL("{} = %(member)s").format(sql.Identifier(part.member))
 
 
 def _asked(viewer: Viewer) -> dict[str, Any]:
-    return {"member": viewer.member_key}
+    return {"member": viewer.member_key, "user": viewer.user}
 
 
 def _null() -> sql.Composable:
