@@ -1,6 +1,6 @@
 # The commands of the house; what they do stands in deployments/make.sh.
 # Each may be run again at any time. `make` alone lists them.
-.PHONY: help up down test test-full check bench lock
+.PHONY: help up down test test-full check bench lock words
 RUN := ./deployments/make.sh
 
 help:  ## list the commands
@@ -26,3 +26,6 @@ bench:  ## the figures of speed and size
 
 lock:  ## resolve the dependencies anew into the lock files (UPGRADE=1: newest)
 	@$(RUN) lock
+
+words:  ## bring the catalogues of other languages up to date with the source
+	@$(RUN) words $(ARGS)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 
+from bi_app import words
 from bi_app.api.closed import close_imports, limit_bodies
 from bi_app.api.leaving import finish_first
 from bi_app.auth import accounts, exposure, gate
@@ -67,6 +68,7 @@ close_imports()
 limit_bodies()
 finish_first()
 accounts.decoy()  # now, so that the first stranger does not wait longer than others
+threading.Thread(target=words.ready, name="words", daemon=True).start()
 threading.Thread(target=fetch_ahead, name="fetch-ahead", daemon=True).start()
 gate.PREPARE |= {"/overview": fetch, "/app": fetch, "/my_loans": fetch_mine}
 gate.PREPARE |= {f"/{page.LAYOUT.report.name}": page.prepare for page in REPORTS}

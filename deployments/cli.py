@@ -20,6 +20,7 @@ from deployments import (
     judging,
     keeping,
     profiling,
+    reporting,
     streaming,
 )
 from deployments.scanning import scan
@@ -305,6 +306,7 @@ keeping.register(app)
 judging.register(app)
 profiling.register(app)
 streaming.register(app)
+reporting.register(app)
 
 
 def main() -> None:

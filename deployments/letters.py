@@ -15,8 +15,10 @@ from typing import Any
 import psycopg
 from psycopg.rows import namedtuple_row
 
+from bi_app import words
 from bi_app.auth import new_address, tokens
 from bi_app.auth.tokens import Bearer
+from bi_app.words import N_, _
 from tasks import mail
 from warehouse.database import connect
 from warehouse.errors import CarrelError
@@ -27,14 +29,14 @@ LOOK_SECONDS, PAUSE_SECONDS = 15.0, 5.0
 TIDY_SECONDS = 3600.0
 PATIENCE = dt.timedelta(days=1)
 CHANGES = {
-    "password": "The password of your account was changed.",  # pragma: allowlist secret
-    "second factor on": "A second factor was set up for your account.",
-    "second factor off": "The second factor of your account was removed.",
-    "address stopped": "A change of the address of your account was stopped, as you asked.",
-    "recovery": "A recovery code of your account was used to sign in.",
+    "password": N_("The password of your account was changed."),  # pragma: allowlist secret
+    "second factor on": N_("A second factor was set up for your account."),
+    "second factor off": N_("The second factor of your account was removed."),
+    "address stopped": N_("A change of the address of your account was stopped, as you asked."),
+    "recovery": N_("A recovery code of your account was used to sign in."),
 }
 NEXT = """
-select letter_id, kind, email, name, stated_key, note, asked_at from app.letters
+select letter_id, kind, email, name, stated_key, note, language, asked_at from app.letters
 where next_try_at <= clock_timestamp() order by letter_id limit 1 for update skip locked
 """
 FAILED = """
@@ -44,7 +46,7 @@ where letter_id = %s
 """
 DROP = "delete from app.letters where letter_id = %s"
 ACCOUNT = """
-select account_id, email, name, approved_at, disabled_at, has_password,
+select account_id, email, name, approved_at, disabled_at, has_password, language,
     exists (select from app.identities i where i.account_id = a.account_id) as elsewhere
 from app.accounts a where lower(email) = lower(%s)
 """
@@ -83,10 +85,12 @@ def _send_next() -> bool | None:
             return None
         try:
             account = connection.execute(ACCOUNT, [letter.email]).fetchone()
-            written = _written(connection, letter, account)
-            if written:
-                # What was typed may be another mailbox that lower() takes for the account's.
-                _send(letter, account.email if account else letter.email, *written)
+            own = account.language if account else None
+            with words.speaking(words.choose(own or letter.language)):
+                written = _written(connection, letter, account)
+                if written:
+                    # What was typed may be another mailbox that lower() takes for the account's.
+                    _send(letter, account.email if account else letter.email, *written)
         except CarrelError as error:
             return _keep(connection, letter, error)
         connection.execute(DROP, [letter.letter_id])
@@ -105,7 +109,7 @@ def _keep(connection: psycopg.Connection[Any], letter: Any, error: CarrelError) 
 
 
 def _send(letter: Any, to: str, subject: str, lines: list[str]) -> None:
-    body = "\n".join([f"Hello {letter.name or to},", "", *lines, ""])
+    body = "\n".join([_("Hello {to},", to=letter.name or to), "", *lines, ""])
     number = f"<carrel-letter-{letter.letter_id}-{int(time.time())}@{mail.domain()}>"
     made = dt.datetime.now(dt.UTC)
     mail.send(mail.message(subject, body, number, made, to=to))
@@ -129,9 +133,9 @@ def _written(
 
 
 def _notice(note: str) -> tuple[str, list[str]]:
-    return "Your Carrel account", [
-        CHANGES[note],
-        "If it was not you, choose a new password at once and tell your administrator:",
+    return _("Your Carrel account"), [
+        _(CHANGES[note]),
+        _("If it was not you, choose a new password at once and tell your administrator:"),
         "",
         f"{settings().app_address}/forgot",
     ]
@@ -142,38 +146,41 @@ def _reset(account: Any) -> tuple[str, list[str]] | None:
         return None
     if not account.has_password and account.elsewhere:
         where = settings().oidc_name
-        return "Your Carrel password", [
-            f"You sign in through {where}, so Carrel keeps no password of yours.",
-            "If it was not you who asked, you need do nothing.",
+        return _("Your Carrel password"), [
+            _("You sign in through {where}, so Carrel keeps no password of yours.", where=where),
+            _("If it was not you who asked, you need do nothing."),
         ]
     bearer = Bearer("reset", account.account_id, account.email, account.name)
-    return "Choose a new Carrel password", [
-        "Somebody, we hope you, asked for a new password. Choose it here:",
+    return _("Choose a new Carrel password"), [
+        _("Somebody, we hope you, asked for a new password. Choose it here:"),
         "",
         tokens.link(tokens.make(bearer)),
         "",
-        f"The link is good once, for {settings().reset_min} minutes.",
-        "If it was not you, you need do nothing: your password stays as it is.",
+        _("The link is good once, for {reset_min} minutes.", reset_min=settings().reset_min),
+        _("If it was not you, you need do nothing: your password stays as it is."),
     ]
 
 
 def _confirm(letter: Any, account: Any) -> tuple[str, list[str]] | None:
     """To the new address of an account; to who has an account there already, that it stays so."""
     if account:
-        return "Your Carrel account", [
-            "Somebody asked for this address for another account. It belongs to yours already,",
-            "so nothing was changed. You need do nothing.",
+        return _("Your Carrel account"), [
+            _("Somebody asked for this address for another account. It belongs to yours already,"),
+            _("so nothing was changed. You need do nothing."),
         ]
     link = new_address.confirm_link(int(letter.note))
     if link is None:
         return None
-    return "Confirm your new address", [
-        "Somebody, we hope you, wants to use this address for a Carrel account. Confirm it here:",
+    return _("Confirm your new address"), [
+        _(
+            "Somebody, we hope you, wants to use this address for a Carrel account. Confirm it"
+            " here:"
+        ),
         "",
         link,
         "",
-        f"The link is good once, for {settings().reset_min} minutes.",
-        "If it was not you, you need do nothing.",
+        _("The link is good once, for {reset_min} minutes.", reset_min=settings().reset_min),
+        _("If it was not you, you need do nothing."),
     ]
 
 
@@ -181,13 +188,16 @@ def _object(letter: Any) -> tuple[str, list[str]] | None:
     link = new_address.object_link(int(letter.note))
     if link is None:
         return None
-    return "A new address for your Carrel account", [
-        "Somebody who knows your password asked to use another address for your account.",
-        "If it was you, you need do nothing. If not, stop it here:",
+    return _("A new address for your Carrel account"), [
+        _("Somebody who knows your password asked to use another address for your account."),
+        _("If it was you, you need do nothing. If not, stop it here:"),
         "",
         link,
         "",
-        f"The link is good once, for {new_address.OBJECT_DAYS} days, also after the change.",
+        _(
+            "The link is good once, for {days} days, also after the change.",
+            days=new_address.OBJECT_DAYS,
+        ),
     ]
 
 
@@ -199,8 +209,11 @@ def _join(
     if account.approved_at is None:
         return None  # it waits for an admin
     if account.has_password or account.elsewhere:
-        return "Your Carrel account", [
-            "Somebody, we hope you, asked for an account with this address. You have one already:",
+        return _("Your Carrel account"), [
+            _(
+                "Somebody, we hope you, asked for an account with this address. You have one"
+                " already:"
+            ),
             "",
             f"{settings().app_address}/sign-in",
         ]
@@ -218,13 +231,13 @@ def _register(connection: psycopg.Connection[Any], letter: Any) -> tuple[str, li
 
 
 def _welcome(bearer: Bearer) -> tuple[str, list[str]]:
-    return "Your Carrel account", [
-        "An account is ready for you. Choose your password here:",
+    return _("Your Carrel account"), [
+        _("An account is ready for you. Choose your password here:"),
         "",
         tokens.link(tokens.make(bearer)),
         "",
-        f"The link is good once, for {settings().invite_hours} hours.",
-        "If you did not ask for this, you need do nothing.",
+        _("The link is good once, for {invite_hours} hours.", invite_hours=settings().invite_hours),
+        _("If you did not ask for this, you need do nothing."),
     ]
 
 

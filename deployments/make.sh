@@ -5,6 +5,7 @@
 #   deployments/make.sh test [full]    everything; arguments after it go to pytest
 #   deployments/make.sh check          format, lint, types, import contracts, house rules, secrets
 #   deployments/make.sh lock           resolve the dependencies anew
+#   deployments/make.sh words [CODE]   bring the catalogues up to date; begin one in a new language
 set -eu
 cd "$(dirname "$0")/.."
 ROOT=$PWD
@@ -183,8 +184,9 @@ case ${1:-} in
     test-full) shift && run_tests -m "full or not full" "$@" ;;
     check) run_check ;;
     lock) lock ;;
+    words) shift && make_env; exec "$PYTHON" -m bi_app.words.extract "$@" ;;
     # Not `make_env && exec`: what stands before `&&` goes on after an error.
     carrel) shift && make_env; exec "$VENV/bin/carrel" "$@" ;;
     bench) shift && make_env dev; exec "$PYTHON" -m benchmarks "$@" ;;
-    *) sed -n '2,8p' "$0" && exit 2 ;;
+    *) sed -n '2,9p' "$0" && exit 2 ;;
 esac

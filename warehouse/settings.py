@@ -104,6 +104,12 @@ class Settings(BaseSettings):
         pattern="^([A-Z]{3})?$",
         description="ISO code of amounts, such as EUR; default: none said",
     )
+    language: str = Field(
+        "en",
+        pattern="^[a-z]{2,3}$",
+        description="Language of pages and mails for those whose account and browser name none that"
+        " Carrel speaks: `en` or `de`",
+    )
     stale_h: float = Field(
         48, gt=0, description="Hours without news after which figures on a page are greyed"
     )
@@ -114,6 +120,12 @@ class Settings(BaseSettings):
         " (docs/suppression.md)",
     )
     timezone: str = Field("Europe/London", description="Time zone of schedules and of day bounds")
+    paper: Literal["A4", "Letter"] = Field("A4", description="Size of the pages of a PDF")
+    pdf_font: Path | None = Field(
+        None,
+        description="TrueType or OpenType file for letters of PDFs beyond Latin, Greek and"
+        " Cyrillic; default: such letters are shown as question marks",
+    )
     closed_days: str = Field(
         "",
         description="Days on which nothing is expected, comma separated: `2026-04-03`, or `12-25`"

@@ -8,9 +8,10 @@ import datetime as dt
 from tornado.web import RequestHandler
 
 from bi_app.auth import origin
-from bi_app.auth.forms import message_page, safe_headers
+from bi_app.auth.forms import message_page, safe_headers, speak_as_asked
 from bi_app.auth.gate import signed_in_of
 from bi_app.models import my_data
+from bi_app.words import _
 from warehouse import audit
 
 MAKING = asyncio.Semaphore(2)  # what is made at once: a file may hold many records
@@ -44,4 +45,5 @@ class Everything(RequestHandler):
 
     def write_error(self, status_code: int, **kwargs: object) -> None:
         """Say it in words."""
-        self.finish(message_page("No download", "Something went wrong on our side."))
+        speak_as_asked(self)
+        self.finish(message_page(_("No download"), _("Something went wrong on our side.")))

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from bi_app.models import activity, alerts, measures, people, pipelines, quality, schedule, sign_ins
+from bi_app.models.my_history import my_history
 from bi_app.models.my_loans import my_loans
 from bi_app.models.table import Column, Table
 from warehouse.access import Viewer
@@ -65,6 +66,7 @@ def acts(viewer: Viewer) -> Sequence[Mapping[str, Any]]:
 
 CARDS: dict[str, Callable[[Viewer], Sequence[Mapping[str, Any]]]] = {
     "my_loans": lambda viewer: my_loans(viewer).cards(),
+    "my_history": lambda viewer: my_history(viewer).cards(),
     "quality": judged,
     "pipelines": lambda viewer: pipelines.cards(quality.standing(viewer), schedule.next_runs()),
     "alerts": lambda viewer: alerts.cards(alerts.inbox(viewer, everything=False)),

@@ -14,10 +14,12 @@ from tornado.web import HTTPError, RequestHandler, StaticFileHandler
 
 from bi_app.api.everything import Everything
 from bi_app.api.leaving import leaving
+from bi_app.api.mailing import ROUTES as MAILING
+from bi_app.api.printing import Print
 from bi_app.api.tables import TABLES
 from bi_app.auth import origin
 from bi_app.auth.address_door import Address, AddressLink
-from bi_app.auth.forms import message_page, safe_headers
+from bi_app.auth.forms import message_page, safe_headers, speak_as_asked
 from bi_app.auth.gate import signed_in_of
 from bi_app.auth.joining import ChoosePassword, Forgot, Link, Register
 from bi_app.auth.my_account import Change, Factor, MyAccount
@@ -25,6 +27,7 @@ from bi_app.auth.provider_door import Leave, Return
 from bi_app.auth.roles import may_open, menu
 from bi_app.auth.second_step import SecondStep, SetUp
 from bi_app.models.export import WRITERS, file_name
+from bi_app.words import _
 from warehouse import audit
 from warehouse.database import engine
 
@@ -107,9 +110,10 @@ class Download(RequestHandler):
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         """Say it in words."""
-        words = {403: "This file is not yours to open.", 404: "There is no such file."}
-        said = words.get(status_code, "Something went wrong on our side.")
-        self.finish(message_page("No download", said))
+        speak_as_asked(self)
+        words = {403: _("This file is not yours to open."), 404: _("There is no such file.")}
+        said = words.get(status_code, _("Something went wrong on our side."))
+        self.finish(message_page(_("No download"), said))
 
 
 class Missing(RequestHandler):
@@ -118,8 +122,9 @@ class Missing(RequestHandler):
     def get(self) -> None:
         """Say it in words."""
         safe_headers(self)
+        speak_as_asked(self)
         self.set_status(404)
-        self.finish(message_page("There is no such page", "The address may be mistyped."))
+        self.finish(message_page(_("There is no such page"), _("The address may be mistyped.")))
 
 
 class Asset(StaticFileHandler):
@@ -151,10 +156,13 @@ ROUTES = [
     (r"/address", Address),
     (r"/account", MyAccount),
     (r"/account/second-factor", Factor),
+    *MAILING,
     (r"/account/([a-z-]+)", Change),
     (r"/download/my_data/everything\.zip", Everything),
     (r"/download/(\w+)/(\w+)\.(csv|xlsx)", Download),
-    (r"/assets/(carrel\.css|(?:carrel|explore|views)\.js|icon\.svg)", Asset, {"path": str(ASSETS)}),
+    (r"/download/(\w+)(?:/(\w+))?\.(pdf)", Print),
+    (r"/download/(\w+)()\.(xlsx)", Print),
+    (r"/assets/(\w+\.(?:css|js)|icon\.svg)", Asset, {"path": str(ASSETS)}),
     # Pages come before these routes, the sign-in and static files after them.
     (r"/(?!sign-in|sign-out|static)[\w-]+/?", Missing),
 ]

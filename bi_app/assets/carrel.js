@@ -5,15 +5,32 @@
   "use strict";
   const SERIES = { checkouts: "#2a9676", renewals: "#bf8f2e", total: "#4d8f9e", returns: "#5a86c4", in_house_uses: "#a273b5" };
   const PAGE_ROWS = 10, EDGE = 12;
-  const whole = new Intl.NumberFormat("en-GB", { maximumFractionDigits: 0 });
-  const decimal = new Intl.NumberFormat("en-GB", { minimumFractionDigits: 1, maximumFractionDigits: 1 });
-  const money = new Intl.NumberFormat("en-GB", { minimumFractionDigits: 2, maximumFractionDigits: 2 });
-  const dates = new Intl.DateTimeFormat("en-GB", { weekday: "short", day: "numeric", month: "short", year: "numeric", timeZone: "UTC" });
-  const plain = new Intl.NumberFormat("en-GB", { maximumFractionDigits: 2 });
+  /* The language of the page: its locale, and its words where they are not English. */
+  const said = window.carrelWords || { messages: {} };
+  const locale = document.documentElement.dataset.locale || "en-GB";
+  const plural = new Function("n", `return Number(${said.plural || "n !== 1"})`);
+  const fill = (text, given) => text.replace(/\{(\w+)\}/g, (match, name) => (name in given ? given[name] : match));
+
+  /** The message in the page's language, with {name} replaced by what is given. */
+  function _(message, given = {}) {
+    return fill(said.messages[message] ?? message, given);
+  }
+
+  /** The message for a count; {count} is the count. */
+  function ngettext(one, many, count, given = {}) {
+    const form = (said.messages[one] ?? [one, many])[plural(count)];
+    return fill(form, { count: whole.format(count), ...given });
+  }
+
+  const whole = new Intl.NumberFormat(locale, { maximumFractionDigits: 0 });
+  const decimal = new Intl.NumberFormat(locale, { minimumFractionDigits: 1, maximumFractionDigits: 1 });
+  const money = new Intl.NumberFormat(locale, { minimumFractionDigits: 2, maximumFractionDigits: 2 });
+  const dates = new Intl.DateTimeFormat(locale, { weekday: "short", day: "numeric", month: "short", year: "numeric", timeZone: "UTC" });
+  const plain = new Intl.NumberFormat(locale, { maximumFractionDigits: 2 });
   const zone = document.documentElement.dataset.zone || "UTC";
-  const moments = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit", timeZone: zone });
-  const oldMoments = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", year: "numeric", timeZone: zone });
-  const relative = new Intl.RelativeTimeFormat("en-GB", { numeric: "auto" });
+  const moments = new Intl.DateTimeFormat(locale, { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit", timeZone: zone });
+  const oldMoments = new Intl.DateTimeFormat(locale, { day: "numeric", month: "short", year: "numeric", timeZone: zone });
+  const relative = new Intl.RelativeTimeFormat(locale, { numeric: "auto" });
   const $ = (selector, root = document) => root.querySelector(selector);
   const $$ = (selector, root = document) => [...root.querySelectorAll(selector)];
   const place = (name) => $(`[data-place="${name}"]`);
@@ -88,7 +105,7 @@
       box.replaceChildren(...(periods ? periodChooser() : []));
       if (branches.length) box.append(branchChooser(branches));
       box.append(...selects.map((s) => (s.as === "segments" ? segments(s) : select(s))));
-      box.append(make("button", { type: "button", class: "link", "data-reset": true, onclick: () => choose(usual) }, "Reset"));
+      box.append(make("button", { type: "button", class: "link", "data-reset": true, onclick: () => choose(usual) }, _("Reset")));
     }
     for (const button of $$("[data-period]", box)) button.setAttribute("aria-pressed", String(button.dataset.period === query.period));
     for (const day of $$("[data-day]", box)) {
@@ -105,11 +122,11 @@
 
   function periodChooser() {
     const { periods } = model.options;
-    const segments = make("div", { class: "segments", role: "group", "aria-label": "Period" },
+    const segments = make("div", { class: "segments", role: "group", "aria-label": _("Period") },
         ...Object.entries(periods).map(([key, text]) =>
         make("button", { type: "button", "data-period": key, onclick: () => choose({ period: key }) }, text)));
     const day = (name, label) => make("input", { type: "date", "data-day": name, "aria-label": label, onchange: pickDays });
-    return [segments, make("div", { class: "field" }, day("start", "First day"), make("span", {}, "–"), day("end", "Last day"))];
+    return [segments, make("div", { class: "field" }, day("start", _("First day")), make("span", {}, "–"), day("end", _("Last day")))];
   }
 
   /** Selects and segments that a page names: {key, label, values: [[value, text]], as}. */
@@ -142,8 +159,8 @@
   }
 
   function branchText(branches, chosen) {
-    if (!chosen.length) return `All ${branches.length} branches`;
-    return chosen.length === 1 ? branches.find(([code]) => code === chosen[0])[1] : `${chosen.length} branches`;
+    if (!chosen.length) return _("All {count} branches", { count: whole.format(branches.length) });
+    return chosen.length === 1 ? branches.find(([code]) => code === chosen[0])[1] : _("{count} branches", { count: whole.format(chosen.length) });
   }
 
   function branchChooser(branches) {
@@ -153,7 +170,7 @@
     return make("details", { class: "pop choose" },
       make("summary", { class: "field" }, make("span", { "data-branch-label": true, style: "color:inherit" })),
       make("div", { class: "pop-body" }, ...rows,
-        make("button", { type: "button", class: "link", onclick: () => choose({ branches: [] }) }, "All branches")));
+        make("button", { type: "button", class: "link", onclick: () => choose({ branches: [] }) }, _("All branches"))));
   }
 
   function pickDays() {
@@ -192,7 +209,7 @@
   function changeOf(figure) {
     if (figure.note != null) return make("span", { class: "change" }, figure.note);
     const change = figure.change;
-    if (change == null) return make("span", { class: "change" }, "no comparison");
+    if (change == null) return make("span", { class: "change" }, _("no comparison"));
     const way = change > 0 ? "up" : change < 0 ? "down" : "";
     const sign = change > 0 ? "\u25B2" : change < 0 ? "\u25BC" : "";
     return make("span", { class: "change", title: model.options.compared }, make("b", { class: way }, `${sign} ${decimal.format(Math.abs(change))} %`));
@@ -201,7 +218,7 @@
   function definition(figure) {
     const compared = figure.change == null ? [] : [make("p", { class: "soft" }, model.options.compared)];
     return make("details", { class: "pop", "data-name": figure.name },
-      make("summary", { class: "icon-button", "aria-label": `Definition of ${figure.title}` }, icon('<circle cx="12" cy="12" r="8.5"/><path d="M12 11v5.5M12 7.6v.1"/>')),
+      make("summary", { class: "icon-button", "aria-label": _("Definition of {title}", { title: figure.title }) }, icon('<circle cx="12" cy="12" r="8.5"/><path d="M12 11v5.5M12 7.6v.1"/>')),
       make("div", { class: "pop-body" }, ...(figure.score ? scoreParts(figure.score) : [make("p", {}, figure.definition)]), ...compared));
   }
 
@@ -209,9 +226,9 @@
   function scoreParts({ formula, parts, more }) {
     const rows = parts.map(([name, weight, score, lost]) => make("tr", {},
       make("td", {}, name, ...(lost ? [make("small", { class: "soft" }, ` ${lost}`)] : [])), make("td", { class: "n" }, weight == null ? "" : plain.format(weight)), make("td", { class: "n" }, score == null ? "" : plain.format(score))));
-    const head = make("tr", {}, make("th", { scope: "col" }, "Part"), make("th", { scope: "col", class: "n" }, "Weight"), make("th", { scope: "col", class: "n" }, "Score"));
-    const rest = more ? [make("p", { class: "soft" }, `and ${whole.format(more)} more with higher scores`)] : [];
-    return [make("p", {}, make("b", {}, "How it is worked out")), make("p", {}, formula), make("table", { class: "parts" }, make("thead", {}, head), make("tbody", {}, ...rows)), ...rest];
+    const head = make("tr", {}, make("th", { scope: "col" }, _("Part")), make("th", { scope: "col", class: "n" }, _("Weight")), make("th", { scope: "col", class: "n" }, _("Score")));
+    const rest = more ? [make("p", { class: "soft" }, _("and {count} more with higher scores", { count: whole.format(more) }))] : [];
+    return [make("p", {}, make("b", {}, _("How it is worked out"))), make("p", {}, formula), make("table", { class: "parts" }, make("thead", {}, head), make("tbody", {}, ...rows)), ...rest];
   }
 
   function spark(points) {
@@ -269,13 +286,13 @@
     const seconds = (new Date(value) - Date.now()) / 1000;
     for (const [unit, size] of [["day", 86400], ["hour", 3600], ["minute", 60]])
       if (Math.abs(seconds) >= size) return relative.format(Math.round(seconds / size), unit);
-    return seconds < 0 ? "just now" : "in a moment";
+    return seconds < 0 ? _("just now") : _("in a moment");
   }
 
   function span(value) {
-    if (value < 60) return `${plain.format(Math.round(value * 10) / 10)} s`;
-    if (value < 5400) return `${Math.round(value / 60)} min`;
-    return value < 172800 ? `${Math.round(value / 3600)} h` : `${whole.format(Math.round(value / 86400))} days`;
+    if (value < 60) return _("{value} s", { value: plain.format(Math.round(value * 10) / 10) });
+    if (value < 5400) return _("{value} min", { value: Math.round(value / 60) });
+    return value < 172800 ? _("{value} h", { value: Math.round(value / 3600) }) : ngettext("{count} day", "{count} days", Math.round(value / 86400));
   }
 
   /** A line without axes, over the band of what is usual where there is one; its label says it. */
@@ -295,7 +312,8 @@
     svg.setAttribute("class", "line");
     svg.setAttribute("role", "img");
     svg.removeAttribute("aria-hidden");
-    svg.setAttribute("aria-label", `${known.length} values from ${plain.format(least)} to ${plain.format(most)}, now ${plain.format(known.at(-1))}${banded ? `; usual ${plain.format(usual.low)} to ${plain.format(usual.high)}` : ""}`);
+    const range_ = banded ? _("; usual {low} to {high}", { low: plain.format(usual.low), high: plain.format(usual.high) }) : "";
+    svg.setAttribute("aria-label", _("{count} values from {least} to {most}, now {now}", { count: known.length, least: plain.format(least), most: plain.format(most), now: plain.format(known.at(-1)) }) + range_);
     svg.append(Object.assign(document.createElementNS("http://www.w3.org/2000/svg", "title"), { textContent: svg.getAttribute("aria-label") }));
     return svg;
   }
@@ -312,13 +330,13 @@
     score(value) {
       const look = value.score < 80 ? "bad" : value.score < 95 ? "warn" : "good";
       return make("details", { class: "pop score" },
-        make("summary", { class: `badge ${look}`, "aria-label": `Score ${value.score}: how it is worked out` }, decimal.format(value.score)),
+        make("summary", { class: `badge ${look}`, "aria-label": _("Score {score}: how it is worked out", { score: decimal.format(value.score) }) }, decimal.format(value.score)),
         make("div", { class: "pop-body" }, ...scoreParts({ ...value, parts: value.parts.slice(0, 12) })));
     },
     action(value) {
       if (value.act === "open") return make("button", { type: "button", class: "link", "data-focus": `open${value.subject}`, "aria-pressed": String(value.on), onclick: () => choose({ [value.key || "alert"]: value.on ? "" : value.subject }) }, value.label);
       const waits = value.waits;
-      return make("button", { type: "button", class: "button small", "data-focus": `act${value.subject}`, "aria-label": `${value.label}: ${value.about}`, disabled: waits, onclick: (e) => { e.target.disabled = true; act({ act: value.act, subject: value.subject }); } }, waits ? "Asked for" : value.label);
+      return make("button", { type: "button", class: "button small", "data-focus": `act${value.subject}`, "aria-label": `${value.label}: ${value.about}`, disabled: waits, onclick: (e) => { e.target.disabled = true; act({ act: value.act, subject: value.subject }); } }, waits ? _("Asked for") : value.label);
     },
   };
 
@@ -370,7 +388,7 @@
       const pages = this.paged ? Math.max(1, Math.ceil(rows.length / this.size)) : 1;
       const seen = this.paged ? rows.slice(this.page * this.size, (this.page + 1) * this.size) : rows;
       const focused = this.target.contains(document.activeElement) ? document.activeElement.dataset.focus : null;
-      if (!rows.length) return this.target.replaceChildren(make("p", { class: "none" }, this.term ? "No row matches the search." : this.sent ? this.sent.none || "Nothing here." : "No rows in this period."));
+      if (!rows.length) return this.target.replaceChildren(make("p", { class: "none" }, this.term ? _("No row matches the search.") : this.sent ? this.sent.none || _("Nothing here.") : _("No rows in this period.")));
       this.target.replaceChildren(make("table", {}, this.head(), make("tbody", {}, ...seen.map((r) => this.row(r)))));
       if (this.paged && pages > 1) this.target.append(this.pager(pages, rows.length));
       if (focused) $(`[data-focus="${focused}"]`, this.target)?.focus();
@@ -381,8 +399,8 @@
       const { page, pages } = this.sent;
       this.target.classList.remove("stacks");
       const focused = this.target.contains(document.activeElement) ? document.activeElement.dataset.focus : null;
-      this.target.replaceChildren(make("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Rows" }, make("table", {}, this.head(), make("tbody", {}, ...rows.map((r) => this.row(r))))));
-      if (pages > 1) this.target.append(this.buttons(page, pages, `Page ${whole.format(page + 1)} of ${whole.format(pages)}`, (to) => choose({ page: to })));
+      this.target.replaceChildren(make("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": _("Rows") }, make("table", {}, this.head(), make("tbody", {}, ...rows.map((r) => this.row(r))))));
+      if (pages > 1) this.target.append(this.buttons(page, pages, _("Page {page} of {pages}", { page: whole.format(page + 1), pages: whole.format(pages) }), (to) => choose({ page: to })));
       if (focused) $(`[data-focus="${focused}"]`, this.target)?.focus();
     }
 
@@ -392,7 +410,7 @@
         const served = this.sent?.server && sort === column.key ? (down ? "descending" : "ascending") : null;
         const way = this.sent?.server ? served : this.sort?.at === at ? (this.sort.way > 0 ? "ascending" : "descending") : null;
         return make("th", { scope: "col", "aria-sort": way, class: this.classOf(column, at) },
-          column.title ? make("button", { type: "button", "data-focus": `h${at}`, onclick: () => this.by(at) }, column.title) : make("span", { class: "unseen" }, "What can be done"));
+          column.title ? make("button", { type: "button", "data-focus": `h${at}`, onclick: () => this.by(at) }, column.title) : make("span", { class: "unseen" }, _("What can be done")));
       };
       const rank = this.ranked ? [make("th", { scope: "col", class: "rank n" }, make("button", { type: "button", "data-focus": "rank", onclick: () => this.by(null) }, "#"))] : [];
       return make("thead", {}, make("tr", {}, ...rank, ...this.columns.map(heading)));
@@ -442,14 +460,14 @@
     }
 
     pager(pages, count) {
-      const words = `${this.page * this.size + 1}\u2013${Math.min((this.page + 1) * this.size, count)} of ${whole.format(count)}`;
+      const words = _("{first}–{last} of {count}", { first: whole.format(this.page * this.size + 1), last: whole.format(Math.min((this.page + 1) * this.size, count)), count: whole.format(count) });
       return this.buttons(this.page, pages, words, (page) => { this.page = page; this.draw(); });
     }
 
     buttons(page, pages, words, go) {
       const button = (label, says, to, off) => make("button", { type: "button", class: "button", "aria-label": says, "data-focus": says, disabled: off, onclick: () => go(to) }, label);
       return make("div", { class: "pager" }, make("span", { role: "status" }, words),
-        button("\u2190", "Previous rows", page - 1, page === 0), button("\u2192", "Next rows", page + 1, page === pages - 1));
+        button("\u2190", _("Previous rows"), page - 1, page === 0), button("\u2192", _("Next rows"), page + 1, page === pages - 1));
     }
   }
 
@@ -559,11 +577,11 @@
   /** Held-back records: open them, edit their cells, send them again, see how far they are. */
   function drawRepair(what) {
     const parts = what.text ? [make("p", { class: `said ${what.look}`, role: "status" }, ...(what.state === "waits" ? [make("span", { class: "spin", "aria-hidden": "true" })] : []), what.text)] : [];
-    if (what.steps.length) parts.push(make("ol", { class: "progress" }, ...what.steps.map(([words, state]) => make("li", { class: state, "aria-label": state ? `${words}: done` : words }, words))));
+    if (what.steps.length) parts.push(make("ol", { class: "progress" }, ...what.steps.map(([words, state]) => make("li", { class: state, "aria-label": state ? _("{step}: done", { step: words }) : words }, words))));
     if (what.state === "edit") return [...parts, ...drawRecords(what)];
     const { rule } = model.query;
-    if (what.held && what.state !== "waits") parts.push(make("p", { class: "soft" }, `${whole.format(what.held)} ${what.held === 1 ? "finding" : "findings"} in the newest loads.`),
-      make("p", { class: "buttons" }, button(rule ? `Open the records of rule ${rule}` : "Open the records", perform(() => ({ act: "open", rule })), true)));
+    if (what.held && what.state !== "waits") parts.push(make("p", { class: "soft" }, ngettext("{count} finding in the newest loads.", "{count} findings in the newest loads.", what.held)),
+      make("p", { class: "buttons" }, button(rule ? _("Open the records of rule {rule}", { rule }) : _("Open the records"), perform(() => ({ act: "open", rule })), true)));
     return parts;
   }
 
@@ -575,35 +593,35 @@
     const count = () => {
       const { length } = changed();
       send.disabled = !length;
-      send.textContent = length ? `Send ${whole.format(length)} edited ${length === 1 ? "record" : "records"} again` : "Send again";
+      send.textContent = length ? ngettext("Send {count} edited record again", "Send {count} edited records again", length) : _("Send again");
     };
-    const field = (i, column, [was, fault, edited], place) => make("input", { "data-record": i, "data-column": column, "data-was": was, value: edited ?? was, class: fault ? "fault" : false, title: fault ? `breaks: ${fault}` : false, "aria-invalid": fault ? "true" : false, "aria-label": `${column} of ${place}`, autocomplete: "off", spellcheck: "false", oninput: (e) => { e.target.classList.toggle("edited", e.target.value !== was); count(); } });
+    const field = (i, column, [was, fault, edited], place) => make("input", { "data-record": i, "data-column": column, "data-was": was, value: edited ?? was, class: fault ? "fault" : false, title: fault ? _("breaks: {fault}", { fault }) : false, "aria-invalid": fault ? "true" : false, "aria-label": _("{column} of {place}", { column, place }), autocomplete: "off", spellcheck: "false", oninput: (e) => { e.target.classList.toggle("edited", e.target.value !== was); count(); } });
     const body = make("tbody", {}, ...rows.map(({ place, faults, cells }, i) => make("tr", {},
       make("th", { scope: "row" }, place, make("small", {}, faults)),
       ...columns.map((c) => make("td", { "data-label": c }, ...(cells[c] ? [field(i, c, cells[c], place)] : []))))));
-    const head = make("thead", {}, make("tr", {}, make("th", { scope: "col" }, "Record"), ...columns.map((c) => make("th", { scope: "col" }, c))));
-    const send = button("Send again", perform(() => ({ act: "send", of, edits: changed() })), true);
+    const head = make("thead", {}, make("tr", {}, make("th", { scope: "col" }, _("Record")), ...columns.map((c) => make("th", { scope: "col" }, c))));
+    const send = button(_("Send again"), perform(() => ({ act: "send", of, edits: changed() })), true);
     count();
-    return [make("div", { class: "records scroll", tabindex: "0", role: "region", "aria-label": "Records to edit" }, make("table", {}, head, body)),
-      make("p", { class: "buttons" }, send, button("Put away", perform(() => ({ act: "close" }))))];
+    return [make("div", { class: "records scroll", tabindex: "0", role: "region", "aria-label": _("Records to edit") }, make("table", {}, head, body)),
+      make("p", { class: "buttons" }, send, button(_("Put away"), perform(() => ({ act: "close" }))))];
   }
 
   /** Who published in spite of the contract, or the form to do so. */
   function drawOverride({ verdict, who, why, at }) {
-    if (who) return [make("p", { class: "said warn" }, make("b", {}, who), " published these figures though the contract does not hold, ", make("time", { datetime: at, title: whenOf(at) }, moment(at)), `: \u201c${why}\u201d`)];
+    if (who) return [make("p", { class: "said warn" }, make("b", {}, who), _(" published these figures though the contract does not hold, "), make("time", { datetime: at, title: whenOf(at) }, moment(at)), `: \u201c${why}\u201d`)];
     const submit = (event) => { event.preventDefault(); press($("button", event.target)); act({ act: "publish", verdict, reason: new FormData(event.target).get("reason") }); };
     return [make("form", { class: "act", "data-form": "publish", onsubmit: submit },
-      make("label", {}, "Reason, which everybody on the staff can read", make("input", { name: "reason", required: true, maxlength: 1000, autocomplete: "off" })),
-      make("button", { class: "button", type: "submit" }, "Publish anyway"))];
+      make("label", {}, _("Reason, which everybody on the staff can read"), make("input", { name: "reason", required: true, maxlength: 1000, autocomplete: "off" })),
+      make("button", { class: "button", type: "submit" }, _("Publish anyway")))];
   }
 
   /** Stages from left to right. */
   function drawLineage(stages) {
     const node = ({ name, note, also, dataset }) => make("li", {},
       dataset ? make("a", { href: `/dataset?name=${encodeURIComponent(dataset)}` }, name) : make("b", {}, name),
-      make("small", { class: "soft" }, note, ...(also?.length ? [`; also reads ${also.join(", ")}`] : [])));
+      make("small", { class: "soft" }, note, ...(also?.length ? [_("; also reads {names}", { names: also.join(", ") })] : [])));
     return [make("ol", { class: "stages" }, ...stages.map(({ title, nodes }) => make("li", {},
-      make("h3", {}, title), nodes.length ? make("ul", {}, ...nodes.map(node)) : make("p", { class: "soft" }, "nothing"))))];
+      make("h3", {}, title), nodes.length ? make("ul", {}, ...nodes.map(node)) : make("p", { class: "soft" }, _("nothing")))))];
   }
 
   /** A field that an act names: {name, label, type, value, required, placeholder}, or with values: [[value, text]]. */
@@ -617,11 +635,11 @@
     const field = (label, control) => make("label", {}, label, control);
     const forms = acts.map((one) => {
       const parts = [];
-      if (one.reasons) parts.push(field("Reason", make("select", { name: "reason" }, ...one.reasons.map((r) => make("option", {}, r)))));
-      if (one.person) parts.push(field("To", make("input", { name: "person", type: "email", required: true, list: "people", placeholder: "e-mail of an admin or librarian" })));
-      if (one.spans) parts.push(field("For", make("select", { name: "span" }, ...one.spans.map((s) => make("option", {}, s)))));
+      if (one.reasons) parts.push(field(_("Reason"), make("select", { name: "reason" }, ...one.reasons.map(([value, text]) => make("option", { value }, text)))));
+      if (one.person) parts.push(field(_("To whom"), make("input", { name: "person", type: "email", required: true, list: "people", placeholder: _("e-mail of an admin or librarian") })));
+      if (one.spans) parts.push(field(_("For"), make("select", { name: "span" }, ...one.spans.map(([value, text]) => make("option", { value }, text)))));
       for (const f of one.fields || []) parts.push(field(f.label, control(f)));
-      if (one.note) parts.push(field("Note", make("input", { name: "note", maxlength: 2000, autocomplete: "off" })));
+      if (one.note) parts.push(field(_("Note"), make("input", { name: "note", maxlength: 2000, autocomplete: "off" })));
       const submit = (event) => { event.preventDefault(); act({ ...Object.fromEntries(new FormData(event.target)), act: one.act, subject: alert }); };
       return make("form", { class: "act", "data-form": one.act, onsubmit: submit }, ...parts, make("button", { class: "button", type: "submit" }, one.label));
     });
@@ -652,7 +670,7 @@
     const show = () => { name.textContent = months[seen.month]; picture.replaceChildren(surface(what, seen)); };
     const slider = (label, key, low, high) => make("label", { class: "slide" }, make("span", {}, label),
       make("input", { type: "range", min: low, max: high, value: seen[key], oninput: (e) => { seen[key] = Number(e.target.value); show(); } }));
-    box.replaceChildren(picture, make("div", { class: "slides" }, name, slider("Month", "month", 0, months.length - 1), slider("Turn", "turn", -80, 80)));
+    box.replaceChildren(picture, make("div", { class: "slides" }, name, slider(_("Month"), "month", 0, months.length - 1), slider(_("Turn"), "turn", -80, 80)));
     show();
   }
 
@@ -794,6 +812,30 @@
     for (const view of window.Bokeh?.index.roots ?? []) view.request_repaint?.();
   }
 
+  /* --- What Bokeh writes: axes and hover boxes ----------------------------------------------- */
+
+  const compact = new Intl.NumberFormat(locale, { notation: "compact", maximumFractionDigits: 2 });
+  const AXIS = ["hour", "day", "month", "year"].map((step) => new Intl.DateTimeFormat(locale, { timeZone: "UTC", ...{
+    hour: { hour: "2-digit", minute: "2-digit" }, day: { day: "numeric", month: "short" }, month: { month: "short", year: "numeric" }, year: { year: "numeric" } }[step] }));
+
+  /** A count on an axis: 500, 1.5K. */
+  const axisCount = (tick) => compact.format(tick);
+
+  /** A day on an axis, as exact as its ticks are apart. */
+  function axisDay(tick, ticks) {
+    const apart = ticks.length > 1 ? ticks[1] - ticks[0] : DAY;
+    return AXIS[apart < DAY ? 0 : apart < 28 * DAY ? 1 : apart < 360 * DAY ? 2 : 3].format(tick);
+  }
+
+  /** A number in a hover box, by a format such as 0,0.[00] (in brackets: decimals where there are any) or day. */
+  function hovered(value, format) {
+    if (value == null || Number.isNaN(value)) return "\u2013";
+    if (format === "day") return dates.format(value);
+    const [must = "", may = ""] = /\.(0*)(?:\[(0+)\])?/.exec(format)?.slice(1) ?? [];
+    const places = { minimumFractionDigits: must.length, maximumFractionDigits: must.length + (may || "").length };
+    return new Intl.NumberFormat(locale, { ...places, signDisplay: format.startsWith("+") ? "exceptZero" : "auto" }).format(value);
+  }
+
   /** For the scripts of single pages: `parts` are drawn with each answer, `drawn` draw a cell by its name. */
-  window.carrel = { start, source, make, choose, act, address, about, $, $$, parts: [], drawn: {}, model: () => model };
+  window.carrel = { start, source, make, choose, act, address, about, $, $$, parts: [], drawn: {}, model: () => model, _, ngettext, whole, axisCount, axisDay, hovered };
 })();

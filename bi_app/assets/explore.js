@@ -1,10 +1,10 @@
 /* Explore: which table, rows or summary, by what, of which rows. And the cards made of it. */
 (() => {
   "use strict";
-  const { make, choose, act, about, $, $$, drawn, model } = window.carrel;
-  const LAYERS = { gold: "Gold: worked out", silver: "Silver: as recorded" };
-  const FACES = [["rows", "Rows"], ["summary", "Summarise"]];
-  const ASKED = { eq: "is", ge: "from", le: "up to", last: "newest days", null: "has a value" };
+  const { make, choose, act, about, $, $$, drawn, model, _ } = window.carrel;
+  const LAYERS = { gold: _("Gold: worked out"), silver: _("Silver: as recorded") };
+  const FACES = [["rows", _("Rows")], ["summary", _("Summarise")]];
+  const ASKED = { eq: _("is"), ge: _("from"), le: _("up to"), last: _("newest days"), null: _("has a value") };
   const COLOURS = ["#2a9676", "#bf8f2e", "#4d8f9e", "#5a86c4", "#a273b5"];
   let shape = "";
 
@@ -20,19 +20,19 @@
     const groups = [...new Set(tables.map((t) => t[2]))].map((layer) => make("optgroup", { label: LAYERS[layer] || layer },
       ...tables.filter((t) => t[2] === layer).map(([name, title]) => option(name, `${title} (${name})`, name === model().query.table))));
     const fresh = { page: 0, sort: "", down: false, measure: null, by: null, filter: [], top: null };
-    return labelled("Table", make("select", { "data-choose": "table", "data-focus": "table", onchange: (e) => choose({ ...fresh, table: e.target.value }) }, ...groups));
+    return labelled(_("Table"), make("select", { "data-choose": "table", "data-focus": "table", onchange: (e) => choose({ ...fresh, table: e.target.value }) }, ...groups));
   }
 
   function faces() {
     const now = model().query.face;
-    return make("div", { class: "segments", role: "group", "aria-label": "Rows or summary" }, ...FACES.map(([face, text]) =>
+    return make("div", { class: "segments", role: "group", "aria-label": _("Rows or summary") }, ...FACES.map(([face, text]) =>
       make("button", { type: "button", "data-focus": face, "aria-pressed": String(face === now), onclick: () => choose({ face, sort: "", down: false, page: 0 }) }, text)));
   }
 
   /** What is chosen of a list, each with a button that takes it out, and a select that adds one. */
   function list(key, label, words, adds) {
     const chosen = model().query[key] || [];
-    const chips = chosen.map((text) => make("button", { type: "button", class: "chip", "data-chip": text, "aria-label": `Take out ${words(text)}`,
+    const chips = chosen.map((text) => make("button", { type: "button", class: "chip", "data-chip": text, "aria-label": _("Take out {what}", { what: words(text) }),
       onclick: () => choose({ [key]: chosen.filter((t) => t !== text), sort: "", page: 0 }) }, words(text), make("span", { "aria-hidden": "true" }, " \u00d7")));
     return make("div", { class: "asked", role: "group", "aria-label": label }, make("span", { class: "soft" }, label), ...chips, ...(adds ? [adds] : []));
   }
@@ -57,10 +57,14 @@
       if (kind === "count") return chosen.includes("count") ? null : option("count", words);
       return left.length ? make("optgroup", { label: words }, ...left.map(([text]) => option(text, measured(text)))) : null;
     });
-    return list("measure", "Figures", measured, add("measure", "Add a figure", kinds.filter(Boolean), model().options.most[0]));
+    return list("measure", _("Figures"), measured, add("measure", _("Add a figure"), kinds.filter(Boolean), model().options.most[0]));
   }
 
-  const grouped = (text) => text.replace(/:(\w+)$/, " by $1");
+  const GRAINS = { day: _("day"), week: _("week"), month: _("month"), quarter: _("quarter"), year: _("year") };
+  const grouped = (text) => {
+    const [, column, grain] = /^(.*):(\w+)$/.exec(text) ?? [];
+    return grain in GRAINS ? _("{column} by {grain}", { column, grain: GRAINS[grain] }) : text;
+  };
 
   function dimensions() {
     const chosen = model().query.by || [];
@@ -69,14 +73,14 @@
       if (group !== "day") return chosen.includes(name) ? null : option(name, name);
       return make("optgroup", { label: name }, ...grains.map((g) => `${name}:${g}`).filter((t) => !chosen.includes(t)).map((t) => option(t, grouped(t))));
     });
-    return list("by", "By", grouped, add("by", "Add a column", groups.filter(Boolean), model().options.most[1]));
+    return list("by", _("By"), grouped, add("by", _("Add a column"), groups.filter(Boolean), model().options.most[1]));
   }
 
   function filtered(text) {
     const [column, operator, ...rest] = text.split(":");
     const value = rest.join(":");
-    if (operator === "null") return `${column} has ${value === "true" ? "no value" : "a value"}`;
-    if (operator === "last") return `${column}: newest ${value} days`;
+    if (operator === "null") return value === "true" ? _("{column} has no value", { column }) : _("{column} has a value", { column });
+    if (operator === "last") return _("{column}: the newest {value} days", { column, value });
     return `${column} ${ASKED[operator] || operator} ${value}`;
   }
 
@@ -91,8 +95,8 @@
       const was = operators.includes(operator.value) ? operator.value : operators[0];
       operator.replaceChildren(...operators.map((o) => option(o, ASKED[o], o === was)));
       const type = was === "last" ? "number" : look;
-      if (was === "null") return value.replaceChildren(make("select", { name: "value", "aria-label": "Value" }, option("false", "yes"), option("true", "no")));
-      value.replaceChildren(make("input", { name: "value", type, step: "any", min: was === "last" ? 1 : false, required: true, maxlength: 200, "aria-label": `Value of ${name}`, list: "values", autocomplete: "off" }),
+      if (was === "null") return value.replaceChildren(make("select", { name: "value", "aria-label": _("Value") }, option("false", _("yes")), option("true", _("no"))));
+      value.replaceChildren(make("input", { name: "value", type, step: "any", min: was === "last" ? 1 : false, required: true, maxlength: 200, "aria-label": _("Value of {column}", { column: name }), list: "values", autocomplete: "off" }),
         make("datalist", { id: "values" }, ...known(name).map((v) => option(v, v))));
     };
     const submit = (event) => {
@@ -102,10 +106,10 @@
       const text = `${stated.column}:${stated.operator}:${stated.value}`;
       choose({ filter: [...chosen.filter((t) => t !== text), text], page: 0 });
     };
-    const adder = make("div", { class: "pop-body adder" }, labelled("Column", column), labelled("Is asked by", operator), value, make("button", { type: "button", class: "button primary", onclick: submit }, "Add filter"));
+    const adder = make("div", { class: "pop-body adder" }, labelled(_("Column"), column), labelled(_("Is asked by"), operator), value, make("button", { type: "button", class: "button primary", onclick: submit }, _("Add filter")));
     adder.addEventListener("keydown", (e) => { if (e.key === "Enter" && e.target.matches("input")) submit(e); });
     if (columns.length) shown();
-    return list("filter", "Only rows where", filtered, columns.length ? make("details", { class: "pop choose" }, make("summary", { class: "field", "data-focus": "filter" }, "Add a filter"), adder) : null);
+    return list("filter", _("Only rows where"), filtered, columns.length ? make("details", { class: "pop choose" }, make("summary", { class: "field", "data-focus": "filter" }, _("Add a filter")), adder) : null);
   }
 
   /** The values of a column that stand on the page. */
@@ -113,17 +117,17 @@
     const { tables, query } = model();
     const at = (query.by || []).indexOf(name);
     const found = at >= 0 ? tables.groups?.data[`d${at}`] : tables.rows?.data[name];
-    return [...new Set(found || [])].filter((v) => typeof v === "string" && v && v !== "(none)" && v !== "Others").slice(0, 100);
+    return [...new Set(found || [])].filter((v) => typeof v === "string" && v && v !== _("(none)") && v !== _("Others")).slice(0, 100);
   }
 
   function order() {
     const { sort, down, top } = model().query;
     const columns = (model().tables.groups || model().tables.over_time)?.columns || [];
-    const ways = columns.flatMap(({ key, title }) => [[`${key}:1`, `${title}, greatest first`], [`${key}:`, `${title}, least first`]]);
+    const ways = columns.flatMap(({ key, title }) => [[`${key}:1`, _("{figure}, greatest first", { figure: title })], [`${key}:`, _("{figure}, least first", { figure: title })]]);
     const pick = (e) => { const [key, way] = e.target.value.split(":"); choose({ sort: key, down: Boolean(way) }); };
     return [
-      labelled("Sorted by", make("select", { "data-focus": "sort", onchange: pick }, option(":", "as usual", !sort), ...ways.map(([value, text]) => option(value, text, value === `${sort}:${down ? 1 : ""}`)))),
-      labelled("Show", make("select", { "data-focus": "top", onchange: (e) => choose({ top: Number(e.target.value) }) }, ...model().options.tops.map((n) => option(n, `the first ${n}`, n === top))))];
+      labelled(_("Sorted by"), make("select", { "data-focus": "sort", onchange: pick }, option(":", _("as usual"), !sort), ...ways.map(([value, text]) => option(value, text, value === `${sort}:${down ? 1 : ""}`)))),
+      labelled(_("Show"), make("select", { "data-focus": "top", onchange: (e) => choose({ top: Number(e.target.value) }) }, ...model().options.tops.map((n) => option(n, _("the first {count}", { count: n }), n === top))))];
   }
 
   function chooser(box) {
@@ -180,12 +184,12 @@
     const body = fault ? [make("p", { class: "said warn" }, fault)] : [make("div", { class: "figures" }, ...figures.map(([of, value]) => make("p", {}, make("span", { class: "soft" }, of), make("b", {}, value))))];
     if (what.bars) body.push(bars(what.bars));
     if (what.lines) body.push(lines(what.lines, said));
-    if (more) body.push(make("p", { class: "soft" }, `and ${more} more, in Explore`));
+    if (more) body.push(make("p", { class: "soft" }, _("and {count} more, in Explore", { count: more })));
     if (notes) body.push(make("p", { class: "hint" }, notes.join("; ")));
-    body.push(make("p", { class: "buttons" }, make("a", { class: "button small", href, "aria-label": `Open ${name} in Explore` }, "Open in Explore"),
-      make("button", { type: "button", class: "button small", "aria-label": `Remove ${name}`, onclick: () => act({ act: "delete_view", subject: id }) }, "Remove")));
+    body.push(make("p", { class: "buttons" }, make("a", { class: "button small", href, "aria-label": _("Open {card} in Explore", { card: name }) }, _("Open in Explore")),
+      make("button", { type: "button", class: "button small", "aria-label": _("Remove {card}", { card: name }), onclick: () => act({ act: "delete_view", subject: id }) }, _("Remove"))));
     if (fresh) body.push(make("footer", { class: "card-foot" }, fresh));
     return body;
   };
-  drawn.none = () => [make("p", {}, "Ask something on ", make("a", { href: "/explore?face=summary" }, "Explore"), ", open Saved views there and press Save as card: it stands here from then on, worked out anew each time.")];
+  drawn.none = () => [make("p", {}, make("a", { href: "/explore?face=summary" }, _("Explore")), ": ", _("ask something there, open Saved views and press Save as card. It stands here from then on, worked out anew each time."))];
 })();

@@ -9,6 +9,7 @@ from functools import cache
 
 from sqlalchemy import Row
 
+from bi_app import words
 from bi_app.auth.passwords import (
     HASHER,
     LONGEST,
@@ -20,6 +21,7 @@ from bi_app.auth.passwords import (
     verify_pbkdf2,
 )
 from bi_app.auth.sql import run
+from bi_app.words import _
 from warehouse.access import ROLES, Role, Viewer
 from warehouse.errors import ConfigurationError
 from warehouse.settings import settings
@@ -37,6 +39,7 @@ class Account:
     email: str
     name: str
     viewer: Viewer
+    language: str = ""  # that the person chose; none: what the browser prefers
 
 
 def create_account(  # noqa: PLR0913, PLR0917 - an account has six parts
@@ -60,8 +63,8 @@ def create_account(  # noqa: PLR0913, PLR0917 - an account has six parts
     check_parts(email, role, branches, member_key)
     if old_hash is not None and not is_pbkdf2(old_hash):
         raise ConfigurationError(
-            "This is no PBKDF2 hash of Django, Werkzeug or passlib.",
-            remedy="Invite the person instead: `carrel invite EMAIL ROLE`.",
+            _("This is no PBKDF2 hash of Django, Werkzeug or passlib."),
+            remedy=_("Invite the person instead: `carrel invite EMAIL ROLE`."),
         )
     rows = run(
         "add_account",
@@ -73,7 +76,7 @@ def create_account(  # noqa: PLR0913, PLR0917 - an account has six parts
         password_hash=old_hash or hash_password(password, (email, name)),
     )
     if not rows:
-        raise ConfigurationError(f"{email} has an account already.")
+        raise ConfigurationError(_("{email} has an account already.", email=email))
     return int(rows[0].account_id)
 
 
@@ -84,11 +87,14 @@ def check_parts(email: str, role: str, branches: Sequence[str], member_key: str 
         ConfigurationError: naming the part.
     """
     if role not in ROLES:
-        raise ConfigurationError(f"{role!r} is no role.", remedy=f"Roles: {', '.join(ROLES)}.")
+        raise ConfigurationError(
+            _("{role} is no role.", role=repr(role)),
+            remedy=_("Roles: {roles}.", roles=", ".join(ROLES)),
+        )
     if not is_address(email):
-        raise ConfigurationError(f"{email!r} is no e-mail address.")
+        raise ConfigurationError(_("{email} is no e-mail address.", email=repr(email)))
     if any("|" in b or "," in b for b in branches) or "|" in (member_key or ""):
-        raise ConfigurationError("A branch code or member key holds a separator.")
+        raise ConfigurationError(_("A branch code or member key holds a separator."))
 
 
 def is_address(email: str) -> bool:
@@ -110,7 +116,7 @@ def set_password(email: str, password: str) -> None:
     found = run("number_of", email=email)
     wanted = {"password_hash": hashed, "end_keys": True}
     if not found or not run("choose_password", account_id=found[0].account_id, **wanted):
-        raise ConfigurationError(f"{email} has no account.")
+        raise ConfigurationError(_("{email} has no account.", email=email))
 
 
 def check_password(email: str, password: str) -> Account | None:
@@ -168,14 +174,26 @@ def rename(account_id: int, name: str) -> None:
     """
     name = " ".join(name.split())
     if not 0 < len(name) <= 100 or not name.isprintable():
-        raise ConfigurationError("A name has 1 to 100 characters that can be printed.")
+        raise ConfigurationError(_("A name has 1 to 100 characters that can be printed."))
     run("rename", account_id=account_id, name=name)
+
+
+def choose_language(account_id: int, language: str) -> None:
+    """Keep the language that an account wants pages and mails in; empty: what the browser prefers.
+
+    Raises:
+        ConfigurationError: Carrel does not speak it.
+    """
+    if language and language not in words.languages():
+        raise ConfigurationError(_("Carrel does not speak this language."))
+    run("choose_language", account_id=account_id, language=language or None)
 
 
 def tell_change(email: str, name: str, what: str) -> None:
     """Have a mail sent that says what changed (a key of `deployments.letters.CHANGES`)."""
     if settings().mails:
-        run("add_letter", kind="changed", email=email, name=name, stated_key=None, note=what)
+        letter = {"email": email, "name": name, "stated_key": None, "note": what}
+        run("add_letter", kind="changed", language=words.language(), **letter)
 
 
 def _slow_down(password: str) -> None:
@@ -191,7 +209,7 @@ def _keep(account_id: int, old: str, password: str) -> None:
 def account(row: Row[tuple[object, ...]]) -> Account:
     """An account from a row with its columns."""
     viewer = Viewer(row.email, row.role, tuple(row.branches), row.member_key)
-    return Account(row.account_id, row.email, row.name, viewer)
+    return Account(row.account_id, row.email, row.name, viewer, row.language or "")
 
 
 @cache

@@ -9,29 +9,38 @@ from bi_app.auth import accounts, new_address, sessions
 from bi_app.auth.forms import Form, message_page, set_sealed_cookie, template
 from bi_app.auth.new_address import OBJECT_DAYS, Change
 from bi_app.auth.sessions import LINK_COOKIE
+from bi_app.words import N_, _
 from warehouse import audit
 
-OVER = "This link was used already, is too old, or was not copied whole. Nothing was changed."
-SIGN_IN = ("/sign-in", "To the sign-in form")
-FORGOT = ("/forgot", "Choose a new password")
+OVER = N_("This link was used already, is too old, or was not copied whole. Nothing was changed.")
+SIGN_IN = ("/sign-in", N_("To the sign-in form"))
+FORGOT = ("/forgot", N_("Choose a new password"))
 ASKS = {
     "confirm": {
-        "title": "Confirm your new address",
-        "text": "From then on you sign in to Carrel with {new}, and get your mails there. You are"
-        " signed out everywhere.",
-        "button": "Use this address",
-        "otherwise": "If you did not ask for this, close this page: nothing happens.",
+        "title": N_("Confirm your new address"),
+        "text": N_(
+            "From then on you sign in to Carrel with {new}, and get your mails there. You are"
+            " signed out everywhere."
+        ),
+        "button": N_("Use this address"),
+        "otherwise": N_("If you did not ask for this, close this page: nothing happens."),
     },
     "object": {
-        "title": "Was it not you?",
-        "text": "Somebody who knows your password asked for another e-mail address for your"
-        " account. If it was not you, stop it: the address stays, or becomes again, {old};"
-        " everybody is signed out; the password and the keys of programs are good no more. You"
-        f" then choose a new password, and no address can be asked for in {OBJECT_DAYS} days.",
-        "button": "It was not me: stop it",
-        "otherwise": "If it was you, close this page.",
+        "title": N_("Was it not you?"),
+        "text": N_(
+            "Somebody who knows your password asked for another e-mail address for your account. If"
+            " it was not you, stop it: the address stays, or becomes again, {old}; everybody is"
+            " signed out; the password and the keys of programs are good no more. You then choose a"
+            " new password, and no address can be asked for in {days} days."
+        ),
+        "button": N_("It was not me: stop it"),
+        "otherwise": N_("If it was you, close this page."),
     },
 }
+
+
+def _way(way: tuple[str, str]) -> tuple[str, str]:
+    return way[0], _(way[1])
 
 
 class AddressLink(Form):
@@ -67,7 +76,7 @@ class Address(Form):
         """Say that the link is good no more."""
         self.clear_cookie(LINK_COOKIE)
         self.set_status(410)
-        self.finish(message_page("This link is over", OVER, action=SIGN_IN))
+        self.finish(message_page(_("This link is over"), _(OVER), action=_way(SIGN_IN)))
 
     async def get(self) -> None:
         """Show the question."""
@@ -75,11 +84,12 @@ class Address(Form):
         if found is None:
             return
         what, change = found
-        words = ASKS[what]
-        text = words["text"].format(new=change.new_email, old=change.old_email)
+        asked = {key: _(text) for key, text in ASKS[what].items() if key != "text"}
+        given = {"new": change.new_email, "old": change.old_email, "days": OBJECT_DAYS}
+        text = _(ASKS[what]["text"], **given)
         token = sessions.signature("form", self.link)
         page = template("address.html")
-        told = {**words, "text": text, "token": token, "danger": what == "object"}
+        told = {**asked, "text": text, "token": token, "danger": what == "object"}
         self.finish(page.render(**told))
 
     async def post(self) -> None:
@@ -95,8 +105,8 @@ class Address(Form):
         self.clear_cookie(LINK_COOKIE)
         if what == "confirm":
             return self.redirect("/sign-in?done=address", status=303)
-        said = f"Nothing came of it. Choose a new password for {change.old_email}."
-        self.finish(message_page("It is stopped", said, action=FORGOT))
+        said = _("Nothing came of it. Choose a new password for {email}.", email=change.old_email)
+        self.finish(message_page(_("It is stopped"), said, action=_way(FORGOT)))
         return None
 
 

@@ -14,23 +14,25 @@ from jinja2 import Environment, FileSystemLoader, Template
 from tornado.httputil import url_concat
 from tornado.web import HTTPError, RequestHandler
 
+from bi_app import words
 from bi_app.auth import origin, second_factor, sessions, tokens
 from bi_app.auth.accounts import LONGEST, Account, check_password
 from bi_app.auth.sessions import COOKIE, DEVICE_COOKIE, DEVICE_DAYS, FORM_COOKIE, SECOND_COOKIE
 from bi_app.auth.tokens import Bearer
 from bi_app.auth.watch import close_pages
+from bi_app.words import N_, _, ngettext
 from warehouse import audit
 from warehouse.settings import settings
 
 ASSETS = Path(__file__).parent.parent / "assets"
 HOME = "/"
-WRONG = "E-mail or password is not right."
+WRONG = N_("E-mail or password is not right.")
 DONE = {
-    "password": "Your password is set. Please sign in with it.",  # pragma: allowlist secret
-    "address": "Your new address is confirmed. Please sign in with it.",
-    "everywhere": "You are signed out everywhere.",
+    "password": N_("Your password is set. Please sign in with it."),  # pragma: allowlist secret
+    "address": N_("Your new address is confirmed. Please sign in with it."),
+    "everywhere": N_("You are signed out everywhere."),
 }
-STALE = "This form was open for too long, or cookies are off. Please try again."
+STALE = N_("This form was open for too long, or cookies are off. Please try again.")
 VERIFYING = asyncio.Semaphore(2)  # what is tried at once; a password takes 47 MiB
 POLICY = "; ".join(
     (
@@ -52,7 +54,12 @@ POLICY = "; ".join(
 def template(name: str) -> Template:
     """One of our pages, as a template that escapes what it is given."""
     environment = Environment(loader=FileSystemLoader(ASSETS), autoescape=True)
-    environment.globals["version"] = asset_version()
+    environment.globals |= {
+        "version": asset_version(),
+        "_": _,
+        "ngettext": ngettext,
+        "words": words,
+    }
     return environment.get_template(name)
 
 
@@ -65,9 +72,17 @@ def asset_version() -> str:
     return digest.hexdigest()[:12]
 
 
-def message_page(title: str, text: str, *, action: tuple[str, str] = (HOME, "Go back")) -> str:
+def message_page(title: str, text: str, *, action: tuple[str, str] | None = None) -> str:
     """A whole page that says one thing and offers one way on."""
+    action = action or (HOME, _("Go back"))
     return template("message.html").render(title=title, text=text, action=action)
+
+
+def speak_as_asked(handler: RequestHandler, own: str = "") -> str:
+    """Speak the person's own language from now on, else what the browser prefers; returns it."""
+    chosen = words.choose(own, handler.request.headers.get("Accept-Language", ""))
+    words.speak(chosen)
+    return chosen
 
 
 def safe_headers(handler: RequestHandler) -> None:
@@ -106,8 +121,9 @@ class Form(RequestHandler):
     """A page of ours with a form: safe headers, and a token that other sites do not know."""
 
     def prepare(self) -> None:
-        """Set the headers before anything is written."""
+        """Set the headers before anything is written, and speak the browser's language."""
         safe_headers(self)
+        speak_as_asked(self)
 
     @property
     def address(self) -> str:
@@ -182,9 +198,9 @@ class Form(RequestHandler):
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         """Say it in words, without details."""
-        title = "That did not work"
-        text = STALE if status_code == 403 else "Something went wrong on our side."
-        self.finish(message_page(title, text, action=("/sign-in", "To the sign-in form")))
+        title = _("That did not work")
+        text = _(STALE) if status_code == 403 else _("Something went wrong on our side.")
+        self.finish(message_page(title, text, action=("/sign-in", _("To the sign-in form"))))
 
 
 def inside(asked: str) -> str:
@@ -209,7 +225,7 @@ class SignIn(Form):
         page = template("sign_in.html").render(
             email=email,
             error=error,
-            done="" if error else DONE.get(self.get_argument("done", ""), ""),
+            done="" if error else _(DONE.get(self.get_argument("done", ""), "")),
             next=self.next_page,
             token=self.visitor_token(),
             registration=wanted.registration != "off",
@@ -226,7 +242,7 @@ class SignIn(Form):
         """Take the form."""
         if not self.is_ours():
             self.set_status(403)
-            return self.show(error=STALE)
+            return self.show(error=_(STALE))
         email = self.get_body_argument("email", "").strip()[:200]
         async with VERIFYING:
             account = await self.verified(email)
@@ -237,12 +253,14 @@ class SignIn(Form):
     async def verified(self, email: str) -> Account | None:
         """The account when the password is right; else the person has been told."""
         if wait := await self.wait(email):
-            await self.refuse(email, "locked", f"Too many attempts. Please wait {span(wait)}.")
+            await self.refuse(
+                email, "locked", _("Too many attempts. Please wait {wait}.", wait=span(wait))
+            )
             return None
         password = self.get_body_argument("password", "", strip=False)[: LONGEST + 1]
         account = await asyncio.to_thread(check_password, email, password)
         if account is None:
-            await self.refuse(email, "refused", WRONG)
+            await self.refuse(email, "refused", _(WRONG))
         return account
 
     async def refuse(self, email: str, outcome: str, error: str) -> None:
@@ -290,4 +308,6 @@ class SignOut(Form):
 
 def span(seconds: int) -> str:
     """Seconds in words."""
-    return f"{seconds} seconds" if seconds < 90 else f"{round(seconds / 60)} minutes"
+    if seconds < 90:
+        return ngettext("{count} second", "{count} seconds", seconds)
+    return ngettext("{count} minute", "{count} minutes", round(seconds / 60))

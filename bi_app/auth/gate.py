@@ -18,14 +18,15 @@ from tornado.web import HTTPError, RequestHandler
 from tornado.websocket import WebSocketHandler
 
 from bi_app.auth import origin, sessions, watch
-from bi_app.auth.forms import message_page, safe_headers
-from bi_app.auth.roles import may_open, page_of
+from bi_app.auth.forms import message_page, safe_headers, speak_as_asked
+from bi_app.auth.roles import ROLE_NAMES, may_open, page_of
 from bi_app.auth.sessions import COOKIE, SignedIn
+from bi_app.words import N_, _
 from warehouse import audit
 from warehouse.access import Viewer
 
 log = logging.getLogger(__name__)
-AWAY = "The library's figures are out of reach"
+AWAY = N_("The library's figures are out of reach")
 PREPARE: dict[str, Callable[[Viewer], Any]] = {}
 PREPARE_ASKED: dict[str, Callable[[Viewer, Any], Any]] = {}  # by what the address asks
 
@@ -36,6 +37,7 @@ async def get_user_async(handler: RequestHandler) -> str | None:
     None sends a document to the sign-in form and closes a websocket with 403.
     """
     _check_signed(handler)
+    speak_as_asked(handler)
     watch.keep_watch(handler.application)
     safe_headers(handler)
     try:
@@ -44,6 +46,7 @@ async def get_user_async(handler: RequestHandler) -> str | None:
         return _away(handler)
     if signed_in is None:
         return None
+    spoken = speak_as_asked(handler, signed_in.account.language)
     role = signed_in.account.viewer.role
     allowed = may_open(handler.request.path, role)
     if isinstance(handler, WebSocketHandler):
@@ -56,7 +59,7 @@ async def get_user_async(handler: RequestHandler) -> str | None:
         prepared = await _prepare(handler, signed_in.account.viewer)
         by = audit.viewer(signed_in.account.viewer, "page", address)
         audit.note_late(by, "view", page_of(handler.request.path))
-    opened = replace(signed_in, prepared=prepared, address=address)
+    opened = replace(signed_in, prepared=prepared, address=address, language=spoken)
     handler.request.carrel = opened  # type: ignore[attr-defined]
     return signed_in.account.email
 
@@ -72,7 +75,9 @@ def _away(handler: RequestHandler) -> str | None:
     if isinstance(handler, WebSocketHandler):
         return None
     handler.set_status(503)
-    handler.finish(message_page(AWAY, "Please try again in a moment.", action=("", "Try again")))
+    handler.finish(
+        message_page(_(AWAY), _("Please try again in a moment."), action=("", _("Try again")))
+    )
     return "nobody"
 
 
@@ -101,8 +106,12 @@ def _refuse(handler: RequestHandler, signed_in: SignedIn) -> str | None:
     handler.set_status(403)
     handler.finish(
         message_page(
-            "This page is not yours to open",
-            f"You are signed in as {signed_in.account.name} ({signed_in.account.viewer.role}).",
+            _("This page is not yours to open"),
+            _(
+                "You are signed in as {name} ({role}).",
+                name=signed_in.account.name,
+                role=_(ROLE_NAMES[signed_in.account.viewer.role]),
+            ),
         )
     )
     return signed_in.account.email

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import re
 
+from bi_app import words
 from bi_app.auth import accounts, sessions, tokens
 from bi_app.auth.accounts import LONGEST, is_address
 from bi_app.auth.forms import STALE, VERIFYING, Form, message_page, set_sealed_cookie, template
@@ -16,15 +17,18 @@ from bi_app.auth.passwords import RECOMMENDED, SHORTEST, hash_password, refuse_w
 from bi_app.auth.sessions import LINK_COOKIE
 from bi_app.auth.sql import run
 from bi_app.auth.tokens import LINKS, Bearer
+from bi_app.words import N_, _
 from warehouse import audit
 from warehouse.errors import ConfigurationError
 from warehouse.pseudonyms import pseudonym
 from warehouse.settings import settings
 
 MOST_ASKED, MOST_LETTERS = 10, 3  # within an hour: by one address, about one account
-BUSY = "Too many requests from here. Please try again in an hour."
-OVER = "This link was used already, is too old, or was not copied whole. Please ask for another."
-AGAIN = "The two passwords are not the same."
+BUSY = N_("Too many requests from here. Please try again in an hour.")
+OVER = N_(
+    "This link was used already, is too old, or was not copied whole. Please ask for another."
+)
+AGAIN = N_("The two passwords are not the same.")
 
 
 class Ask(Form):
@@ -49,7 +53,7 @@ class Ask(Form):
         """Write the form, or why there is none."""
         if closed := self.is_closed():
             self.finish(
-                message_page("Not here", closed, action=("/sign-in", "To the sign-in form"))
+                message_page(_("Not here"), closed, action=("/sign-in", _("To the sign-in form")))
             )
             return
         page = template(self.page)
@@ -63,17 +67,17 @@ class Ask(Form):
             return None
         if not self.is_ours():
             self.set_status(403)
-            return self.show(error=STALE)
+            return self.show(error=_(STALE))
         email = self.get_body_argument("email", "").strip()[:201]
         name = " ".join(self.get_body_argument("name", "").split())[:100]
         if not is_address(email) or not name.isprintable():
             self.set_status(400)
-            return self.show(error="This is no e-mail address.", email=email, name=name)
+            return self.show(error=_("This is no e-mail address."), email=email, name=name)
         if not await asyncio.to_thread(self.ask, email, name):
             self.set_status(429)
-            return self.show(error=BUSY, email=email, name=name)
-        action = ("/sign-in", "To the sign-in form")
-        self.finish(message_page("Look into your mail", self.said(), action=action))
+            return self.show(error=_(BUSY), email=email, name=name)
+        action = ("/sign-in", _("To the sign-in form"))
+        self.finish(message_page(_("Look into your mail"), self.said(), action=action))
         return None
 
     def ask(self, email: str, name: str) -> bool:
@@ -85,7 +89,8 @@ class Ask(Form):
         number = self.get_body_argument("number", "").strip()[:60]
         key = pseudonym(number.upper()) if number else None
         if counted.account < MOST_LETTERS:
-            run("add_letter", kind=self.kind, email=email, name=name, stated_key=key, note="")
+            letter = {"email": email, "name": name, "stated_key": key, "note": ""}
+            run("add_letter", kind=self.kind, language=words.language(), **letter)
         return True
 
 
@@ -96,14 +101,17 @@ class Forgot(Ask):
 
     def is_closed(self) -> str:
         """Without mail, an admin helps."""
-        without = "No mail is set up here. An administrator can give you a link to a new password."
+        without = _(
+            "No mail is set up here. An administrator can give you a link to a new password."
+        )
         return "" if settings().mails else without
 
     def said(self) -> str:
         """The same for everybody."""
-        return (
-            "If there is an account with this address, a link to a new password is on its way."
-            f" It is good for {settings().reset_min} minutes."
+        return _(
+            "If there is an account with this address, a link to a new password is on its "
+            "way. It is good for {reset_min} minutes.",
+            reset_min=settings().reset_min,
         )
 
 
@@ -115,16 +123,16 @@ class Register(Ask):
     def is_closed(self) -> str:
         """It is off unless a setting says otherwise, and proving an address needs mail."""
         if settings().registration == "off":
-            return "Accounts are made by an administrator. Please ask for an invitation."
+            return _("Accounts are made by an administrator. Please ask for an invitation.")
         if settings().registration == "mail" and not settings().mails:
-            return "Registering needs mail, which is not set up here yet."
+            return _("Registering needs mail, which is not set up here yet.")
         return ""
 
     def said(self) -> str:
         """The same for everybody."""
         if settings().registration == "approval":
-            return "An administrator looks at it. When you are let in, you get a link by mail."
-        return "A link to choose your password is on its way to this address."
+            return _("An administrator looks at it. When you are let in, you get a link by mail.")
+        return _("A link to choose your password is on its way to this address.")
 
 
 class Link(Form):
@@ -160,7 +168,9 @@ class ChoosePassword(Form):
         """Say that the link is good no more."""
         self.clear_cookie(LINK_COOKIE)
         self.set_status(410)
-        self.finish(message_page("This link is over", OVER, action=("/forgot", "Ask for another")))
+        self.finish(
+            message_page(_("This link is over"), _(OVER), action=("/forgot", _("Ask for another")))
+        )
 
     async def get(self) -> None:
         """Show the form; opening a link does not use it up, as some mail programs open links."""
@@ -190,7 +200,7 @@ class ChoosePassword(Form):
         password = self.get_body_argument("password", "", strip=False)
         if password != self.get_body_argument("again", "", strip=False):
             self.set_status(400)
-            return self.show(bearer, AGAIN)
+            return self.show(bearer, _(AGAIN))
         try:
             refuse_weak(password, (bearer.email, bearer.name))
         except ConfigurationError as error:

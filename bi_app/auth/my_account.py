@@ -11,26 +11,30 @@ from typing import Any
 
 from tornado.web import HTTPError
 
+from bi_app import words
 from bi_app.auth import accounts, callers, new_address, second_factor, sessions
 from bi_app.auth.accounts import LONGEST, Account
-from bi_app.auth.forms import VERIFYING, Form, form_token, span, template
+from bi_app.auth.forms import VERIFYING, Form, form_token, span, speak_as_asked, template
 from bi_app.auth.passwords import RECOMMENDED, SHORTEST, refuse_weak
+from bi_app.auth.roles import ROLE_NAMES
 from bi_app.auth.sessions import COOKIE, OwnSession, SignedIn
 from bi_app.auth.watch import close_pages
+from bi_app.words import N_, _
 from warehouse.errors import ConfigurationError
 from warehouse.settings import settings
 
 RECENT = dt.timedelta(minutes=10)
-WRONG = "Your current password is not right."
-WRONG_CODE = "This code is not right, or was used already."
+WRONG = N_("Your current password is not right.")
+WRONG_CODE = N_("This code is not right, or was used already.")
 DONE = {
-    "name": "Your name is changed.",
+    "name": N_("Your name is changed."),
+    "language": N_("Your language is changed; pages that are open keep theirs until you reload."),
     # pragma: allowlist nextline secret
-    "password": "Your password is changed, and you are signed out everywhere else.",
-    "email": "A link is on its way to the new address. Nothing changes until it is opened.",
-    "email-stopped": "Your address stays as it is.",
-    "off": "Your second factor is off.",
-    "ended": "That session is ended.",
+    "password": N_("Your password is changed, and you are signed out everywhere else."),
+    "email": N_("A link is on its way to the new address. Nothing changes until it is opened."),
+    "email-stopped": N_("Your address stays as it is."),
+    "off": N_("Your second factor is off."),
+    "ended": N_("That session is ended."),
 }
 BROWSERS = (("Edg", "Edge"), ("OPR", "Opera"), ("Firefox", "Firefox"), ("Chrom", "Chrome"),
             ("Safari", "Safari"))  # fmt: skip
@@ -42,7 +46,9 @@ def device_name(client: str | None) -> str:
     text = client or ""
     browser = next((name for sign, name in BROWSERS if re.search(rf"\b\w*{sign}", text)), "")
     system = next((name for name in SYSTEMS if name in text), "")
-    return " on ".join(filter(None, (browser, system))) or "Another program"
+    if browser and system:
+        return _("{browser} on {system}", browser=browser, system=system)
+    return browser or system or _("Another program")
 
 
 class Refused(Exception):
@@ -61,6 +67,7 @@ class OwnPage(Form):
             self.redirect("/sign-in?next=/account", status=303)
             return False
         self.who = found
+        speak_as_asked(self, found.account.language)
         return True
 
     @property
@@ -80,12 +87,12 @@ class OwnPage(Form):
             return await self._prove_recent()
         async with VERIFYING:
             if wait := await self.wait(email):
-                raise Refused(f"Too many attempts. Please wait {span(wait)}.")
+                raise Refused(_("Too many attempts. Please wait {wait}.", wait=span(wait)))
             found = await asyncio.to_thread(accounts.check_password, email, password)
             if found is None:
                 device = await self.device(email)
                 await asyncio.to_thread(sessions.note, email, self.address, "refused", device)
-                raise Refused(WRONG)
+                raise Refused(_(WRONG))
         return None
 
     async def prove_code(self, code: str) -> None:
@@ -99,12 +106,12 @@ class OwnPage(Form):
         email = self.account.email
         async with VERIFYING:
             if wait := await self.wait(email):
-                raise Refused(f"Too many attempts. Please wait {span(wait)}.")
+                raise Refused(_("Too many attempts. Please wait {wait}.", wait=span(wait)))
             if await asyncio.to_thread(second_factor.accept, self.account.account_id, code):
                 return
             device = await self.device(email)
             await asyncio.to_thread(sessions.note, email, self.address, "second", device)
-        raise Refused(WRONG_CODE)
+        raise Refused(_(WRONG_CODE))
 
     async def _prove_recent(self) -> None:
         mine = await asyncio.to_thread(sessions.own, self.account.account_id)
@@ -112,7 +119,7 @@ class OwnPage(Form):
         if not any(
             s.session_id == self.who.session_id and s.started_at > now - RECENT for s in mine
         ):
-            raise Refused("Please sign out and in again first: that was a while ago.")
+            raise Refused(_("Please sign out and in again first: that was a while ago."))
 
     async def renew(self) -> None:
         """Sign the account out everywhere, and in again here with a new token."""
@@ -128,12 +135,14 @@ class OwnPage(Form):
             **facts,
             account=self.account,
             token=form_token(self.who.session_id),
-            done=DONE.get(self.get_query_argument("done", ""), "") if not error else "",
+            done=_(DONE.get(self.get_query_argument("done", ""), "")) if not error else "",
             error=error,
             at=at,
             required=second_factor.is_required(self.account.viewer.role),
             sessions=[_shown(one, self.who) for one in facts["own"]],
             provider=settings().oidc_name,
+            languages=words.languages(),
+            role=ROLE_NAMES[self.account.viewer.role],
             shortest=SHORTEST,
             recommended=RECOMMENDED,
             longest=LONGEST,
@@ -158,9 +167,10 @@ def _shown(one: OwnSession, who: SignedIn) -> dict[str, Any]:
         "id": one.session_id,
         "device": device_name(one.client),
         "address": one.address or "",
-        "started": one.started_at,
-        "seen": one.seen_at,
-        "method": one.method,
+        "started": words.short_moment(one.started_at),
+        "seen": words.moment(one.seen_at),
+        "seen_at": one.seen_at.isoformat(),
+        "method": _(one.method),
         "here": one.session_id == who.session_id,
     }
 
@@ -188,6 +198,7 @@ class Change(OwnPage):
         self.check_token(form_token(self.who.session_id))
         acts: dict[str, Callable[[], Awaitable[None]]] = {
             "name": self.name,
+            "language": self.language,
             "password": self.password,
             "email": self.email,
             "email-stop": self.email_stop,
@@ -214,14 +225,21 @@ class Change(OwnPage):
         await self.record(self.account, "account", what="name")
         self.redirect("/account?done=name", status=303)
 
+    async def language(self) -> None:
+        """Change the language of pages and mails."""
+        wanted = self.text("language")
+        await asyncio.to_thread(accounts.choose_language, self._number, wanted)
+        await self.record(self.account, "account", what="language")
+        self.redirect("/account?done=language", status=303)
+
     async def password(self) -> None:
         """Change the password; every other session ends, and this one gets a new token."""
         if not await asyncio.to_thread(accounts.has_password, self.account.account_id):
-            raise Refused(f"You sign in through {settings().oidc_name}.")
+            raise Refused(_("You sign in through {oidc_name}.", oidc_name=settings().oidc_name))
         await self.prove(self.text("current"))
         new = self.text("password")
         if new != self.text("again"):
-            raise Refused("The two passwords are not the same.")
+            raise Refused(_("The two passwords are not the same."))
         about = (self.account.email, self.account.name)
         refuse_weak(new, about)
         await self.record(self.account, "account", what="password")
@@ -246,7 +264,7 @@ class Change(OwnPage):
         await self.record(self.account, "account", what="e-mail asked")
         ask = partial(new_address.ask, self._number, self.account.email)
         if not await asyncio.to_thread(ask, self.text("email").strip()[:201]):
-            raise Refused("You have asked several times. Please try again in an hour.")
+            raise Refused(_("You have asked several times. Please try again in an hour."))
         self.redirect("/account?done=email", status=303)
 
     async def email_stop(self) -> None:
@@ -287,7 +305,7 @@ class Change(OwnPage):
     async def factor_off(self) -> None:
         """Switch the second factor off, where the role may."""
         if second_factor.is_required(self.account.viewer.role):
-            raise Refused("Your role must have a second factor.")
+            raise Refused(_("Your role must have a second factor."))
         await self.prove(self.text("current"))
         await self.record(self.account, "account", what="second factor off")
         await asyncio.to_thread(second_factor.remove, self._number)
@@ -342,7 +360,7 @@ class Factor(OwnPage):
             code = self.get_body_argument("code", "")[:60]
             codes = await asyncio.to_thread(second_factor.confirm, number, code)
             if codes is None:
-                raise Refused(WRONG_CODE)
+                raise Refused(_(WRONG_CODE))
         except Refused as refused:
             self.set_status(400)
             return await self.picture(str(refused))

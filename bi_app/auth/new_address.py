@@ -15,6 +15,7 @@ from sqlalchemy.exc import IntegrityError
 from bi_app.auth.accounts import is_address
 from bi_app.auth.sql import run
 from bi_app.auth.tokens import digest
+from bi_app.words import _
 from warehouse.errors import ConfigurationError
 from warehouse.settings import settings
 
@@ -37,12 +38,15 @@ class Change:
 def why_not(account_id: int) -> str:
     """Why this account's address cannot be changed here; empty where it can."""
     if not settings().mails:
-        return "Changing it needs mail, which is not set up here."
+        return _("Changing it needs mail, which is not set up here.")
     row = run("may_change_email", account_id=account_id, days=OBJECT_DAYS)[0]
     if row.elsewhere or not row.has_password:
-        return f"You sign in through {settings().oidc_name}, which says what your address is."
+        return _(
+            "You sign in through {oidc_name}, which says what your address is.",
+            oidc_name=settings().oidc_name,
+        )
     if row.objected:
-        return "Your old address objected to a change lately, so it cannot be changed now."
+        return _("Your old address objected to a change lately, so it cannot be changed now.")
     return ""
 
 
@@ -62,9 +66,9 @@ def ask(account_id: int, email: str, new: str) -> bool:
         ConfigurationError: it is no address, or the one there is.
     """
     if not is_address(new):
-        raise ConfigurationError("This is no e-mail address.")
+        raise ConfigurationError(_("This is no e-mail address."))
     if new.lower() == email.lower():
-        raise ConfigurationError("This is your address already.")
+        raise ConfigurationError(_("This is your address already."))
     return bool(run("ask_email", account_id=account_id, new_email=new, most=MOST_ASKED))
 
 

@@ -19,6 +19,7 @@ import httpx
 
 from bi_app.auth.accounts import Account, account_of, check_parts, is_address
 from bi_app.auth.sql import run
+from bi_app.words import _
 from warehouse import audit
 from warehouse.access import ROLES, Role
 from warehouse.errors import CarrelError, ConfigurationError
@@ -78,13 +79,14 @@ def _provider(issuer: str, _age: int) -> dict[str, Any]:
     parts = urlsplit(issuer)
     if parts.scheme != "https" and parts.hostname not in LOOPBACK:
         raise ConfigurationError(
-            "The provider's address is not sealed.", remedy="CARREL_OIDC_ISSUER begins with https."
+            _("The provider's address is not sealed."),
+            remedy=_("CARREL_OIDC_ISSUER begins with https."),
         )
     found = _fetched("GET", issuer.rstrip("/") + "/.well-known/openid-configuration")
     if found.get("issuer") != issuer:
         raise ConfigurationError(
-            f"The provider calls itself {str(found.get('issuer'))[:200]!r}.",
-            remedy="Write CARREL_OIDC_ISSUER exactly so.",
+            _("The provider calls itself {issuer}.", issuer=repr(str(found.get("issuer"))[:200])),
+            remedy=_("Write CARREL_OIDC_ISSUER exactly so."),
         )
     return found
 
@@ -102,7 +104,9 @@ def _fetched(method: str, url: str, **options: Any) -> dict[str, Any]:
     except (httpx.HTTPError, httpx.InvalidURL, ValueError):
         document = None
     if not isinstance(document, dict):
-        raise NotLetIn("The sign-in service does not answer as it should. Please try again later.")
+        raise NotLetIn(
+            _("The sign-in service does not answer as it should. Please try again later.")
+        )
     return document
 
 
@@ -144,7 +148,7 @@ def claims_of(attempt: Attempt, code: str) -> dict[str, Any]:
         bearer = {"Authorization": f"Bearer {access}"}
         more = _fetched("GET", str(about["userinfo_endpoint"]), headers=bearer)
         if more.get("sub") != claims["sub"]:
-            raise NotLetIn("The sign-in service told of two persons.")
+            raise NotLetIn(_("The sign-in service told of two persons."))
         claims = more | claims
     return claims
 
@@ -172,9 +176,9 @@ def checked(token: str, nonce: str) -> dict[str, Any]:
         claims = _decoded(token)
         registry.validate(claims)
     except (JoseError, ValueError, KeyError, TypeError):
-        raise NotLetIn("The sign-in service's word could not be believed.") from None
+        raise NotLetIn(_("The sign-in service's word could not be believed.")) from None
     if claims.get("azp", wanted.oidc_client_id) != wanted.oidc_client_id:
-        raise NotLetIn("The sign-in service's word was for somebody else.")
+        raise NotLetIn(_("The sign-in service's word was for somebody else."))
     return claims
 
 
@@ -208,12 +212,12 @@ def account_for(claims: dict[str, Any]) -> Account:
     """
     email = str(claims.get("email", ""))
     if not is_address(email) or claims.get("email_verified") is not True:
-        raise NotLetIn("The sign-in service has not verified your e-mail address.")
+        raise NotLetIn(_("The sign-in service has not verified your e-mail address."))
     number = _linked(claims) or _by_email(claims, email) or _made(claims, email)
     _set_rights(number, claims)
     found = account_of(number)
     if found is None:
-        raise NotLetIn("This account is disabled, or waits for an administrator.")
+        raise NotLetIn(_("This account is disabled, or waits for an administrator."))
     return found
 
 
@@ -232,13 +236,15 @@ def _by_email(claims: dict[str, Any], email: str) -> int | None:
 def _made(claims: dict[str, Any], email: str) -> int:
     """A new member, where the settings let unknown persons be one."""
     if settings().oidc_unknown != "member":
-        raise NotLetIn("You have no account here yet. Please ask an administrator to invite you.")
+        raise NotLetIn(
+            _("You have no account here yet. Please ask an administrator to invite you.")
+        )
     name = " ".join(str(claims.get("name") or email).split())[:100]
     values = {"email": email, "name": name, "stated_key": None, "password_hash": None}
     run("register", **values)
     made = _by_email(claims, email)
     if made is None:
-        raise NotLetIn("Your e-mail address belongs to another account.")
+        raise NotLetIn(_("Your e-mail address belongs to another account."))
     return made
 
 

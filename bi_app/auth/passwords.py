@@ -20,6 +20,7 @@ from pathlib import Path
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
+from bi_app.words import N_, _
 from warehouse.errors import ConfigurationError
 from warehouse.settings import settings
 
@@ -28,7 +29,7 @@ RECOMMENDED = 15
 HASHER = PasswordHasher(time_cost=2, memory_cost=47 * 1024, parallelism=1)  # KiB: 47 MiB
 COMMON = Path(__file__).parent / "common_passwords.txt.gz"
 OUR_WORDS = ("carrel", "library", "librarian")
-ADVICE = "Three or four words that only you would put together are good."
+ADVICE = N_("Three or four words that only you would put together are good.")
 # pragma: allowlist nextline secret
 ROWS = ("abcdefghijklmnopqrstuvwxyz", "qwertyuiopasdfghjklzxcvbnm", "0123456789")
 LEET = str.maketrans("@431!05$7", "aaeiiosst")
@@ -48,16 +49,23 @@ def refuse_weak(password: str, about: Iterable[str] = ()) -> None:
     """
     if not SHORTEST <= len(password) <= LONGEST:
         raise ConfigurationError(
-            f"A password has {SHORTEST} to {LONGEST} characters; this one has {len(password)}."
+            _(
+                "A password has {shortest} to {longest} characters; this one has {password}.",
+                shortest=SHORTEST,
+                longest=LONGEST,
+                password=len(password),
+            )
         )
     if _is_common(password):
-        raise ConfigurationError("This password is among the first that others try.", remedy=ADVICE)
+        raise ConfigurationError(
+            _("This password is among the first that others try."), remedy=_(ADVICE)
+        )
     if _core(password) in _words(about):
         raise ConfigurationError(
-            "This password is little more than your name or ours.", remedy=ADVICE
+            _("This password is little more than your name or ours."), remedy=_(ADVICE)
         )
     if is_breached(password):
-        raise ConfigurationError("This password is in a list of stolen ones.", remedy=ADVICE)
+        raise ConfigurationError(_("This password is in a list of stolen ones."), remedy=_(ADVICE))
 
 
 def _is_common(password: str) -> bool:
@@ -118,7 +126,8 @@ def is_breached(password: str) -> bool:
             return _stands_in(lines, wanted)
     except (OSError, ValueError) as error:
         raise ConfigurationError(
-            f"{path} cannot be searched: {error}.", remedy="See CARREL_BREACHED_PASSWORDS."
+            _("{path} cannot be searched: {error}.", path=path, error=error),
+            remedy=_("See CARREL_BREACHED_PASSWORDS."),
         ) from None
 
 

@@ -17,13 +17,14 @@ from bi_app.auth import tokens
 from bi_app.auth.accounts import check_parts
 from bi_app.auth.sql import run_as
 from bi_app.auth.tokens import Bearer
+from bi_app.words import N_, _
 from warehouse import audit
 from warehouse.access import Role, Viewer
 from warehouse.errors import ConfigurationError
 from warehouse.pseudonyms import pseudonym
 from warehouse.settings import settings
 
-NOBODY = "There is no such account."
+NOBODY = N_("There is no such account.")
 
 
 @dataclass(frozen=True)
@@ -101,7 +102,7 @@ def person(by: Viewer, account_id: int) -> Person:
     """
     found = _people(by, account_id)
     if not found:
-        raise ConfigurationError(NOBODY)
+        raise ConfigurationError(_(NOBODY))
     return found[0]
 
 
@@ -153,7 +154,7 @@ def invite(  # noqa: PLR0913, PLR0917 - an account has as many parts
         member_key=member_key,
     )
     if not rows:
-        raise ConfigurationError(f"{email} has an account already.")
+        raise ConfigurationError(_("{email} has an account already.", email=email))
     return _ask_in(by, int(rows[0].account_id), email, name)
 
 
@@ -165,7 +166,9 @@ def invite_again(by: Viewer, account_id: int) -> Invitation:
     """
     one = person(by, account_id)
     if one.state != "invited":
-        raise ConfigurationError(f"{one.email} is {one.state}, not invited.")
+        raise ConfigurationError(
+            _("{email} is {state}, not invited.", email=one.email, state=_(one.state))
+        )
     return _ask_in(by, account_id, one.email, one.name)
 
 
@@ -181,7 +184,7 @@ def approve(by: Viewer, account_id: int, *, link_stated_member: bool = False) ->
         link_stated(by, account_id)
     rows = run_as(by, "approve", account_id=account_id)
     if not rows:
-        raise ConfigurationError("Nobody waits for approval under this number.")
+        raise ConfigurationError(_("Nobody waits for approval under this number."))
     return _ask_in(by, account_id, rows[0].email, rows[0].name)
 
 
@@ -193,10 +196,18 @@ def send_reset(by: Viewer, account_id: int) -> Invitation:
     """
     one = person(by, account_id)
     if one.state != "active":
-        raise ConfigurationError(f"{one.email} is {one.state}, not active.")
+        raise ConfigurationError(
+            _("{email} is {state}, not active.", email=one.email, state=_(one.state))
+        )
     audit.note(audit.viewer(by), "account", f"account {account_id}", what="send_reset")
     if settings().mails:
-        letter = {"email": one.email, "name": one.name, "stated_key": None, "note": ""}
+        letter = {
+            "email": one.email,
+            "name": one.name,
+            "stated_key": None,
+            "note": "",
+            "language": "",
+        }
         run_as(by, "add_letter", kind="reset", **letter)
         return Invitation(account_id, one.email, None)
     token = tokens.make(Bearer("reset", account_id, one.email, one.name))
@@ -206,7 +217,8 @@ def send_reset(by: Viewer, account_id: int) -> Invitation:
 def _ask_in(by: Viewer, account_id: int, email: str, name: str) -> Invitation:
     """Send the link by mail; without mail, hand it to the admin, once."""
     if settings().mails:
-        run_as(by, "add_letter", kind="join", email=email, name=name, stated_key=None, note="")
+        letter = {"email": email, "name": name, "stated_key": None, "note": "", "language": ""}
+        run_as(by, "add_letter", kind="join", **letter)
         return Invitation(account_id, email, None)
     token = tokens.make(Bearer("join", account_id, email, name))
     return Invitation(account_id, email, tokens.link(token))
@@ -271,7 +283,7 @@ def link_member(by: Viewer, account_id: int, number: str | None) -> None:
     key = pseudonym(number.strip().upper()) if number and number.strip() else None
     person(by, account_id)
     if not run_as(by, "link_member", account_id=account_id, member_key=key):
-        raise ConfigurationError("Another account is this member already.")
+        raise ConfigurationError(_("Another account is this member already."))
 
 
 def link_stated(by: Viewer, account_id: int) -> None:
@@ -281,14 +293,14 @@ def link_stated(by: Viewer, account_id: int) -> None:
         ConfigurationError: no number was stated, or another account is that member.
     """
     if not run_as(by, "link_stated", account_id=account_id):
-        raise ConfigurationError("No number was stated, or another account is that member.")
+        raise ConfigurationError(_("No number was stated, or another account is that member."))
 
 
 def remove_second_factor(by: Viewer, account_id: int) -> None:
     """Take the second factor from who lost it; their sessions end."""
     rows = run_as(by, "remove_second_factor", account_id=account_id)
     if not rows[0].removed:
-        raise ConfigurationError("This account has no second factor.")
+        raise ConfigurationError(_("This account has no second factor."))
     end_all_sessions(by, account_id)
 
 
@@ -311,9 +323,11 @@ def find_account(by: Viewer, email: str) -> Person:
     for one in list_accounts(by):
         if one.email.lower() == email.lower():
             return one
-    raise ConfigurationError(f"{email} has no account.", remedy="See `carrel users list`.")
+    raise ConfigurationError(
+        _("{email} has no account.", email=email), remedy=_("See `carrel users list`.")
+    )
 
 
 def _one(rows: list[Row[tuple[object, ...]]]) -> None:
     if not rows:
-        raise ConfigurationError(NOBODY)
+        raise ConfigurationError(_(NOBODY))

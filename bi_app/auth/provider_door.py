@@ -16,14 +16,17 @@ from bi_app.auth.accounts import Account
 from bi_app.auth.forms import HOME, Form, inside, message_page, set_sealed_cookie
 from bi_app.auth.oidc import Attempt, NotLetIn
 from bi_app.auth.sessions import OIDC_COOKIE
+from bi_app.words import N_, _
 from warehouse import audit
 from warehouse.errors import ConfigurationError
 from warehouse.settings import settings
 
 log = logging.getLogger(__name__)
 MOST_SECONDS = 600
-ODD = "The way back from the sign-in service was not the one we sent you. Please try again."
-WRONG_SETTING = "Signing in through the service is not set up right. Please tell an administrator."
+ODD = N_("The way back from the sign-in service was not the one we sent you. Please try again.")
+WRONG_SETTING = N_(
+    "Signing in through the service is not set up right. Please tell an administrator."
+)
 
 
 class Door(Form):
@@ -39,7 +42,9 @@ class Door(Form):
     def refuse(self, text: str, status: int = 403) -> None:
         """Say why nobody comes in."""
         self.set_status(status)
-        self.finish(message_page("You are not signed in", text, action=("/sign-in", "Go back")))
+        self.finish(
+            message_page(_("You are not signed in"), text, action=("/sign-in", _("Go back")))
+        )
 
 
 class Leave(Door):
@@ -54,7 +59,7 @@ class Leave(Door):
             return self.refuse(error.message, 503)
         except ConfigurationError:
             log.exception("the provider's settings are wrong")
-            return self.refuse(WRONG_SETTING, 503)
+            return self.refuse(_(WRONG_SETTING), 503)
         text = base64.urlsafe_b64encode(json.dumps(oidc.as_text(attempt)).encode()).decode()
         set_sealed_cookie(self, OIDC_COOKIE, sessions.sealed("oidc", text))
         return self.redirect(address)
@@ -68,9 +73,9 @@ class Return(Door):
         attempt = self.attempt()
         self.clear_cookie(OIDC_COOKIE)
         if attempt is None or not self.is_answer_to(attempt):
-            return self.refuse(ODD)
+            return self.refuse(_(ODD))
         if self.get_query_argument("error", ""):
-            return self.refuse("The sign-in service did not let you in.")
+            return self.refuse(_("The sign-in service did not let you in."))
         code = self.get_query_argument("code", "")
         try:
             account = await asyncio.to_thread(_account, attempt, code)
@@ -80,7 +85,7 @@ class Return(Door):
             return self.refuse(error.message)
         except ConfigurationError:
             log.exception("the provider's word could not be carried out")
-            return self.refuse(WRONG_SETTING, 503)
+            return self.refuse(_(WRONG_SETTING), 503)
         await self.open_session(account, settings().oidc_name)
         return self.redirect(inside(attempt.next_page), status=303)
 

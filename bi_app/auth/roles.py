@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bi_app.words import N_
 from warehouse.access import ROLES, Role
 from warehouse.errors import ConfigurationError
 from warehouse.settings import settings
@@ -29,6 +30,11 @@ class PageRule:
     menu_of: frozenset[Role] | None = None
 
 
+ROLE_NAMES: dict[Role, str] = {
+    "admin": N_("Admin"),
+    "librarian": N_("Librarian"),
+    "member": N_("Member"),
+}
 ALL: frozenset[Role] = frozenset({"admin", "librarian", "member"})
 STAFF: frozenset[Role] = frozenset({"admin", "librarian"})
 ADMINS: frozenset[Role] = frozenset({"admin"})

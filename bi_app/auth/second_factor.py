@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Literal
 from bi_app.auth.accounts import Account
 from bi_app.auth.sql import run
 from bi_app.auth.tokens import digest
+from bi_app.words import _
 from warehouse.access import Role
 from warehouse.errors import ConfigurationError
 from warehouse.settings import settings
@@ -54,7 +55,7 @@ def begin(account_id: int) -> str:
     made = _seal(account_id, pyotp.random_base32())
     rows = run("begin_second_factor", account_id=account_id, secret=made)
     if not rows:
-        raise ConfigurationError("This account has a second factor already.")
+        raise ConfigurationError(_("This account has a second factor already."))
     return _open(account_id, rows[0].secret)
 
 
@@ -151,8 +152,8 @@ def _open(account_id: int, sealed: bytes) -> str:
         return _cipher().decrypt(sealed[:NONCE], sealed[NONCE:], _bound_to(account_id)).decode()
     except InvalidTag:
         raise ConfigurationError(
-            "A second factor cannot be read: its key is another.",
-            remedy="Bring back secrets.json, or `carrel users remove-second-factor EMAIL`.",
+            _("A second factor cannot be read: its key is another."),
+            remedy=_("Bring back secrets.json, or `carrel users remove-second-factor EMAIL`."),
         ) from None
 
 

@@ -14,10 +14,11 @@ from bi_app.auth.forms import HOME, VERIFYING, Form, inside, span, template
 from bi_app.auth.sessions import SECOND_COOKIE
 from bi_app.auth.sql import run
 from bi_app.auth.tokens import Bearer, digest
+from bi_app.words import N_, _
 from warehouse import audit
 
 MOST_ATTEMPTS = 5
-WRONG = "This code is not right, or was used already. A new one comes every 30 seconds."
+WRONG = N_("This code is not right, or was used already. A new one comes every 30 seconds.")
 
 
 class Step(Form):
@@ -104,13 +105,13 @@ class SecondStep(Step):
         """Which kind of code was given, when it is right; else the person has been told."""
         if wait := await self.wait(bearer.email):
             self.set_status(429)
-            self.show(f"Too many attempts. Please wait {span(wait)}.")
+            self.show(_("Too many attempts. Please wait {wait}.", wait=span(wait)))
             return None
         code = self.get_body_argument("code", "")[:60]
         kind = await asyncio.to_thread(second_factor.accept, number, code)
         if kind is None and await self.count_failure(bearer):
             self.set_status(401)
-            self.show(WRONG)
+            self.show(_(WRONG))
         return kind
 
 
@@ -138,7 +139,7 @@ class SetUp(Step):
             picture=second_factor.picture(second_factor.address(account, secret)),
             action="/sign-in/set-up",
             asks_password=False,
-            why="Your role needs a second factor to sign in.",
+            why=_("Your role needs a second factor to sign in."),
         )
         self.finish(page)
         return None
@@ -154,7 +155,7 @@ class SetUp(Step):
         if codes is None:
             if await self.count_failure(bearer):
                 self.set_status(401)
-                await self.show(bearer, WRONG)
+                await self.show(bearer, _(WRONG))
         elif account := await self.finish_sign_in(bearer, "password and code"):
             await self.record(account, "account", what="second factor on")
             tell = accounts.tell_change

@@ -9,6 +9,7 @@ import secrets
 from dataclasses import dataclass
 from typing import Any
 
+from bi_app import words
 from bi_app.auth.accounts import Account, account
 from bi_app.auth.sql import run
 from warehouse.settings import settings
@@ -27,12 +28,15 @@ DEVICE_DAYS = 180
 
 @dataclass(frozen=True)
 class SignedIn:
-    """A live session: its number, whose it is, what was fetched ahead, and from where it asks."""
+    """A live session: its number, whose it is, what was fetched ahead, from where it asks, and
+    the language of its page.
+    """
 
     session_id: str
     account: Account
     prepared: Any = None
     address: str = ""
+    language: str = words.SOURCE
 
 
 @dataclass(frozen=True)

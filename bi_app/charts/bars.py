@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from bokeh.models import ColumnDataSource, FactorRange, NumeralTickFormatter, Span, TapTool
+from bokeh.models import ColumnDataSource, FactorRange, Span, TapTool
 
 from bi_app.charts import theme
+from bi_app.words import _
 
 LABEL, ROW, FRAME = 24, 22, 46
 
@@ -77,7 +78,6 @@ class Bars:
         plot.ygrid.visible, plot.xgrid.visible = False, True
         theme.counted(plot.xaxis[0])
         if self.look.unit is not None:
-            plot.xaxis.formatter = NumeralTickFormatter(format="0.[0]a")
             plot.xaxis[0].ticker.min_interval = 0.1
         return plot
 
@@ -116,10 +116,12 @@ class Bars:
 
     def paint(self, series: str, unit: str) -> None:
         """Take the colour of a series, and a unit where the chart has none of its own."""
-        words = self.look.unit if self.look.unit is not None else unit
-        look, small = self.look, f"<br><small>{self.look.about}</small>" if self.look.about else ""
-        box = f"@{look.label}<br><b>@{look.value}{{{look.format}}}</b> {words}{small}"
-        self.hover.tooltips = f'<div style="{theme.TIP}">{box}</div>'
+        look = self.look
+        words = _(look.unit if look.unit is not None else unit)
+        small = f"<br><small>{_(look.about)}</small>" if look.about else ""
+        theme.say(
+            self.hover, f"@{look.label}<br><b>@{look.value}{{{look.format}}}</b> {words}{small}"
+        )
         for glyph in (self.bars.glyph, self.bars.nonselection_glyph):
             glyph.fill_color = theme.SERIES[series]
 

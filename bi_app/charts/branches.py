@@ -9,11 +9,10 @@ import numpy as np
 from bokeh.models import ColumnDataSource, FactorRange, TapTool
 
 from bi_app.charts import theme
+from bi_app.words import N_, _
 
-TIP = (
-    "@name<br><b>@value{{0,0}}</b> {unit}"
-    "<br><small>@change · @before_text in the period before</small>"
-)
+TIP = "@name<br><b>@value{0,0}</b> "
+BEFORE = N_("@change · @before_text in the period before")
 
 
 class Branches:
@@ -72,6 +71,6 @@ class Branches:
 
     def paint(self, measure: str, unit: str) -> None:
         """Take the colour and unit of a measure."""
-        self.hover.tooltips = theme.tip(TIP, unit)
+        theme.say(self.hover, f"{TIP}{_(unit)}<br><small>{_(BEFORE)}</small>")
         for glyph in (self.bars.glyph, self.bars.nonselection_glyph):
             glyph.fill_color = theme.SERIES[measure]

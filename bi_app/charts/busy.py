@@ -9,11 +9,10 @@ import numpy as np
 from bokeh.models import ColumnDataSource, FixedTicker
 
 from bi_app.charts import theme
+from bi_app.words import N_, _
 
-TIP = (
-    "@weekday @from{{safe}}<br><b>@mean{{0,0.0}}</b> {unit} on average"
-    "<br><small>@sum{{0,0}} in all</small>"
-)
+TIP = "@weekday @from{safe}<br><b>@mean{0,0.0}</b> "
+IN_ALL = N_("@sum{0,0} in all")
 
 
 class Busy:
@@ -86,7 +85,8 @@ class Busy:
 
     def paint(self, measure: str, unit: str) -> None:
         """Take the colour and unit of a measure."""
-        self.hover.tooltips = theme.tip(TIP, unit)
+        average = _("{unit} on average", unit=_(unit))
+        theme.say(self.hover, f"{TIP}{average}<br><small>{_(IN_ALL)}</small>")
         self.mapper.palette = theme.shades(measure)
 
 

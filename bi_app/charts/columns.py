@@ -9,6 +9,7 @@ import numpy as np
 from bokeh.models import ColumnDataSource, FactorRange
 
 from bi_app.charts import theme
+from bi_app.words import _
 
 ROOM = 13
 
@@ -44,7 +45,7 @@ class Columns:
             plot.line(x="_label", y=line, source=self.source, line_width=2.4,
                       line_color=theme.SERIES["renewals"])  # fmt: skip
         self.hover = theme.hover(renderers=[bars], mode="vline", point_policy="follow_mouse")
-        self.hover.tooltips = f'<div style="{theme.TIP}">@name<br>{tip}</div>'
+        theme.say(self.hover, f"@name<br>{_(tip)}")
         plot.add_tools(self.hover)
         theme.counted(plot.yaxis[0])
         self.figure, self.figures = plot, [plot]

@@ -7,8 +7,9 @@ import hvplot.pandas  # noqa: F401 - gives frames their `hvplot`
 import pandas as pd
 
 from bi_app.charts import theme
+from bi_app.words import _
 
-TIP = "@full<br><b>@rows{{0,0.[00]}}</b> {unit}"
+TIP = "@full<br><b>@rows{0,0.[00]}</b> "
 LABEL = 22
 
 
@@ -19,7 +20,7 @@ class Counts:
         bars = labelled(frame).hvplot.barh(x="label", y="rows", hover_cols=["full"])
         self.figure = theme.bare(hv.render(bars, backend="bokeh"))
         self.figure.update(name=f"{name}_chart", tools=[theme.hover()], sizing_mode="stretch_width")
-        self.figure.hover[0].tooltips = theme.tip(TIP, unit)
+        theme.say(self.figure.hover[0], f"{TIP}{_(unit)}")
         self.figure.xgrid.visible, self.figure.ygrid.visible = True, False
         for axis in self.figure.axis:
             axis.axis_label = None

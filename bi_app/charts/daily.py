@@ -7,17 +7,16 @@ from typing import Any
 import numpy as np
 from bokeh.models import (
     ColumnDataSource,
-    DatetimeTickFormatter,
     Range1d,
     RangeTool,
 )
 
 from bi_app.charts import theme
+from bi_app.words import N_, _
 
 DAY_MS = 86_400_000
-TIP = (
-    "@day{{%a %-d %b %Y}}<br><b>@value{{0,0}}</b> {unit}<br><small>7-day mean @mean{{0,0}}</small>"
-)
+TIP = "@day{day}<br><b>@value{0,0}</b> "
+MEAN = N_("7-day mean @mean{0,0}")
 
 
 class Daily:
@@ -51,11 +50,10 @@ class Daily:
             mode="vline",
             line_policy="nearest",
             point_policy="follow_mouse",
-            formatters={"@day": "datetime"},
         )
         plot.add_tools(self.hover)
         theme.counted(plot.yaxis[0])
-        dated(plot.xaxis[0])
+        theme.dated(plot.xaxis[0])
         return plot
 
     def _strip(self) -> Any:
@@ -75,7 +73,7 @@ class Daily:
         tool.overlay.line_dash = "solid"
         plot.add_tools(tool)
         plot.yaxis.visible = plot.ygrid.visible = False
-        dated(plot.xaxis[0], ticks=6)
+        theme.dated(plot.xaxis[0], ticks=6)
         return plot
 
     def reach(self, first_day: int, days: int) -> None:
@@ -105,7 +103,7 @@ class Daily:
 
     def paint(self, measure: str, unit: str) -> None:
         """Take the colour and unit of a measure."""
-        self.hover.tooltips = theme.tip(TIP, unit)
+        theme.say(self.hover, f"{TIP}{_(unit)}<br><small>{_(MEAN)}</small>")
         colour = theme.SERIES[measure]
         for glyph in (self.bars.glyph, self.area.glyph):
             glyph.fill_color = colour
@@ -123,12 +121,3 @@ def rolling_mean(values: np.ndarray[Any, Any], days: int = 7) -> np.ndarray[Any,
 
 def _blank() -> dict[str, list[Any]]:
     return {"day": [], "middle": [], "value": [], "mean": []}
-
-
-def dated(axis: Any, ticks: int = 7) -> None:
-    """Write an axis of time as 3 Mar, Mar 2026 or 2026, with few ticks."""
-    axis.formatter = DatetimeTickFormatter(
-        days="%-d %b", months="%b %Y", years="%Y", context=None, strip_leading_zeros=True
-    )
-    axis.ticker.desired_num_ticks = ticks
-    axis.ticker.num_minor_ticks = 0

@@ -10,11 +10,10 @@ from bokeh.models import ColumnDataSource, FactorRange, FixedTicker
 
 from bi_app.charts import theme
 from bi_app.charts.bars import short
+from bi_app.words import N_, _
 
-TIP = (
-    "@row @from{{safe}}<br><b>@value{{0,0.0}}</b> {unit} on average"
-    "<br><small>@sum{{0,0}} in all</small>"
-)
+TIP = "@row @from{safe}<br><b>@value{0,0.0}</b> "
+IN_ALL = N_("@sum{0,0} in all")
 DRAWN = ("_row", "hour", "value")
 
 
@@ -68,5 +67,6 @@ class Heat:
 
     def paint(self, series: str, unit: str) -> None:
         """Take the colour and unit of a measure."""
-        self.hover.tooltips = theme.tip(TIP, unit)
+        average = _("{unit} on average", unit=_(unit))
+        theme.say(self.hover, f"{TIP}{average}<br><small>{_(IN_ALL)}</small>")
         self.mapper.palette = theme.shades(series)

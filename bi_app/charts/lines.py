@@ -10,7 +10,7 @@ import numpy as np
 from bokeh.models import ColumnDataSource, Range1d
 
 from bi_app.charts import theme
-from bi_app.charts.daily import DAY_MS, dated
+from bi_app.charts.daily import DAY_MS
 
 COLOURS = (*theme.SERIES.values(), theme.MUTED)
 MOST = len(COLOURS)
@@ -40,11 +40,11 @@ class Lines:
             text_font_size="12px", text_color=theme.MUTED,
         )  # fmt: skip
         tool = theme.hover(renderers=[dots])
-        tool.tooltips = f'<div style="{theme.TIP}">@said @series<br><b>@value{{0,0.[00]}}</b></div>'
+        theme.say(tool, "@said @series<br><b>@value{0,0.[00]}</b>")
         self.figure.add_tools(tool)
         theme.counted(self.figure.yaxis[0])
         self.figure.yaxis[0].ticker.min_interval = 0.1
-        dated(self.figure.xaxis[0])
+        theme.dated(self.figure.xaxis[0])
 
     def show(self, series: Mapping[str, Sequence[tuple[dt.date, float | None]]], said: Any) -> None:
         """Show these series; `said` writes a day in the hover box."""

@@ -8,9 +8,11 @@ from typing import Any
 import numpy as np
 from bokeh.models import ColumnDataSource, FactorRange, FixedTicker, HoverTool, Range1d
 
+from bi_app import words
 from bi_app.charts import theme
 from bi_app.charts.bars import Bars, Look, short
-from bi_app.charts.daily import DAY_MS, dated
+from bi_app.charts.daily import DAY_MS
+from bi_app.words import _
 
 HATCH = {
     "fill_color": None,
@@ -22,7 +24,6 @@ HATCH = {
     "hatch_scale": 7,
 }
 FONT = "Inter, Segoe UI, Helvetica, Arial, sans-serif"
-TOLD = f'<div style="{theme.TIP}">{{}}<br><b>withheld</b></div>'
 Columns = Mapping[str, Sequence[Any]]
 
 
@@ -34,6 +35,11 @@ def numbers(values: Sequence[Any]) -> np.ndarray[Any, Any]:
 def withheld(data: Columns) -> np.ndarray[Any, Any]:
     """Which rows are withheld."""
     return np.array([words != "|" for words in data["told"]], bool)
+
+
+def withheld_box(tool: HoverTool, name: str) -> None:
+    """Say over a hatched mark that its count is withheld."""
+    theme.say(tool, f"{name}<br><b>{_('withheld')}</b>")
 
 
 class Chart:
@@ -60,8 +66,8 @@ class Chart:
     def tips(self, cells: Any, template: str, hatched: Any, name: str) -> list[HoverTool]:
         """Hover boxes for what is told and for what is withheld."""
         seen, hidden = theme.hover(renderers=[cells]), theme.hover(renderers=[hatched])
-        seen.tooltips = f'<div style="{theme.TIP}">{template}</div>'
-        hidden.tooltips = TOLD.format(name)
+        theme.say(seen, template)
+        withheld_box(hidden, name)
         return [seen, hidden]
 
 
@@ -80,11 +86,13 @@ class Months(Chart):
         hatched = plot.vbar(x="_at", top="_hidden", width=width, source=self.source, **HATCH)
         plot.line(x="_at", y="active_12_months", source=self.source, line_width=2.4,
                   line_color=colour)  # fmt: skip
-        box = "@_said<br><b>@borrowers{0,0}</b> active in the month"
-        box += "<br><small>@active_12_months{0,0} in twelve months</small>"
+        box = _(
+            "@_said<br><b>@borrowers{0,0}</b> active in the month"
+            "<br><small>@active_12_months{0,0} in twelve months</small>"
+        )
         plot.add_tools(*self.tips(bars, box, hatched, "@_said"))
         theme.counted(plot.yaxis[0])
-        dated(plot.xaxis[0])
+        theme.dated(plot.xaxis[0])
         self.figure = plot
 
     def show(self, data: Columns, choice: Mapping[str, Any]) -> None:
@@ -96,7 +104,7 @@ class Months(Chart):
         if len(at):
             self.figure.x_range.update(start=at[0] - 20 * DAY_MS, end=at[-1] + 20 * DAY_MS)
         self.source.data = {
-            **data, **shown, "_at": at, "_said": [f"{m:%b %Y}" for m in data["month"]],
+            **data, **shown, "_at": at, "_said": [words.month(m) for m in data["month"]],
             "_hidden": np.where(withheld(data), top * 0.12, np.nan),
         }  # fmt: skip
 
@@ -111,7 +119,7 @@ class Groups(Bars):
             y="_label", right="_hidden", height=0.62, source=self.source, **HATCH
         )
         told = theme.hover(renderers=[hatched])
-        told.tooltips = TOLD.format(f"@{look.label}")
+        withheld_box(told, f"@{look.label}")
         self.figure.add_tools(told)
 
     def show(self, data: Columns, choice: Mapping[str, Any]) -> None:
@@ -137,7 +145,7 @@ class Places(Chart):
         plot.text(x="x", y="y", text="_label", source=self.source, x_offset="_beside",
                   text_baseline="middle", text_font_size="12px", text_color=theme.MUTED,
                   text_font={"value": FONT})  # fmt: skip
-        box = "@name<br><b>@value{0,0}</b> active members<br><small>@share{0.0} %</small>"
+        box = _("@name<br><b>@value{0,0}</b> active members<br><small>@share{0.0} %</small>")
         plot.add_tools(*self.tips(dots, box, rings, "@name"))
         plot.axis.visible = plot.grid.visible = False
         self.figure = plot
@@ -190,9 +198,11 @@ class Cohorts(Chart):
         cells = plot.rect(x="since", **place, line_color=None, border_radius=5,
                           fill_color={"field": "value", "transform": self.mapper})  # fmt: skip
         hatched = plot.rect(x="_hidden", **place, border_radius=5, **HATCH)
-        box = "Joined @row, @quarter<br><b>@value{0.0} %</b> active"
-        box += "<br><small>@active{0,0} of @members{0,0} members</small>"
-        plot.add_tools(*self.tips(cells, box, hatched, "Joined @row, @quarter"))
+        box = _(
+            "Joined @row, @quarter<br><b>@value{0.0} %</b> active"
+            "<br><small>@active{0,0} of @members{0,0} members</small>"
+        )
+        plot.add_tools(*self.tips(cells, box, hatched, _("Joined @row, @quarter")))
         plot.ygrid.visible = False
         plot.xaxis.ticker = FixedTicker(ticks=list(range(12)))
         self.figure = plot

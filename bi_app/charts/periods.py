@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 from bokeh.models import ColumnDataSource, Range1d, RangeTool, TapTool
 
+from bi_app import words
 from bi_app.charts import theme
-from bi_app.charts.daily import DAY_MS, dated
+from bi_app.charts.daily import DAY_MS
+from bi_app.words import N_, _
 
-TIP = (
-    "@_said<br><b>@value{{0,0}}</b> {unit}<br><small>moving mean @mean{{0,0.[0]}},"
-    " a year before @before{{0,0}}</small>"
-)
+TIP = "@_said<br><b>@value{0,0}</b> "
+MEANS = N_("moving mean @mean{0,0.[0]}, a year before @before{0,0}")
 DRAWN = ("_middle", "_width", "value", "mean", "mean_before")
 FINER = {"year": "month", "month": "day", "week": "day"}
 
@@ -53,7 +53,7 @@ class Periods:
         )  # fmt: skip
         plot.add_tools(self.hover, TapTool(renderers=[self.bars]))
         theme.counted(plot.yaxis[0])
-        dated(plot.xaxis[0])
+        theme.dated(plot.xaxis[0])
         return plot
 
     def _strip(self, name: str) -> Any:
@@ -69,7 +69,7 @@ class Periods:
         )  # fmt: skip
         plot.add_tools(tool)
         plot.yaxis.visible = plot.ygrid.visible = False
-        dated(plot.xaxis[0], ticks=6)
+        theme.dated(plot.xaxis[0], ticks=6)
         return plot
 
     def show(self, data: Mapping[str, Sequence[Any]], choice: Mapping[str, Any]) -> None:
@@ -105,7 +105,7 @@ class Periods:
 
     def paint(self, series: str, unit: str) -> None:
         """Take the colour and unit of a measure."""
-        self.hover.tooltips = theme.tip(TIP, unit)
+        theme.say(self.hover, f"{TIP}{_(unit)}<br><small>{_(MEANS)}</small>")
         colour = theme.SERIES[series]
         for glyph in (self.bars.glyph, self.bars.nonselection_glyph, self.area.glyph):
             glyph.fill_color = colour
@@ -121,8 +121,14 @@ def _numbers(values: Any) -> np.ndarray[Any, Any]:
 
 
 def _said(data: Mapping[str, Sequence[Any]], grain: str) -> list[str]:
-    """How a span is called: Tue 3 Mar 2026, 3 to 9 Mar 2026, Mar 2026, 2026."""
-    forms = {"day": "{0:%a} {0.day} {0:%b %Y}", "week": "{0.day} {0:%b} to {1.day} {1:%b %Y}",
-             "month": "{0:%B %Y}", "year": "{0:%Y}"}  # fmt: skip
-    ends = zip(data["start"], data["end"], strict=True)
-    return [forms.get(grain, forms["day"]).format(low, high) for low, high in ends]
+    """How a span is called: Tue, 3 Mar 2026, 3 Mar to 9 Mar 2026, March 2026, 2026."""
+    if grain == "week":
+        ends = zip(data["start"], data["end"], strict=True)
+        return [
+            _("{first} to {last}", first=words.short_day(low), last=words.day(high))
+            for low, high in ends
+        ]
+    if grain == "year":
+        return [str(day.year) for day in data["start"]]
+    write = words.full_month if grain == "month" else words.weekday_day
+    return [write(day) for day in data["start"]]

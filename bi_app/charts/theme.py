@@ -6,13 +6,15 @@ a change between light and dark needs no message to the server.
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from bokeh.models import (
     BasicTicker,
+    CustomJSHover,
+    CustomJSTickFormatter,
     HoverTool,
     LinearColorMapper,
-    NumeralTickFormatter,
     Range1d,
 )
 from bokeh.plotting import figure
@@ -30,6 +32,7 @@ TIP = (  # over Bokeh's own box, whose style sheet we cannot reach
 )
 MUTED = "#8a958f"
 FONT = "var(--font)"
+FORMATTED = re.compile(r"(@\w+)\{([^}]+)\}")
 SHADES = ("0a", "1c", "30", "47", "61", "7d", "9c", "bf", "e6")
 
 
@@ -70,9 +73,21 @@ def bare(plot: figure) -> figure:
 
 
 def counted(axis: Any, ticks: int = 4) -> None:
-    """Write an axis of counts as 0, 500, 1k, 1.5k, with few ticks."""
-    axis.formatter = NumeralTickFormatter(format="0.[0]a")
+    """Write an axis of counts as 0, 500, 1K, 1.5K, by the page's locale, with few ticks."""
+    axis.formatter = figures()
     axis.ticker = BasicTicker(desired_num_ticks=ticks, min_interval=1, num_minor_ticks=0)
+
+
+def figures() -> CustomJSTickFormatter:
+    """Writes numbers on an axis, short, by the page's locale."""
+    return CustomJSTickFormatter(code="return carrel.axisCount(tick)")
+
+
+def dated(axis: Any, ticks: int = 7) -> None:
+    """Write an axis of time as 3 Mar, Mar 2026 or 2026, by the page's locale, with few ticks."""
+    axis.formatter = CustomJSTickFormatter(code="return carrel.axisDay(tick, ticks)")
+    axis.ticker.desired_num_ticks = ticks
+    axis.ticker.num_minor_ticks = 0
 
 
 def hover(**options: Any) -> HoverTool:
@@ -80,9 +95,19 @@ def hover(**options: Any) -> HoverTool:
     return HoverTool(tooltips="", show_arrow=False, **options)
 
 
-def tip(template: str, unit: str) -> str:
-    """A hover box, from a template with `{unit}` in it."""
-    return f'<div style="{TIP}">{template.format(unit=unit)}</div>'
+def say(tool: HoverTool, box: str) -> None:
+    """Have a hover tool show a box: HTML with columns as `@key` or `@key{format}`.
+
+    Formats are those of numbers (0,0.[0]), `day` for a moment in milliseconds, and `safe` for text.
+    """
+    by_locale = next(iter(tool.formatters.values()), None) or CustomJSHover(
+        code="return carrel.hovered(value, format)"
+    )
+    numbers = {key for key, form in FORMATTED.findall(box) if form != "safe"}
+    tool.update(
+        formatters=dict.fromkeys(sorted(numbers), by_locale),
+        tooltips=f'<div style="{TIP}">{box}</div>',
+    )
 
 
 def from_zero(top: float = 1) -> Range1d:

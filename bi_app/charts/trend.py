@@ -12,19 +12,18 @@ from typing import Any
 from bokeh.models import (
     BasicTicker,
     ColumnDataSource,
-    DatetimeTickFormatter,
     Line,
-    NumeralTickFormatter,
     Range1d,
     Scatter,
     Span,
     VArea,
 )
 
+from bi_app import words
 from bi_app.charts import theme
+from bi_app.words import _
 
 BAD = "#c25542"
-TIP = "@said<br><b>@value{{{format}}}</b> {unit}"
 Point = tuple[dt.datetime | dt.date, float | None, bool]
 
 
@@ -59,12 +58,7 @@ class Trend:
         plot.add_tools(self.hover)
         plot.add_layout(self.bound)
         plot.yaxis.ticker = BasicTicker(desired_num_ticks=4, num_minor_ticks=0)
-        plot.xaxis.formatter = DatetimeTickFormatter(
-            hours="%H:%M", days="%-d %b", months="%b %Y", years="%Y", context=None,
-            strip_leading_zeros=True,
-        )  # fmt: skip
-        plot.xaxis.ticker.desired_num_ticks = 7
-        plot.xaxis.ticker.num_minor_ticks = 0
+        theme.dated(plot.xaxis[0])
         return plot
 
     def show(
@@ -84,7 +78,7 @@ class Trend:
         said = [_said(p[0]) for p in points]
         self.source.data = {
             "at": at, "day": [_iso(p[0]) for p in points], "value": values, "said": said,
-            "floor": [low] * len(at), "state": ["failed" if p[2] else "held" for p in points],
+            "floor": [low] * len(at), "state": [_("failed") if p[2] else _("held") for p in points],
         }  # fmt: skip
         marked = [i for i, p in enumerate(points) if p[2] or len(points) == 1]  # one makes no line
         self.marks.data = {
@@ -95,11 +89,9 @@ class Trend:
         if at:
             self.figure.x_range.update(start=min(at) - margin, end=max(at) + margin)
         self.figure.y_range.update(start=low, end=high)
-        self.figure.yaxis.formatter = NumeralTickFormatter(format="0,0.[00]a")
+        self.figure.yaxis.formatter = theme.figures()
         self.bound.location = bound
-        self.hover.tooltips = (
-            f'<div style="{theme.TIP}">@said<br><b>@value{{{format}}}</b> {unit}</div>'
-        )
+        theme.say(self.hover, f"@said<br><b>@value{{{format}}}</b> {unit}")
 
 
 def _range(values: Sequence[float], top: float | None) -> tuple[float, float]:
@@ -123,8 +115,7 @@ def _iso(moment: dt.datetime | dt.date) -> str:
 
 
 def _said(moment: dt.datetime | dt.date) -> str:
-    words = f"{moment.day} {moment:%b %Y}"
-    return f"{words}, {moment:%H:%M}" if isinstance(moment, dt.datetime) else words
+    return words.moment(moment) if isinstance(moment, dt.datetime) else words.day(moment)
 
 
 def _blank() -> dict[str, list[Any]]:

@@ -7,21 +7,26 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from bi_app import words
 from bi_app.models.quality import Row, badge, figure, table
 from bi_app.models.table import Column, Table
 from bi_app.queries import rows
+from bi_app.words import N_, _
 from warehouse.access import Viewer
 from warehouse.settings import settings
 
-SPANS = {"1": "24 hours", "7": "7 days", "30": "30 days", "365": "a year"}
-LOOKS = {"done": "good", "begun": "", "refused": "warn", "failed": "bad"}
+SPANS = {"1": N_("24 hours"), "7": N_("7 days"), "30": N_("30 days"), "365": N_("a year")}
+LOOKS = {N_("done"): "good", N_("begun"): "", N_("refused"): "warn", N_("failed"): "bad"}
+IN_SPANS = {
+    "1": N_("in 24 hours"), "7": N_("in 7 days"), "30": N_("in 30 days"), "365": N_("in a year"),
+}  # fmt: skip
 SHOWN, SAVED, DAYS = 500, 50_000, 30
-LOG = (
+LOG = N_(
     "Sign-ins, pages opened, files saved, changes, runs, upkeep and refusals, as the audit log"
     " holds them. It is only ever added to; carrel audit verify proves it untouched."
 )
-ACTIVE = "People who opened at least one page that day."
-PAGES = "Pages by how often they were opened, and by how many people."
+ACTIVE = N_("People who opened at least one page that day.")
+PAGES = N_("Pages by how often they were opened, and by how many people.")
 COLUMNS = (
     Column("at", "When", "moment"),
     Column("who", "Who"),
@@ -82,7 +87,8 @@ def entries_table(viewer: Viewer, chosen: Choice, most: int = SHOWN) -> Table:
     """The entries that fit, the newest first; moments are written in UTC in files."""
     found = rows(viewer, "activity", {**vars(chosen), "most": most})
     records = [
-        {**r, "outcome": badge(r["outcome"], LOOKS), "act": r["act"].replace("_", " "),
+        {**r, "outcome": badge(r["outcome"], LOOKS), "act": _(r["act"].replace("_", " ")),
+         "role": _(r["role"] or ""), "door": _(r["door"]),
          "details": ", ".join(f"{k}: {v}" for k, v in r["details"].items())}
         for r in found
     ]  # fmt: skip
@@ -110,27 +116,31 @@ def selects(now: Row, chosen: Choice) -> list[dict[str, Any]]:
     """What there is to choose from."""
 
     def of(known: Sequence[str], one: str) -> list[list[str]]:
-        return [["", "Any"], *([v, v.replace("_", " ")] for v in sorted({*known, one} - {""}))]
+        return [
+            ["", _("Any")],
+            *([v, _(v.replace("_", " "))] for v in sorted({*known, one} - {""})),
+        ]
 
     return [
-        {"key": "days", "label": "In the last", "values": list(map(list, SPANS.items()))},
-        {"key": "who", "label": "Who", "values": [
-            ["", "Anybody"], *([v, v] for v in sorted({*now["whos"], chosen.who} - {""}))]},
-        {"key": "act", "label": "Did", "values": of(now["acts"], chosen.act)},
-        {"key": "door", "label": "Through", "values": of(now["doors"], chosen.door)},
-        {"key": "outcome", "label": "Outcome", "values": of(list(LOOKS), chosen.outcome)},
+        {"key": "days", "label": _("In the last"), "values": [[k, _(v)] for k, v in SPANS.items()]},
+        {"key": "who", "label": _("Who"), "values": [
+            ["", _("Anybody")], *([v, v] for v in sorted({*now["whos"], chosen.who} - {""}))]},
+        {"key": "act", "label": _("Did"), "values": of(now["acts"], chosen.act)},
+        {"key": "door", "label": _("Through"), "values": of(now["doors"], chosen.door)},
+        {"key": "outcome", "label": _("Outcome"), "values": of(list(LOOKS), chosen.outcome)},
     ]  # fmt: skip
 
 
 def cards(now: Row, chosen: Choice) -> list[dict[str, Any]]:
     """The figures on top."""
-    span = f"in {SPANS[str(chosen.days)]}"
+    span = _(IN_SPANS[str(chosen.days)])
     return [
-        figure("people", "Active people", f"{now['people']:,}", span, ACTIVE),
-        figure("views", "Pages opened", f"{now['views']:,}", span, PAGES),
-        figure("exports", "Files saved", f"{now['exports']:,}", span,
+        figure("people", "Active people", words.whole(now["people"]), span, ACTIVE),
+        figure("views", "Pages opened", words.whole(now["views"]), span, PAGES),
+        figure("exports", "Files saved", words.whole(now["exports"]), span,
                "Exports by pages and at the shell that were done."),
-        figure("refused", "Refused", f"{now['refused']:,}", f"{now['failed']:,} more failed",
+        figure("refused", "Refused", words.whole(now["refused"]),
+               _("{count} more failed", count=now["failed"]),
                "Sign-ins, pages and files that were refused. Failed: acts that ended in an error.",
                look="warn" if now["refused"] else ""),
     ]  # fmt: skip

@@ -8,17 +8,24 @@ from typing import Any
 
 from psycopg import Error
 
+from bi_app import words
 from bi_app.models.quality import SEVERITIES, Row, badge, figure, table
 from bi_app.models.table import Column, Table
 from bi_app.queries import Noted, rows, write
+from bi_app.words import N_, _, ngettext
 from warehouse.access import Viewer
 from warehouse.errors import ConfigurationError
 
-STATES = {"open": "bad", "acknowledged": "warn", "assigned": "warn", "resolved": "good"}
-REASONS = ("fixed", "accepted", "false alarm", "duplicate")
-ACTS = ("acknowledge", "assign", "resolve", "reopen", "snooze", "wake")
-SPANS = {"1 hour": 1, "8 hours": 8, "1 day": 24, "1 week": 168}
-ALERTS = (
+STATES = {
+    N_("open"): "bad", N_("acknowledged"): "warn", N_("assigned"): "warn", N_("resolved"): "good",
+}  # fmt: skip
+REASONS = (N_("fixed"), N_("accepted"), N_("false alarm"), N_("duplicate"))
+ACTS = {
+    "acknowledge": N_("Acknowledge"), "assign": N_("Assign"), "resolve": N_("Resolve"),
+    "reopen": N_("Re-open"), "snooze": N_("Snooze"), "wake": N_("Wake"),
+}  # fmt: skip
+SPANS = {N_("1 hour"): 1, N_("8 hours"): 8, N_("1 day"): 24, N_("1 week"): 168}
+ALERTS = N_(
     "One alert a cause. It is open until somebody acknowledges it or it is assigned, and resolved"
     " by a person with a reason, or by itself when what was wrong has passed twice. A cause that"
     " comes back re-opens its alert."
@@ -65,7 +72,7 @@ def inbox_table(found: Sequence[Row], chosen: object = None) -> Table:
                 "on": r["alert_id"] == chosen,
             },
             "state": _state(r),
-            "on_it": r["assignee"] or r["acknowledged_by"] or "nobody",
+            "on_it": r["assignee"] or r["acknowledged_by"] or _("nobody"),
         }
         for r in found
     ]  # fmt: skip
@@ -74,9 +81,11 @@ def inbox_table(found: Sequence[Row], chosen: object = None) -> Table:
 
 def _state(row: Row) -> str:
     if row["snoozed"]:
-        return "|snoozed"
-    words = row["state"]
-    return f"{STATES[words]}|{words if words != 'resolved' else 'resolved: ' + row['reason']}"
+        return f"|{_('snoozed')}"
+    state = row["state"]
+    if state == "resolved":
+        return f"{STATES[state]}|{_('resolved: {reason}', reason=_(row['reason']))}"
+    return badge(state, STATES)
 
 
 def parts_table(viewer: Viewer, alert: int) -> Table:
@@ -85,7 +94,8 @@ def parts_table(viewer: Viewer, alert: int) -> Table:
     records = [
         {
             **r,
-            "severity": badge(r["severity"], SEVERITIES) if r["severity"] else "|held back",
+            "severity": badge(r["severity"], SEVERITIES) if r["severity"] else f"|{_('held back')}",
+            "what": _(r["what"]),
             "detail": r["detail"] or r["dataset"] or "",
         }
         for r in found
@@ -96,7 +106,7 @@ def parts_table(viewer: Viewer, alert: int) -> Table:
 def events_table(viewer: Viewer, alert: int) -> Table:
     """An alert's record."""
     found = rows(viewer, "alert_events", {"alert": alert})
-    records = [{**r, "note": r["note"] or ""} for r in found]
+    records = [{**r, "action": _(r["action"]), "note": r["note"] or ""} for r in found]
     return table("events", "Record", EVENT_COLUMNS, records)
 
 
@@ -109,19 +119,29 @@ def offered(row: Row) -> dict[str, Any]:
     """What may be done about an alert now, with what each act needs."""
     state, acts = row["state"], []
     if state == "open":
-        acts.append({"act": "acknowledge", "label": "Acknowledge", "note": True})
+        acts.append({"act": "acknowledge", "label": _("Acknowledge"), "note": True})
     if state != "resolved":
         acts += [
-            {"act": "assign", "label": "Assign", "person": True, "note": True},
-            {"act": "resolve", "label": "Resolve", "reasons": REASONS, "note": True},
+            {"act": "assign", "label": _("Assign"), "person": True, "note": True},
+            {
+                "act": "resolve",
+                "label": _("Resolve"),
+                "note": True,
+                "reasons": [[r, _(r)] for r in REASONS],
+            },
         ]
         acts.append(
-            {"act": "wake", "label": "Wake"}
+            {"act": "wake", "label": _("Wake")}
             if row["snoozed"]
-            else {"act": "snooze", "label": "Snooze", "spans": list(SPANS), "note": True}
+            else {
+                "act": "snooze",
+                "label": _("Snooze"),
+                "note": True,
+                "spans": [[s, _(s)] for s in SPANS],
+            }
         )
     else:
-        acts.append({"act": "reopen", "label": "Re-open", "note": True})
+        acts.append({"act": "reopen", "label": _("Re-open"), "note": True})
     return {"alert": row["alert_id"], "acts": acts}
 
 
@@ -133,9 +153,9 @@ def act(viewer: Viewer, asked: Mapping[str, Any], address: str = "") -> str:
     """
     name, subject = str(asked.get("act")), asked.get("subject")
     if viewer.role != "admin":
-        raise ConfigurationError("Alerts are acted on by admins.")
+        raise ConfigurationError(_("Alerts are acted on by admins."))
     if name not in ACTS or not isinstance(subject, int | float):
-        raise ConfigurationError("There is no such act.")
+        raise ConfigurationError(_("There is no such act."))
     hours = SPANS.get(str(asked.get("span")))
     until = dt.datetime.now(dt.UTC) + dt.timedelta(hours=hours) if hours else None
     values = {
@@ -149,7 +169,7 @@ def act(viewer: Viewer, asked: Mapping[str, Any], address: str = "") -> str:
         if (error.sqlstate or "") in ("CA001", "23514"):
             raise ConfigurationError(str(error).partition("\n")[0]) from error
         raise
-    return f"Alert {int(subject)}: {name} is done and on record."
+    return _("Alert {number}: {act} is done and on record.", number=str(int(subject)), act=_(name))
 
 
 def _text(asked: Mapping[str, Any], key: str) -> str | None:
@@ -159,8 +179,10 @@ def _text(asked: Mapping[str, Any], key: str) -> str | None:
 def age(value: float) -> str:
     """How old an alert is: minutes, hours, then days."""
     if value < 3600:
-        return f"{value // 60:.0f} min"
-    return f"{value / 3600:.0f} h" if value < 172_800 else f"{value / 86_400:,.0f} days"
+        return _("{value} min", value=words.whole(value // 60))
+    if value < 172_800:
+        return _("{value} h", value=words.whole(value / 3600))
+    return ngettext("{count} day", "{count} days", round(value / 86_400))
 
 
 def cards(found: Sequence[Row]) -> list[dict[str, Any]]:
@@ -170,13 +192,15 @@ def cards(found: Sequence[Row]) -> list[dict[str, Any]]:
     untouched = [r for r in standing if r["state"] == "open"]
     oldest = max((r["age"] for r in standing), default=None)
     return [
-        figure("standing", "Alerts that stand", f"{len(standing):,}", f"{len(grave):,} critical",
+        figure("standing", "Alerts that stand", words.whole(len(standing)),
+               _("{count} critical", count=len(grave)),
                ALERTS, look="bad" if grave else ""),
-        figure("untouched", "Nobody is on it", f"{len(untouched):,}", "open, not acknowledged",
+        figure("untouched", "Nobody is on it", words.whole(len(untouched)),
+               _("open, not acknowledged"),
                ALERTS, look="warn" if untouched else ""),
-        figure("oldest", "Oldest", "–" if oldest is None else age(oldest), "since it was opened",
+        figure("oldest", "Oldest", "–" if oldest is None else age(oldest), _("since it was opened"),
                "Age of the alert that has stood longest."),
-        figure("holds", "Holds back", f"{sum(r['held'] for r in standing):,}",
-               "tables and datasets",
+        figure("holds", "Holds back", words.whole(sum(r["held"] for r in standing)),
+               _("tables and datasets"),
                "Gold tables and datasets that are not brought up to date while alerts stand."),
     ]  # fmt: skip

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from bi_app import words
 from bi_app.models import report
 from bi_app.models.circulation import Circulation, circulation, measured
 from bi_app.models.measures import MEASURES
@@ -21,6 +22,7 @@ from bi_app.models.store import held
 from bi_app.models.table import Column, Table
 from bi_app.models.titles import collection_name
 from bi_app.queries import rows
+from bi_app.words import N_, _
 from warehouse.access import Viewer
 
 TABLES = (
@@ -30,14 +32,14 @@ TABLES = (
     "gold.library_hold_days",
     "gold.library_fine_months",
 )
-RETURN = (
+RETURN = N_(
     "What national returns ask of a library's circulation, stock and services, by calendar year;"
     " each line says how it is worked out. A year that still runs, or in which the data begins, is"
     " counted as far as the data goes and compared with none. Visits, programmes,"
     " interlibrary loans, electronic resources and staff are not on record here; members have a"
     " page of their own."
 )
-BY_COLLECTION = (
+BY_COLLECTION = N_(
     "Loans of the year by the collection of the title, and the stock: copies added and withdrawn in"
     " the year and held at its end. Loans of copies that the catalogue lacks are left out."
 )
@@ -155,30 +157,40 @@ def figures(known: Years, chosen: Selection, year: int) -> list[tuple[str, str, 
         if any(word in code for word in CHILDREN)
     )
     circulated = [
-        ("Circulation", MEASURES[m].title, int(measured(counts, m)), MEASURES[m].definition)
+        (
+            _("Circulation"),
+            _(MEASURES[m].title),
+            int(measured(counts, m)),
+            _(MEASURES[m].definition),
+        )
         for m in ("checkouts", "renewals", "total", "in_house_uses")
     ]
     return [
-        ("Service points", "Branches with an opened hour", int(opened.any(axis=(1, 2)).sum()),
-         OPENED),
-        ("Service points", "Opened hours", int(opened.sum()), OPENED),
+        (_("Service points"), _("Branches with an opened hour"),
+         int(opened.any(axis=(1, 2)).sum()),
+         _(OPENED)),
+        (_("Service points"), _("Opened hours"), int(opened.sum()), _(OPENED)),
         *circulated,
-        ("Circulation", "Checkouts of children's material", children,
-         f"Checkouts of titles whose collection's code holds one of: {', '.join(CHILDREN)}."),
-        ("Stock", "Copies held at the end of the year", _sum(chosen, kept.stock, "held", year=year),
-         "Acquired by then and not withdrawn by then."),
-        ("Stock", "Copies added", _sum(chosen, kept.stock, "added", year=year),
-         "Day of acquisition in the year."),
-        ("Stock", "Copies withdrawn", _sum(chosen, kept.stock, "withdrawn", year=year),
-         "Day of withdrawal in the year."),
-        ("Holds", "Holds placed", _sum(chosen, kept.holds, "placed", placed_on=year),
-         "Placed in the year, whatever became of them."),
-        ("Holds", "Holds collected", _sum(chosen, kept.holds, "collected", placed_on=year),
-         "Placed in the year and collected since."),
-        ("Fines", "Fines charged", _sum(chosen, kept.fines, "amount", month=year, kind="charged"),
-         "Sum of the charges of the year, in the library's currency."),
-        ("Fines", "Fines paid", _sum(chosen, kept.fines, "amount", month=year, kind="paid"),
-         "Sum of the payments of the year, in the library's currency."),
+        (_("Circulation"), _("Checkouts of children's material"), children,
+         _("Checkouts of titles whose collection's code holds one of: {codes}.",
+           codes=", ".join(CHILDREN))),
+        (_("Stock"), _("Copies held at the end of the year"),
+         _sum(chosen, kept.stock, "held", year=year),
+         _("Acquired by then and not withdrawn by then.")),
+        (_("Stock"), _("Copies added"), _sum(chosen, kept.stock, "added", year=year),
+         _("Day of acquisition in the year.")),
+        (_("Stock"), _("Copies withdrawn"), _sum(chosen, kept.stock, "withdrawn", year=year),
+         _("Day of withdrawal in the year.")),
+        (_("Holds"), _("Holds placed"), _sum(chosen, kept.holds, "placed", placed_on=year),
+         _("Placed in the year, whatever became of them.")),
+        (_("Holds"), _("Holds collected"), _sum(chosen, kept.holds, "collected", placed_on=year),
+         _("Placed in the year and collected since.")),
+        (_("Fines"), _("Fines charged"),
+         _sum(chosen, kept.fines, "amount", month=year, kind="charged"),
+         _("Sum of the charges of the year, in the library's currency.")),
+        (_("Fines"), _("Fines paid"),
+         _sum(chosen, kept.fines, "amount", month=year, kind="paid"),
+         _("Sum of the payments of the year, in the library's currency.")),
     ]  # fmt: skip
 
 
@@ -195,7 +207,7 @@ def annual(known: Years, chosen: Selection) -> Table:
             "part": part, "name": name, "value": round(value), "change": more, "how": how,
             "before": None if earlier is None else round(earlier),
         })  # fmt: skip
-    title = f"Annual return {year}"
+    title = _("Annual return {year}", year=str(year))
     return table_of("annual", title, COLUMNS, records, notes(known, chosen, RETURN))
 
 
@@ -213,7 +225,13 @@ def by_collection(known: Years, chosen: Selection) -> Table:
     order = sorted(sums, key=lambda code: -sums[code]["checkouts"])
     records = [{"name": collection_name(code), **sums[code]} for code in order]
     covered = notes(known, chosen, BY_COLLECTION)
-    return table_of("collections", f"By collection {year}", COLLECTION_COLUMNS, records, covered)
+    return table_of(
+        "collections",
+        _("By collection {year}", year=str(year)),
+        COLLECTION_COLUMNS,
+        records,
+        covered,
+    )
 
 
 def notes(known: Years, chosen: Selection, definition: str) -> list[str]:
@@ -224,12 +242,12 @@ def notes(known: Years, chosen: Selection, definition: str) -> list[str]:
 def cards(known: Years, chosen: Selection) -> list[Card]:
     """The four figures that every return begins with."""
     data = annual(known, chosen).data
-    wanted = (MEASURES["total"].title, "Opened hours", "Copies held at the end of the year",
-              "Holds placed")  # fmt: skip
+    wanted = (_(MEASURES["total"].title), _("Opened hours"),
+              _("Copies held at the end of the year"), _("Holds placed"))  # fmt: skip
     made = []
     for name in wanted:
         place = data["name"].index(name)
-        made.append(report.card(f"line{place}", name, f"{data['value'][place]:,}",
+        made.append(report.card(f"line{place}", name, words.whole(data["value"][place]),
                                 data["how"][place], change=data["change"][place]))  # fmt: skip
     return made
 

@@ -15,20 +15,21 @@ from bi_app.models.report import Card, Report, number, ratio, rounded, scope, sp
 from bi_app.models.selection import Bounds, Select, Selection, day_number
 from bi_app.models.staffing import OPENED
 from bi_app.models.table import Column, Table
+from bi_app.words import N_, _, joined
 from warehouse.access import Viewer
 
 TABLES = ("gold.library_circulation", "gold.library_stock_use")
 FIGURES = {
-    "checkouts": "Checkouts",
-    "total": "Total circulation",
-    "in_house_uses": "In-house use",
-    "opened": "Opened hours",
-    "per_hour": "Checkouts an opened hour",
-    "holdings": "Copies held",
-    "turnover": "Turnover",
-    "never": "Never lent, %",
+    "checkouts": N_("Checkouts"),
+    "total": N_("Total circulation"),
+    "in_house_uses": N_("In-house use"),
+    "opened": N_("Opened hours"),
+    "per_hour": N_("Checkouts an opened hour"),
+    "holdings": N_("Copies held"),
+    "turnover": N_("Turnover"),
+    "never": N_("Never lent, %"),
 }
-CAUTION = (
+CAUTION = N_(
     "Branches differ in size, stock and opening hours, and standards on library indicators advise"
     " to compare with caution: look at figures an hour or a copy before sums."
 )
@@ -37,17 +38,24 @@ DEFINITIONS = {
     "total": MEASURES["total"].definition,
     "in_house_uses": MEASURES["in_house_uses"].definition,
     "opened": OPENED,
-    "per_hour": f"Checkouts divided by the opened hours. {OPENED}",
-    "holdings": "Copies of the branch that are not withdrawn, now.",
-    "turnover": collection.TURNOVER.partition(" The mark")[0],
-    "never": "Copies held without a checkout on record, of the copies held.",
+    "per_hour": joined(N_("Checkouts divided by the opened hours."), OPENED),
+    "holdings": N_("Copies of the branch that are not withdrawn, now."),
+    "turnover": collection.USE,
+    "never": N_("Copies held without a checkout on record, of the copies held."),
 }
-COMPARED = (
-    "The chosen figure of each branch; the mark is the mean of all branches that you may see. The"
-    f" difference is to that mean. {CAUTION}"
+COMPARED = joined(
+    N_(
+        "The chosen figure of each branch; the mark is the mean of all branches that you may see."
+        " The difference is to that mean."
+    ),
+    CAUTION,
 )
-TABLE = f"Every figure of each branch, with the checkouts of each month as a line. {CAUTION}"
-DIFFERENCES = f"Each figure as its difference to the mean of all branches, in percent. {CAUTION}"
+TABLE = joined(
+    N_("Every figure of each branch, with the checkouts of each month as a line."), CAUTION
+)
+DIFFERENCES = joined(
+    N_("Each figure as its difference to the mean of all branches, in percent."), CAUTION
+)
 BAR_COLUMNS = (
     Column("name", "Branch"),
     Column("value", "Value", "ratio"),
@@ -146,7 +154,9 @@ def compared(known: Branches, chosen: Selection) -> Table:
         "difference": rounded(difference(values)[order]),
     }
     covered = notes(known, chosen, f"{DEFINITIONS[name]} {COMPARED}")
-    return Table("compared", f"{FIGURES[name]} by branch", BAR_COLUMNS, data, covered)
+    return Table(
+        "compared", _("{title} by branch", title=_(FIGURES[name])), BAR_COLUMNS, data, covered
+    )
 
 
 def table(known: Branches, chosen: Selection) -> Table:
@@ -198,8 +208,8 @@ def cards(known: Branches, chosen: Selection) -> list[Card]:
         middle = mean(values)
         made.append(report.card(
             f"mean_{name}", FIGURES[name], "–" if np.isnan(middle) else number(middle),
-            f"{DEFINITIONS[name]} Mean of the branches.",
-            note=f"mean of {len(values)}; highest {top}",
+            joined(DEFINITIONS[name], N_("Mean of the branches.")),
+            note=_("mean of {count}; highest {branch}", count=len(values), branch=top),
         ))  # fmt: skip
     return made
 

@@ -12,12 +12,13 @@ from bi_app.models.explore import Entry
 from bi_app.models.figures import Answer, work
 from bi_app.models.freshness import fresh_of
 from bi_app.models.saved_views import address
+from bi_app.words import N_
 from warehouse.access import Viewer
 from warehouse.errors import CarrelError, ConfigurationError
 
 BARS, SERIES = 10, 5
 PAGE = "/explore"
-GONE = "You may not read this table any longer, or it is gone."
+GONE = N_("You may not read this table any longer, or it is gone.")
 NONE = "-"  # in an address: summarised by nothing
 LISTS = ("measure", "by", "filter")
 

@@ -17,7 +17,7 @@ from warehouse.access import Viewer
 
 Array = np.ndarray[Any, Any]
 COLUMNS = (("branch", "i2"), ("day", "i4"), ("hour", "i2"), *((m, "i4") for m in COUNTED))
-WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")  # as they stand in addresses
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,9 @@ from typing import Any
 
 import numpy as np
 
+from bi_app import words
 from bi_app.models import report
-from bi_app.models.lending import dewey_name
+from bi_app.models.lending import NOT_HELD, dewey_name, named
 from bi_app.models.my_loans import in_currency
 from bi_app.models.report import (
     HALF,
@@ -32,6 +33,7 @@ from bi_app.models.store import held
 from bi_app.models.table import Column, Table
 from bi_app.models.titles import collection_name
 from bi_app.queries import rows
+from bi_app.words import N_, _, joined, ngettext
 from warehouse.access import Viewer
 
 TABLES = (
@@ -47,31 +49,32 @@ SUMMED = (
 BOUGHT = ("orders", "copies", "copies_open", "spent", "orders_received", "delivery_days",
           "circulation")  # fmt: skip
 LISTED, SAVED = 200, 10_000
-TURNOVER = (
+USE = N_(
     "Loans a copy a year: checkouts of the last 365 days, renewals excluded, divided by the copies"
-    " held now. Loans of copies withdrawn since count. The mark is the turnover of the whole stock."
+    " held now. Loans of copies withdrawn since count."
 )
-RELATIVE = (
+TURNOVER = joined(USE, N_("The mark is the turnover of the whole stock."))
+RELATIVE = N_(
     "A part's share of the circulation divided by its share of the holdings. Above 1 it is used"
     " more than its size says: let it grow; below 1 weed it or promote it."
 )
-WITHIN = (
+WITHIN = N_(
     "Copies held whose last checkout is at most 1, 3 or 5 years ago, and those without any on"
     " record, as shares of the copies held. Dead on arrival: of the copies added one to two years"
     " ago, those lent at most once."
 )
-AGE = (
+AGE = N_(
     "Copies held by decade of publication. The median age is counted to the year of the newest"
     " event; copies whose year is unknown are shown as such and left out of the median."
 )
-WEEDING = (
+WEEDING = N_(
     "Candidates by CREW’s rule for their class: age / use / MUSTIE, that is years since"
     " publication, years since the last loan, and what only a look at the shelf can tell"
     " (misleading, ugly, superseded, trivial, irrelevant, elsewhere); X where one does not apply."
     " “Age and use” lists what meets every part of its rule, “either” what meets one. Nothing is"
     " removed by this list."
 )
-BUYING = (
+BUYING = N_(
     "Orders of the last 365 days beside the checkouts of the same days. Cost of a loan: what was"
     " spent divided by the checkouts. Demand: the share of the checkouts divided by the share of"
     " what was spent; above 1 a collection is asked for more than it is bought."
@@ -131,8 +134,10 @@ def buying_columns() -> tuple[Column, ...]:
 
 
 def part_name(division: str, part: str) -> str:
-    """A part of the stock as words."""
-    return dewey_name(part.zfill(3)) if division == "dewey" else collection_name(part)
+    """A part of the stock as words; Dewey's classes in the language of the task."""
+    return (
+        named("dewey", dewey_name(part.zfill(3))) if division == "dewey" else collection_name(part)
+    )
 
 
 @dataclass(frozen=True)
@@ -236,9 +241,12 @@ def use(known: Collection, chosen: Selection, by: str) -> Table:
         "whole": [round(float(lent.sum() / max(holdings.sum(), 1)), 2)] * len(parts),
         **{key: rounded(values[order], 2) for key, values in figures.items()},
     }
-    title = {"turnover": "Turnover", "relative_use": "Relative use"}[by]
+    title = {
+        "turnover": N_("Turnover of the stock"),
+        "relative_use": N_("Relative use of the stock"),
+    }[by]
     definition = {"turnover": TURNOVER, "relative_use": RELATIVE}[by]
-    return Table(by, f"{title} of the stock", USE_COLUMNS, data, notes(known, chosen, definition))
+    return Table(by, title, USE_COLUMNS, data, notes(known, chosen, definition))
 
 
 def idle(known: Collection, chosen: Selection) -> Table:
@@ -271,7 +279,7 @@ def age(known: Collection, chosen: Selection) -> Table:
     order = sorted(decades, reverse=True)
     whole = sum(decades.values())
     data: dict[str, list[Any]] = {
-        "name": ["Unknown" if d < 0 else f"{d}s" for d in order],
+        "name": [_("Unknown") if d < 0 else _("{decade}s", decade=str(d)) for d in order],
         "value": [decades[d] for d in order],
         "share": [percent(decades[d], whole) for d in order],
     }
@@ -323,7 +331,7 @@ def _bought(code: str, n: Mapping[str, float], spent: float, lent: float) -> dic
     of_spent, of_lent = n["spent"] / spent if spent else 0, n["circulation"] / lent if lent else 0
     arrived = n["orders_received"]
     return {
-        "name": "Not in the catalogue" if code == "unknown" else collection_name(code),
+        "name": _(NOT_HELD) if code == "unknown" else collection_name(code),
         **{key: int(n[key]) for key in ("copies", "copies_open", "circulation")},
         "spent": round(n["spent"], 2),
         "cost": round(n["spent"] / n["circulation"], 2) if n["circulation"] else None,
@@ -334,7 +342,11 @@ def _bought(code: str, n: Mapping[str, float], spent: float, lent: float) -> dic
 
 def notes(known: Collection, chosen: Selection, definition: str) -> list[str]:
     """What a table covers and means."""
-    return [f"As of {known.as_of:%Y-%m-%d}", *scope(chosen, known, selects(known)), definition]
+    return [
+        f"As of {known.as_of:%Y-%m-%d}",
+        *scope(chosen, known, selects(known)),
+        definition,
+    ]
 
 
 def cards(known: Collection, chosen: Selection) -> list[Card]:
@@ -345,18 +357,21 @@ def cards(known: Collection, chosen: Selection) -> list[Card]:
     turnover = n["circulation"] / n["holdings"] if n["holdings"] else 0
     count = weed[0]["total"] if weed else 0
     return [
-        report.card("holdings", "Copies held", f"{n['holdings']:,}",
+        report.card("holdings", "Copies held", words.whole(n["holdings"]),
                     "Copies of the catalogue not withdrawn by the day of the newest event.",
-                    note=f"{n['circulation']:,} checkouts in a year"),
-        report.card("turnover", "Turnover", f"{turnover:.2f}", TURNOVER,
-                    note="loans a copy a year"),
+                    note=ngettext("{count} checkout in a year", "{count} checkouts in a year",
+                                  n["circulation"])),
+        report.card("turnover", "Turnover", words.decimal(turnover, 2), TURNOVER,
+                    note=_("loans a copy a year")),
         report.card("never", "Never lent", share(n["never_used"], n["holdings"]), WITHIN,
-                    note=f"{n['never_used']:,} copies"),
+                    note=ngettext("{count} copy", "{count} copies", n["never_used"])),
         report.card("dead", "Dead on arrival", share(n["dead_on_arrival"], n["arrived_1y_2y"]),
-                    WITHIN, note=f"of {n['arrived_1y_2y']:,} added 1–2 years ago"),
-        report.card("median", "Median age", "–" if median is None else f"{number(median)} years",
-                    AGE, note="by year of publication"),
-        report.card("weed", "To look at for weeding", f"{count:,}", WEEDING,
+                    WITHIN, note=_("of {count} added 1–2 years ago", count=n["arrived_1y_2y"])),
+        report.card("median", "Median age",
+                    "–" if median is None else _("{number} years", number=number(median)),
+                    AGE,
+                    note=_("by year of publication")),
+        report.card("weed", "To look at for weeding", words.whole(count), WEEDING,
                     note=share(count, n["holdings"])),
     ]  # fmt: skip
 

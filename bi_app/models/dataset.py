@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from bi_app import words
 from bi_app.models import quality
 from bi_app.models.pipelines import seconds
 from bi_app.models.quality import Row, Score, Standing, badge, figure, table
 from bi_app.models.table import Column, Table
 from bi_app.queries import rows
+from bi_app.words import N_, _
 from warehouse import scoring
 from warehouse.access import Viewer
 
@@ -19,7 +21,7 @@ COLUMN_COLUMNS = (
     Column("privacy", "Privacy", "badge"),
     Column("meaning", "Meaning"),
 )
-PRIVACY = {"pseudonym": "warn|pseudonym", "personal": "bad|personal", None: "|open"}
+PRIVACY = {N_("pseudonym"): "warn", N_("personal"): "bad"}
 LOAD_COLUMNS = (
     Column("started_at", "Started", "moment"),
     Column("state", "State", "badge"),
@@ -31,9 +33,15 @@ LOAD_COLUMNS = (
     Column("rows_quarantined", "Held back", "integer"),
     Column("contract", "Contract", "badge"),
 )
-STATES = {"done": "good", "unchanged": "", "failed": "bad", "landing": "warn", "landed": "warn"}
-VERDICTS = {"passed": "good|passed", "failed": "bad|failed", "error": "bad|not measured"}
-LOADS = (
+STATES = {
+    "done": "good", N_("unchanged"): "", "failed": "bad", N_("landing"): "warn",
+    N_("landed"): "warn",
+}  # fmt: skip
+VERDICTS = {
+    "passed": ("good", N_("passed")), "failed": ("bad", N_("failed")),
+    "error": ("bad", N_("not measured")),
+}  # fmt: skip
+LOADS = N_(
     "One line a file that was brought in: rows in = inserted + updated + unchanged + held back +"
     " ignored. `unchanged` in the state: the file was known by its checksum and left alone."
 )
@@ -52,7 +60,7 @@ SAMPLE_COLUMNS = (
     Column("line_no", "Line", "integer"),
     Column("at", "Load", "moment"),
 )
-SAMPLES = (
+SAMPLES = N_(
     "Findings of the newest loads. Values of private columns are never shown, nor those of a record"
     " whose shape is at fault, in which columns may have slipped."
 )
@@ -98,13 +106,22 @@ def columns(entry: Row) -> Table:
     records = [
         {
             **c,
-            "name": f"{c['name']} (key)" if c["name"] in keys else c["name"],
-            "privacy": PRIVACY.get(c.get("privacy"), f"warn|{c.get('privacy')}"),
+            "name": _("{column} (key)", column=c["name"]) if c["name"] in keys else c["name"],
+            "privacy": _privacy(c.get("privacy")),
             "meaning": c.get("meaning") or "",
         }
         for c in entry["columns"]
     ]
     return table("columns", "Columns", COLUMN_COLUMNS, records)
+
+
+def _privacy(kind: str | None) -> str:
+    return f"{PRIVACY.get(kind, 'warn')}|{_(kind)}" if kind else f"|{_('open')}"
+
+
+def _verdict(outcome: str | None) -> str:
+    look, told = VERDICTS.get(outcome or "", ("", ""))
+    return f"{look}|{_(told)}" if told else ""
 
 
 def loads(viewer: Viewer, name: str) -> Table:
@@ -114,7 +131,7 @@ def loads(viewer: Viewer, name: str) -> Table:
             **r,
             "state": badge(r["state"], STATES),
             "took": "" if r["seconds"] is None else seconds(r["seconds"]),
-            "contract": VERDICTS.get(r["contract"] or "", ""),
+            "contract": _verdict(r["contract"]),
         }
         for r in rows(viewer, "load_history", {"dataset": name})
     ]
@@ -140,7 +157,7 @@ def samples(viewer: Viewer, name: str, rule: str | None) -> Table:
         {
             **r,
             "column_name": r["column_name"] or "",
-            "value": "(hidden)" if r["hidden"] else r["value"] or "",
+            "value": _("(hidden)") if r["hidden"] else r["value"] or "",
             "path": r["path"] or "",
         }
         for r in rows(viewer, "quarantine_samples", {"dataset": name, "rule": rule})
@@ -151,37 +168,43 @@ def samples(viewer: Viewer, name: str, rule: str | None) -> Table:
 def cards(now: Standing, entry: Row) -> list[dict[str, Any]]:
     """The figures on top of a dataset's page."""
     row, score = now.datasets[0], now.scores.get(entry["name"])
-    words = now.outcome(row)
+    outcome = now.outcome(row)
     return [
-        figure("outcome", "Newest run", words.capitalize(), _why(row, words), quality.OUTCOMES,
-               look=quality.LOOKS.get(words, ""), text=True),
+        figure("outcome", "Newest run", _capital(_(outcome)), _why(row, outcome), quality.OUTCOMES,
+               look=quality.LOOKS.get(outcome, ""), text=True),
         _score(score),
-        figure("rows", "Rows", _number(row["rows_after"]), "after the newest load",
-               f"Each is {entry['grain']}."),
+        figure("rows", "Rows", _number(row["rows_after"]), _("after the newest load"),
+               _("Each is {grain}.", grain=entry["grain"])),
         figure("loaded", "Newest load", _number(row["rows_in"]),
-               f"rows in, {_number(row['rows_loaded'])} of them new or changed", LOADS),
-        figure("quarantined", "Held back", _number(row["rows_quarantined"]), "of the newest load",
+               _("rows in, {number} of them new or changed", number=_number(row["rows_loaded"])),
+               LOADS),
+        figure("quarantined", "Held back", _number(row["rows_quarantined"]),
+               _("of the newest load"),
                "Records that broke a rule and wait in quarantine; none of them is lost.",
                look="warn" if row["rows_quarantined"] else ""),
     ]  # fmt: skip
 
 
-def _why(row: Row, words: str) -> str:
-    if words == "failed to run":
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def _why(row: Row, outcome: str) -> str:
+    if outcome == "failed to run":
         return str(row["failure"] or "")[:90]
     if not row["checks"]:
-        return "no verdict yet"
-    return f"{row['passed']:,} of {row['checks']:,} checks hold"
+        return _("no verdict yet")
+    return _("{passed} of {checks} checks hold", passed=row["passed"], checks=row["checks"])
 
 
 def _score(score: Score | None) -> dict[str, Any]:
     if score is None:
-        return figure("score", "Score", "–", "nothing is judged yet", scoring.OF_DATASET)
+        return figure("score", "Score", "–", _("nothing is judged yet"), scoring.OF_DATASET)
     return figure(
-        "score", "Score", f"{score.value:.1f}", "of 100", "", score=score.shown(),
+        "score", "Score", words.decimal(score.value), _("of 100"), "", score=score.shown(),
         look="bad" if score.value < 80 else "warn" if score.value < 95 else "good",
     )  # fmt: skip
 
 
 def _number(value: int | None) -> str:
-    return "–" if value is None else f"{value:,}"
+    return "–" if value is None else words.whole(value)

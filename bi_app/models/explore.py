@@ -18,6 +18,7 @@ from psycopg.errors import QueryCanceled
 from bi_app.models.filters import Filter, said, where
 from bi_app.models.table import Column, Kind, Table
 from bi_app.queries import rows
+from bi_app.words import _
 from warehouse.access import Viewer
 from warehouse.errors import CarrelError
 
@@ -192,7 +193,7 @@ def _timed(viewer: Viewer, name: str, values: Mapping[str, Any], **parts: Any) -
     try:
         return list(rows(viewer, name, values, seconds=10, **parts))
     except QueryCanceled as slow:
-        raise CarrelError("This took longer than 10 seconds and was stopped.") from slow
+        raise CarrelError(_("This took longer than 10 seconds and was stopped.")) from slow
 
 
 def plain(value: Any) -> Any:

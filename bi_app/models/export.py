@@ -6,7 +6,7 @@ import csv
 import datetime as dt
 import io
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from bi_app.models.table import Table
@@ -59,12 +59,32 @@ def _plain(value: Any) -> Any:
 
 def to_xlsx(table: Table) -> bytes:
     """A workbook with the table and, on a second sheet, what it is."""
+    return to_book([table])
+
+
+def to_book(tables: Sequence[Table], about: Sequence[str] = ()) -> bytes:
+    """A workbook with a sheet for each table and, on a last one, what they are."""
     from openpyxl import Workbook
+
+    book = Workbook(write_only=True)
+    for table in tables:
+        _fill(book, table)
+    notes = book.create_sheet("About")
+    for note in about:
+        notes.append([_cell_value(note)])
+    for table in tables:
+        for note in (table.title, *table.notes):
+            notes.append([_cell_value(note)])
+    stream = io.BytesIO()
+    book.save(stream)
+    return stream.getvalue()
+
+
+def _fill(book: Any, table: Table) -> None:
     from openpyxl.cell import WriteOnlyCell
     from openpyxl.styles import Font
     from openpyxl.utils import get_column_letter
 
-    book = Workbook(write_only=True)
     sheet = book.create_sheet(re.sub(r"[\\/*?:\[\]]", " ", table.title)[:31])
     sheet.freeze_panes = "A2"
     for place, column in enumerate(table.columns, start=1):
@@ -86,12 +106,6 @@ def to_xlsx(table: Table) -> bytes:
     looks = [FORMATS.get(c.kind) for c in table.columns]
     for record in shown(table):
         sheet.append([cell(v, look) for v, look in zip(record, looks, strict=True)])
-    about = book.create_sheet("About")
-    for note in (table.title, *table.notes):
-        about.append([_cell_value(note)])
-    stream = io.BytesIO()
-    book.save(stream)
-    return stream.getvalue()
 
 
 def _cell_value(value: Any) -> Any:

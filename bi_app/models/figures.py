@@ -19,14 +19,15 @@ from bi_app.models.explore import plain
 from bi_app.models.summary import Question, withholds
 from bi_app.models.table import Table
 from bi_app.queries import rows
+from bi_app.words import N_, _
 from warehouse.access import Viewer
 from warehouse.errors import CarrelError
 from warehouse.lattice import MARK
 
 SECONDS = 10
 SAVED = 10_000
-OTHERS = "Others"
-OVERLAP = (
+OTHERS = N_("Others")
+OVERLAP = N_(
     "This table counts people: one person may be counted in several of its rows, so that a sum over"
     " periods or dimensions counts that person more than once."
 )
@@ -62,20 +63,35 @@ class Answer:
     def notes(self) -> list[str]:
         """What the figures cover, for a file, a card and the page."""
         question = self.question
-        found = [f"{self.rows:,} rows of {question.entry.table_name}"]
+        found = [_("{count} rows of {table}", count=self.rows, table=question.entry.table_name)]
         found += filters.said(question.filters)
         left = self.groups - len(self.shown)
         if self.others and left:
-            found.append(f"{len(self.shown):,} of {self.groups:,} groups; Others: {left:,} groups")
+            found.append(
+                _(
+                    "{shown} of {groups} groups; Others: {left} groups",
+                    shown=len(self.shown),
+                    groups=self.groups,
+                    left=left,
+                )
+            )
         for measure, withheld, missing in zip(
             question.measures, self.withheld, self.missing, strict=True
         ):
             if withheld:
-                found.append(f"{measure.title}: {withheld:,} counts of people are withheld")
+                found.append(
+                    _(
+                        "{title}: {count} counts of people are withheld",
+                        title=measure.title,
+                        count=withheld,
+                    )
+                )
             if missing and measure.column:
-                found.append(f"{measure.title}: {missing:,} rows have no value")
+                found.append(
+                    _("{title}: {count} rows have no value", title=measure.title, count=missing)
+                )
         if withholds(question.entry):
-            found.append(OVERLAP)
+            found.append(_(OVERLAP))
         return found
 
 
@@ -91,7 +107,9 @@ def work(viewer: Viewer, question: Question, top: int | None = None) -> Answer:
             viewer, "summary", {**values, "top": top or question.top}, seconds=SECONDS, **parts
         )
     except QueryCanceled as slow:
-        raise CarrelError(f"This took longer than {SECONDS} seconds and was stopped.") from slow
+        raise CarrelError(
+            _("This took longer than {seconds} seconds and was stopped.", seconds=SECONDS)
+        ) from slow
     return _answer(question, found)
 
 
@@ -220,7 +238,7 @@ def _answer(question: Question, found: Sequence[Mapping[str, Any]]) -> Answer:
 def _named(value: Any) -> Any:
     """The name of a group; that of rows without a value has one too."""
     if value is None or value == "":
-        return "(none)"
+        return _("(none)")
     if isinstance(value, str):
         return value[:200]
     return value if isinstance(value, dt.date) else str(plain(value))

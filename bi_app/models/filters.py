@@ -22,6 +22,7 @@ from typing import Any
 
 from psycopg import sql
 
+from bi_app.words import N_, _
 from warehouse.audit import EMAIL
 from warehouse.errors import ConfigurationError
 from warehouse.settings import settings
@@ -65,21 +66,28 @@ def read(text: str, types: Types) -> Filter:
     """
     found = FILTER.fullmatch(text)
     if found is None:
-        raise ConfigurationError(f"{shown(text)} is no filter.", remedy="column:operator:value")
+        raise ConfigurationError(
+            _("{shown} is no filter.", shown=shown(text)), remedy="column:operator:value"
+        )
     column, operator, value = found.groups()
     if column not in types:
-        raise ConfigurationError(f"There is no column {shown(column)} to filter by.")
+        raise ConfigurationError(_("There is no column {shown} to filter by.", shown=shown(column)))
     if operator not in operators(types[column]):
         known = ", ".join(operators(types[column]))
         raise ConfigurationError(
-            f"{column} cannot be asked by {operator}.", remedy=f"One of {known}"
+            _("{column} cannot be asked by {operator}.", column=column, operator=operator),
+            remedy=_("One of {known}", known=known),
         )
     if EMAIL.search(value):
-        raise ConfigurationError(f"The filter on {column} holds an e-mail address.")
+        raise ConfigurationError(
+            _("The filter on {column} holds an e-mail address.", column=column)
+        )
     try:
         return Filter(column, operator, _value(operator, types[column], value), text)
     except (ValueError, InvalidOperation) as error:
-        raise ConfigurationError(f"{shown(value)} is no value for {column}.") from error
+        raise ConfigurationError(
+            _("{shown} is no value for {column}.", shown=shown(value), column=column)
+        ) from error
 
 
 def shown(text: str) -> str:
@@ -171,12 +179,19 @@ def _condition(
 
 def said(filters: Sequence[Filter]) -> list[str]:
     """The filters in words, one a column and operator."""
-    words = {"ge": "{} from {} on", "le": "{} up to {}", "last": "{}: the newest {} days"}
-    found = [words[f.operator].format(f.column, f.value) for f in filters if f.operator in words]
+    ways = {"ge": N_("{column} from {value} on"), "le": N_("{column} up to {value}"),
+            "last": N_("{column}: the newest {value} days")}  # fmt: skip
+    found = [
+        _(ways[f.operator], column=f.column, value=str(f.value))
+        for f in filters
+        if f.operator in ways
+    ]
     for f in filters:
         if f.operator == "null":
-            found.append(f"{f.column} {'has no value' if f.value else 'has a value'}")
+            text = N_("{column} has no value") if f.value else N_("{column} has a value")
+            found.append(_(text, column=f.column))
     for column in dict.fromkeys(f.column for f in filters if f.operator == "eq"):
         values = [str(f.value) for f in filters if (f.column, f.operator) == (column, "eq")]
-        found.append(f"{column}: {' or '.join(values)}")
+        either = f" {_('or')} ".join(values)
+        found.append(f"{column}: {either}")
     return found

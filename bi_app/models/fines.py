@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from bi_app import words
 from bi_app.models import report
 from bi_app.models.lending import type_name
 from bi_app.models.my_loans import in_currency, money
@@ -17,6 +18,7 @@ from bi_app.models.selection import Bounds, Selection
 from bi_app.models.store import held
 from bi_app.models.table import Column, Table
 from bi_app.queries import rows
+from bi_app.words import N_, _
 from warehouse.access import Viewer
 
 TABLES = (
@@ -26,29 +28,34 @@ TABLES = (
     "gold.library_loans_out",
 )
 KINDS = ("charged", "paid", "waived")
-OVERDUE_BANDS = ((7, "1–7 days"), (30, "8–30 days"), (90, "31–90 days"), (365, "91–365 days"),
-                 (10**6, "Over a year"))  # fmt: skip
-OWED_BANDS = ((0, "Under a month"), (2, "1–2 months"), (5, "3–5 months"), (11, "6–11 months"),
-              (10**6, "A year or more"))  # fmt: skip
-CHARGED = (
+AMOUNTS = {"charged": N_("Charged"), "paid": N_("Paid"), "waived": N_("Waived"), "owed": N_("Owed")}
+OVERDUE_BANDS = (
+    (7, N_("1–7 days")), (30, N_("8–30 days")), (90, N_("31–90 days")), (365, N_("91–365 days")),
+    (10**6, N_("Over a year")),
+)  # fmt: skip
+OWED_BANDS = (
+    (0, N_("Under a month")), (2, N_("1–2 months")), (5, N_("3–5 months")),
+    (11, N_("6–11 months")), (10**6, N_("A year or more")),
+)  # fmt: skip
+CHARGED = N_(
     "Charges for late returns, and what was paid and waived of any charge, by the month of the"
     " entry. A payment need not be for a charge of the same month. Months that the period touches."
 )
-OWED = (
+OWED = N_(
     "Charged less paid and waived for a loan, where that is more than nothing, by the age of its"
     " first charge on the day of the newest event. Whatever the period."
 )
-OVERDUE = (
+OVERDUE = N_(
     "Loans not handed back whose due day has passed by the day of the newest event, by how long ago"
     " that was, at the branch that lent them. Loans whose due day is not on record are left out."
     " Whatever the period."
 )
-LATE = (
+LATE = N_(
     "Returns in the months that the period touches: on time when handed back on or before the due"
     " day. Days late: the median of those that were late. Returns whose due day is not on record"
     " are left out of the shares."
 )
-BY_BRANCH = (
+BY_BRANCH = N_(
     "What was charged, paid and waived at a branch in the months that the period touches; what is"
     " owed and overdue now; and the share of its returns that were on time."
 )
@@ -92,7 +99,7 @@ LATE_COLUMNS = (
 
 def branch_columns() -> tuple[Column, ...]:
     """The columns of the comparison by branch."""
-    amounts = [Column(k, in_currency(k.capitalize()), "money") for k in (*KINDS, "owed")]
+    amounts = [Column(k, in_currency(AMOUNTS[k]), "money") for k in (*KINDS, "owed")]
     return (
         Column("name", "Branch"), *amounts, Column("overdue", "Overdue loans", "integer"),
         Column("on_time", "Returned on time, %", "number"),
@@ -162,7 +169,7 @@ def months(known: Fines, chosen: Selection) -> Table:
     for month, entries in found.items():
         sums = _sums(entries)
         records.append({
-            "name": f"{month:%b %Y}", "value": sums["charged"], "paid": sums["paid"],
+            "name": words.month(month), "value": sums["charged"], "paid": sums["paid"],
             "waived": sums["waived"],
             "entries": sum(r["entries"] for r in entries if r["kind"] == "charged"),
         })  # fmt: skip
@@ -183,9 +190,9 @@ def owed(known: Fines, chosen: Selection) -> Table:
         sums[at] += row["owed"]
         loans[at] += row["loans"]
     records = [
-        {"name": name, "value": round(sums[i], 2), "share": percent(sums[i], sum(sums)),
+        {"name": _(name), "value": round(sums[i], 2), "share": percent(sums[i], sum(sums)),
          "loans": loans[i]}
-        for i, (_, name) in enumerate(OWED_BANDS)
+        for i, (_most, name) in enumerate(OWED_BANDS)
     ]  # fmt: skip
     return table_of(
         "owed", "Fines owed by age", owed_columns(), records, notes(known, chosen, OWED)
@@ -201,8 +208,8 @@ def overdue(known: Fines, chosen: Selection) -> Table:
         if row["days_overdue"] > 0:
             loans[place(OVERDUE_BANDS, row["days_overdue"])] += row["loans"]
     records = [
-        {"name": name, "value": loans[i], "share": percent(loans[i], out)}
-        for i, (_, name) in enumerate(OVERDUE_BANDS)
+        {"name": _(name), "value": loans[i], "share": percent(loans[i], out)}
+        for i, (_most, name) in enumerate(OVERDUE_BANDS)
     ]
     covered = notes(known, chosen, OVERDUE)
     return table_of("overdue", "Overdue loans", OVERDUE_COLUMNS, records, covered)
@@ -226,7 +233,7 @@ def late(known: Fines, chosen: Selection) -> Table:
     by_type: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
     for row in _during(chosen, known.returned):
         by_type[row["item_type"]].append(row)
-    records = [{"name": type_name(kind), **_late(found)} for kind, found in by_type.items()]
+    records = [{"name": _(type_name(kind)), **_late(found)} for kind, found in by_type.items()]
     records.sort(key=lambda r: -r["returns"])
     covered = notes(known, chosen, LATE)
     return table_of("late", "Returns by lateness", LATE_COLUMNS, records, covered)
@@ -270,16 +277,20 @@ def cards(known: Fines, chosen: Selection) -> list[Card]:
     owing = sum(r["owed"] for r in _at(chosen, known.owed))
     on_time = returned["on_time"]
     return [
-        report.card("charged", "Charged", amount(sums["charged"]), CHARGED, note="in the period"),
+        report.card("charged", "Charged", amount(sums["charged"]), CHARGED,
+                    note=_("in the period")),
         report.card("paid", "Paid", amount(sums["paid"]), CHARGED,
-                    note=f"{share(sums['paid'], sums['charged'])} of what was charged"),
+                    note=_("{share} of what was charged",
+                           share=share(sums["paid"], sums["charged"]))),
         report.card("waived", "Waived", amount(sums["waived"]), CHARGED,
-                    note=f"{share(sums['waived'], sums['charged'])} of what was charged"),
-        report.card("owed", "Owed", amount(owing), OWED, note="by all charges, now"),
-        report.card("overdue", "Overdue loans", f"{late_now:,}", OVERDUE,
-                    note=f"{share(late_now, out)} of {out:,} loans out"),
-        report.card("on_time", "Returned on time", "–" if on_time is None else f"{on_time} %",
-                    LATE, note=f"of {returned['returns']:,} returns"),
+                    note=_("{share} of what was charged",
+                           share=share(sums["waived"], sums["charged"]))),
+        report.card("owed", "Owed", amount(owing), OWED, note=_("by all charges, now")),
+        report.card("overdue", "Overdue loans", words.whole(late_now), OVERDUE,
+                    note=_("{share} of {count} loans out", share=share(late_now, out), count=out)),
+        report.card("on_time", "Returned on time",
+                    "–" if on_time is None else words.percent(on_time), LATE,
+                    note=_("of {count} returns", count=returned["returns"])),
     ]  # fmt: skip
 
 

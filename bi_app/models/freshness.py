@@ -7,8 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
+from bi_app import words
 from bi_app.models.store import bare
 from bi_app.queries import rows
+from bi_app.words import _
 from warehouse.access import Viewer
 from warehouse.settings import settings
 
@@ -32,10 +34,15 @@ class Freshness:
     def statement(self) -> str:
         """As a sentence's end: "all changes before 1 Mar 2026, 02:10 are in, quality 97"."""
         if self.complete_to is None:
-            return "nothing has been published yet"
+            return _("nothing has been published yet")
         moment = self.complete_to.astimezone(ZoneInfo(settings().timezone))
-        text = f"all changes before {moment.day} {moment:%b %Y, %H:%M}"
-        return text if self.quality is None else f"{text}, quality {self.quality}"
+        if self.quality is None:
+            return _("all changes before {moment}", moment=words.moment(moment))
+        return _(
+            "all changes before {moment}, quality {quality}",
+            moment=words.moment(moment),
+            quality=self.quality,
+        )
 
     @property
     def stale(self) -> bool:
@@ -53,7 +60,9 @@ class Freshness:
     @property
     def mark(self) -> str:
         """What stands before the statement."""
-        return "Held back: " if self.held_back else "Stale: " if self.stale else ""
+        if self.held_back:
+            return _("Held back:") + " "
+        return _("Stale:") + " " if self.stale else ""
 
     @property
     def footer(self) -> str:
@@ -69,23 +78,30 @@ class Freshness:
     @property
     def explanation(self) -> str:
         """What quality means here, and what is held back."""
-        text = (
-            "Quality is the health score of what the figures are made of: for each part"
-            " (completeness, validity, …) the share of its contract checks that hold, by severity,"
-            f" then their mean. {self.passed} of {self.checks} checks hold."
+        text = _(
+            "Quality is the health score of what the figures are made of: for each part "
+            "(completeness, validity, …) the share of its contract checks that hold, by "
+            "severity, then their mean. {passed} of {checks} checks hold.",
+            passed=self.passed,
+            checks=self.checks,
         )
         if self.held_back:
-            text += (
-                f" The newest load of {', '.join(self.held_back)} failed its contract and is held"
-                " back: these figures are the last that passed."
+            text += " " + _(
+                "The newest load of {held_back} failed its contract and is held back: these "
+                "figures are the last that passed.",
+                held_back=", ".join(self.held_back),
             )
         if self.published_anyway:
-            text += (
-                f" The newest load of {', '.join(self.published_anyway)} failed its contract; a"
-                " person published it all the same, with a reason on record."
+            text += " " + _(
+                "The newest load of {published_anyway} failed its contract; a person published "
+                "it all the same, with a reason on record.",
+                published_anyway=", ".join(self.published_anyway),
             )
         if self.stale:
-            text += f" No change has come in for more than {settings().stale_h:g} hours."
+            text += " " + _(
+                "No change has come in for more than {stale_h} hours.",
+                stale_h=words.short(settings().stale_h),
+            )
         return text
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Any
 
+from bi_app import words
 from bi_app.models import report
 from bi_app.models.report import Card, Report, number, quantile, scope, share, span, table_of
 from bi_app.models.selection import Bounds, Select, Selection
@@ -16,6 +17,7 @@ from bi_app.models.store import held
 from bi_app.models.table import Column, Table
 from bi_app.models.titles import collection_name
 from bi_app.queries import rows
+from bi_app.words import N_, _, ngettext
 from warehouse.access import Viewer
 
 TABLES = (
@@ -25,29 +27,31 @@ TABLES = (
     "gold.library_purchase_alert",
 )
 COUNTED = ("placed", "active", "frozen", "on_shelf", "collected", "expired", "cancelled")
-BANDS = ((7, "Up to 7 days"), (14, "8–14 days"), (30, "15–30 days"), (60, "31–60 days"),
-         (90, "61–90 days"), (10**6, "Over 90 days"))  # fmt: skip
+BANDS = (
+    (7, N_("Up to 7 days")), (14, N_("8–14 days")), (30, N_("15–30 days")),
+    (60, N_("31–60 days")), (90, N_("61–90 days")), (10**6, N_("Over 90 days")),
+)  # fmt: skip
 LISTED, SAVED = 200, 10_000
-ACTIVE = (
+ACTIVE = N_(
     "Holds that wait for a copy and that the member has not put off. Those ready on the hold shelf"
     " and those put off are counted on their own."
 )
-WAITS = (
+WAITS = N_(
     "Days from the day a hold was placed to the day its copy came onto the hold shelf: the median,"
     " and the days within which nine of ten came, by the month in which they came. Pre-orders are"
     " not told apart. Months that the period touches."
 )
-AGES = (
+AGES = N_(
     "How long the active holds have waited by the day of the newest event, beside how long those"
     " waited whose copy came in the months that the period touches."
 )
-BUYING = (
+BUYING = N_(
     "Holds for each copy: active holds at all branches, because those of one branch hide demand,"
     " divided by the copies held and on order. To buy: holds divided by the threshold, rounded up,"
     " less copies held and on order. Listed are titles with a copy to buy; choosing branches leaves"
     " those that somebody there waits for. Copies in process are not on record."
 )
-STATES = (
+STATES = N_(
     "Active holds, those put off, and those on the hold shelf now; holds placed in the last 7 and"
     " 30 days; the oldest active hold. Expired: of the holds placed in the period and ended, those"
     " that were not collected in time."
@@ -160,7 +164,7 @@ def waits(known: Holds, chosen: Selection) -> Table:
     records = []
     for month, counted in sorted(known.waits(chosen).items()):
         records.append({
-            "name": f"{month:%b %Y}", "value": quantile(counted, report.HALF),
+            "name": words.month(month), "value": quantile(counted, report.HALF),
             "most": int(quantile(counted, 0.9) or 0), "holds": sum(n for _, n in counted),
         })  # fmt: skip
     covered = notes(known, chosen, WAITS)
@@ -176,9 +180,9 @@ def ages(known: Holds, chosen: Selection) -> Table:
         for days, n in counted:
             came[band(days)] += n
     records = [
-        {"name": name, "value": running[i], "came": came[i],
+        {"name": _(name), "value": running[i], "came": came[i],
          "share": report.percent(came[i], sum(came))}
-        for i, (_, name) in enumerate(BANDS)
+        for i, (_most, name) in enumerate(BANDS)
     ]  # fmt: skip
     covered = notes(known, chosen, AGES)
     return table_of("ages", "Holds by days waited", AGE_COLUMNS, records, covered)
@@ -254,17 +258,23 @@ def cards(known: Holds, chosen: Selection) -> list[Card]:
     ended = _in_period(here, chosen)
     done = sum(ended[k] for k in ("collected", "expired", "cancelled"))
     return [
-        report.card("active", "Active holds", f"{n['active']:,}", ACTIVE,
-                    note=f"{n['frozen']:,} put off, {n['on_shelf']:,} on the shelf"),
-        report.card("median", "Median wait", "–" if median is None else f"{number(median)} days",
-                    WAITS, note="" if most is None else f"nine of ten within {most:.0f} days"),
+        report.card("active", "Active holds", words.whole(n["active"]), ACTIVE,
+                    note=_("{frozen} put off, {shelf} on the shelf", frozen=n["frozen"],
+                           shelf=n["on_shelf"])),
+        report.card("median", "Median wait",
+                    "–" if median is None else _("{number} days", number=number(median)), WAITS,
+                    note="" if most is None else _("nine of ten within {number} days",
+                                                   number=words.whole(most))),
         report.card("oldest", "Oldest active hold",
-                    "–" if oldest is None else f"{(known.as_of - oldest).days:,} days", STATES,
-                    note="" if oldest is None else f"placed {report.said(oldest)}"),
+                    "–" if oldest is None else
+                    ngettext("{count} day", "{count} days", (known.as_of - oldest).days), STATES,
+                    note="" if oldest is None else _("placed {day}", day=words.day(oldest))),
         report.card("expired", "Not collected in time", share(ended["expired"], done), STATES,
-                    note=f"of {done:,} placed in the period and ended"),
-        report.card("buy", "Copies to buy", f"{buy[0]['copies_to_buy'] if buy else 0:,}", BUYING,
-                    note=f"of {buy[0]['titles'] if buy else 0:,} titles"),
+                    note=_("of {count} placed in the period and ended", count=done)),
+        report.card("buy", "Copies to buy", words.whole(buy[0]["copies_to_buy"] if buy else 0),
+                    BUYING,
+                    note=ngettext("of {count} title", "of {count} titles",
+                                  buy[0]["titles"] if buy else 0)),
     ]  # fmt: skip
 
 

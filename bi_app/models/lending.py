@@ -15,23 +15,25 @@ from bi_app.models.selection import Bounds, Selection, day_number, day_of
 from bi_app.models.store import held
 from bi_app.models.titles import collection_name
 from bi_app.queries import numbers, rows
+from bi_app.words import N_, _
 from warehouse.access import Viewer
 
 TABLE = "gold.library_circulation_kinds"
 COLUMNS = (("branch", "i2"), ("day", "i4"), ("kind", "i2"), *((m, "i4") for m in COUNTED))
 DEWEY = {
-    "000": "General works, computing",
-    "100": "Philosophy, psychology",
-    "200": "Religion",
-    "300": "Social sciences",
-    "400": "Language",
-    "500": "Science",
-    "600": "Technology",
-    "700": "Arts, recreation",
-    "800": "Literature",
-    "900": "History, geography",
-    "none": "Shelved otherwise",
+    "000": N_("General works, computing"),
+    "100": N_("Philosophy, psychology"),
+    "200": N_("Religion"),
+    "300": N_("Social sciences"),
+    "400": N_("Language"),
+    "500": N_("Science"),
+    "600": N_("Technology"),
+    "700": N_("Arts, recreation"),
+    "800": N_("Literature"),
+    "900": N_("History, geography"),
+    "none": N_("Shelved otherwise"),
 }
+NOT_HELD = N_("Not in the catalogue")
 KEPT = 96
 FACETS = ("branch", "item_type", "dewey")
 
@@ -172,7 +174,13 @@ def load_lending(viewer: Viewer) -> Lending | None:
 
 def type_name(code: str) -> str:
     """A kind of material as words."""
-    return "Not in the catalogue" if code == "unknown" else collection_name(code)
+    return NOT_HELD if code == "unknown" else collection_name(code)
+
+
+def named(facet: str, name: str) -> str:
+    """A facet's value in the language of the task: Dewey's classes, and words of our own."""
+    number, _space, words = name.partition(" ")
+    return f"{number} {_(words)}" if facet == "dewey" and number.isdigit() else _(name)
 
 
 def columns_by(facet: str) -> Any:

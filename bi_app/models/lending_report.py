@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
 import numpy as np
 
+from bi_app import words
 from bi_app.models import lending, measures, report
 from bi_app.models.circulation import Array
 from bi_app.models.lending import FACETS, Lending
@@ -16,15 +18,16 @@ from bi_app.models.overview import change, spark
 from bi_app.models.report import Card, Report, moving_mean, ratio, rounded, scope, span
 from bi_app.models.selection import Select, Selection, day_number, day_of
 from bi_app.models.table import Column, Table
+from bi_app.words import N_, _, joined
 
 GRAINS = {  # what the choice is called, how many make a moving mean, and how many make a year
-    "day": ("Days", 7, 364),
-    "week": ("Weeks", 4, 52),
-    "month": ("Months", 3, 12),
-    "year": ("Years", 2, 1),
+    "day": (N_("Days"), 7, 364),
+    "week": (N_("Weeks"), 4, 52),
+    "month": (N_("Months"), 3, 12),
+    "year": (N_("Years"), 2, 1),
 }
 YEAR_OF_WEEKS = 364
-OVER_TIME = (
+OVER_TIME = N_(
     "Sum of each day, week (from Monday), month or year, as far as it lies in the period. The line"
     " is the moving mean of 7 days, 4 weeks, 3 months or 2 years up to it, the dashed line that"
     " mean a year before. A year before is 364 days for days and weeks, so that weekdays match, and"
@@ -32,13 +35,32 @@ OVER_TIME = (
 )
 BY = {
     "branch": measures.BRANCHES,
-    "item_type": "Sum over the period by kind of material, as the catalogue has it; the mark is the"
-    " period before. An event of a copy that the catalogue lacks is counted apart.",
-    "dewey": "Sum over the period by Dewey class in hundreds; the mark is the period before."
-    " Fiction and media that bear no Dewey number are shelved otherwise.",
+    "item_type": N_(
+        "Sum over the period by kind of material, as the catalogue has it; the mark is the"
+        " period before. An event of a copy that the catalogue lacks is counted apart."
+    ),
+    "dewey": N_(
+        "Sum over the period by Dewey class in hundreds; the mark is the period before."
+        " Fiction and media that bear no Dewey number are shelved otherwise."
+    ),
 }
-CROSSED = " Filtered by what is chosen in the other charts, not by its own choice."
-TITLES = {"branch": "By branch", "item_type": "By kind of material", "dewey": "By Dewey class"}
+CROSSED = N_("Filtered by what is chosen in the other charts, not by its own choice.")
+TITLES = {  # of a part of the page, and of its table
+    "branch": N_("By branch"),
+    "item_type": N_("By kind of material"),
+    "dewey": N_("By Dewey class"),
+}
+BY_GRAIN = {
+    "day": N_("{title} by day"),
+    "week": N_("{title} by week"),
+    "month": N_("{title} by month"),
+    "year": N_("{title} by year"),
+}
+TABLES_BY = {
+    "branch": N_("{title} by branch"),
+    "item_type": N_("{title} by kind of material"),
+    "dewey": N_("{title} by dewey class"),
+}
 TIME_COLUMNS = (
     Column("start", "From", "date"),
     Column("end", "To", "date"),
@@ -66,13 +88,14 @@ def selects(known: Lending) -> tuple[Select, ...]:
     kinds, classes = known.facets["item_type"], known.facets["dewey"]
     return (
         Select("grain", "By", tuple((k, v[0]) for k, v in GRAINS.items()), "segments"),
-        Select("item_type", "Material", (("", "All"), *zip(*_pair(kinds), strict=True))),
-        Select("dewey", "Dewey", (("", "All"), *zip(*_pair(classes), strict=True))),
+        Select("item_type", "Material", (("", "All"), *_pairs("item_type", kinds))),
+        Select("dewey", "Dewey", (("", "All"), *_pairs("dewey", classes))),
     )
 
 
-def _pair(facet: lending.Facet) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    return facet.codes, facet.names
+def _pairs(name: str, facet: lending.Facet) -> Iterator[tuple[str, str]]:
+    for code, words_of in zip(facet.codes, facet.names, strict=True):
+        yield code, lending.named(name, words_of)
 
 
 def over_time(known: Lending, chosen: Selection) -> Table:
@@ -80,7 +103,7 @@ def over_time(known: Lending, chosen: Selection) -> Table:
     grain, days = chosen.get("grain"), known.days(chosen, chosen.measure)
     until = np.concatenate([[0], np.cumsum(days, dtype=np.int64)])
     starts = starts_of(known.first, len(days), grain)
-    _, smooth, year = GRAINS[grain]
+    _name, smooth, year = GRAINS[grain]
     means = moving_mean(np.add.reduceat(days, starts - known.first), smooth)
     earlier = np.concatenate([np.full(year, np.nan), means])
     first, last = day_number(chosen.start), day_number(chosen.end)
@@ -99,7 +122,7 @@ def over_time(known: Lending, chosen: Selection) -> Table:
         "mean_before": rounded(earlier[begin:end]),
         "change": rounded((ratio(values, before) - 1) * 100),
     }
-    title = f"{MEASURES[chosen.measure].title} by {grain}"
+    title = _(BY_GRAIN[grain], title=_(MEASURES[chosen.measure].title))
     return Table("over_time", title, TIME_COLUMNS, data, notes(known, chosen, OVER_TIME))
 
 
@@ -144,15 +167,17 @@ def by_facet(known: Lending, chosen: Selection, facet: str) -> Table:
     place, values, earlier = known.facets[facet], values[order], earlier[order]
     data: dict[str, list[Any]] = {
         "code": [place.codes[i] for i in order],
-        "name": [place.names[i] for i in order],
+        "name": [lending.named(facet, place.names[i]) for i in order],
         "value": values.astype(int).tolist(),
         "share": rounded(ratio(values * 100, np.full(len(values), values.sum()))),
         "before": rounded(earlier, 0),
         "change": rounded((ratio(values, earlier) - 1) * 100),
     }
-    title = f"{MEASURES[chosen.measure].title} {TITLES[facet].lower()}"
+    title = _(TABLES_BY[facet], title=_(MEASURES[chosen.measure].title))
     columns = facet_columns(facet)
-    return Table(f"by_{facet}", title, columns, data, notes(known, chosen, BY[facet] + CROSSED))
+    return Table(
+        f"by_{facet}", title, columns, data, notes(known, chosen, joined(BY[facet], CROSSED))
+    )
 
 
 def notes(known: Lending, chosen: Selection, definition: str) -> list[str]:
@@ -171,7 +196,7 @@ def _card(known: Lending, chosen: Selection, name: str) -> Card:
     earlier = chosen.before
     before = days[_days_of(known, earlier)].sum() if earlier.start >= known.bounds.first else None
     return report.card(
-        name, MEASURES[name].title, f"{int(now.sum()):,}", MEASURES[name].definition,
+        name, MEASURES[name].title, words.whole(int(now.sum())), MEASURES[name].definition,
         change=change(float(now.sum()), None if before is None else float(before)),
         spark=spark(now),
     )  # fmt: skip

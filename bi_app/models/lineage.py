@@ -6,6 +6,7 @@ import time
 from typing import Any
 
 from bi_app.queries import rows
+from bi_app.words import _
 from warehouse import gold
 from warehouse.access import Viewer
 from warehouse.errors import CarrelError
@@ -36,21 +37,27 @@ def spec_of(name: str) -> Dataset | None:
 def lineage(viewer: Viewer, name: str) -> list[dict[str, Any]]:
     """Stages from left to right: title, and nodes of name, note and (gold) what else it reads."""
     return [
-        {"title": "Sources", "nodes": _sources(name)},
-        {"title": "Bronze", "nodes": [{"name": f"bronze.{name}", "note": "lines as they arrived"}]},
-        {"title": "Silver", "nodes": [{"name": f"silver.{name}", "note": "typed and checked"}]},
-        {"title": "Gold", "nodes": _gold(viewer, name)},
+        {"title": _("Sources"), "nodes": _sources(name)},
+        {
+            "title": _("Bronze"),
+            "nodes": [{"name": f"bronze.{name}", "note": _("lines as they arrived")}],
+        },
+        {
+            "title": _("Silver"),
+            "nodes": [{"name": f"silver.{name}", "note": _("typed and checked")}],
+        },
+        {"title": _("Gold"), "nodes": _gold(viewer, name)},
     ]
 
 
 def _sources(name: str) -> list[dict[str, Any]]:
     spec = spec_of(name)
     if spec is None:
-        return [{"name": "not known", "note": "its spec is not here"}]
+        return [{"name": _("not known"), "note": _("its spec is not here")}]
     source = spec.source
     place = getattr(source, "path", None) or getattr(source, "table", None) or source.kind
     found = [{"name": str(place), "note": source.kind}]
-    return found + [{"name": a, "note": "comes before it", "dataset": a} for a in spec.after]
+    return found + [{"name": a, "note": _("comes before it"), "dataset": a} for a in spec.after]
 
 
 def _gold(viewer: Viewer, name: str) -> list[dict[str, Any]]:
@@ -64,7 +71,7 @@ def _gold(viewer: Viewer, name: str) -> list[dict[str, Any]]:
         if name in sources or table in published:
             others = sorted(sources - {name})
             row = published.get(table)
-            note = f"{row['rows']:,} rows" if row else "not published yet"
+            note = _("{count} rows", count=row["rows"]) if row else _("not published yet")
             found.append({"name": f"gold.{table}", "note": note, "also": others})
     return found
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from bi_app.words import N_
+
 
 @dataclass(frozen=True)
 class Measure:
@@ -60,21 +62,21 @@ MEASURES = {
         ),
     )
 }
-PER_DAY = (
+PER_DAY = N_(
     "Checkouts divided by the days on which at least one of the chosen branches was open, which is"
     " any day with an event."
 )
-CHANGE = (
+CHANGE = N_(
     "Compared with the period of the same length just before. A period that reaches back further"
     " than the data has no comparison."
 )
-BUSY = (
+BUSY = N_(
     "Mean number of events in that hour of that weekday: the sum over the period divided by the"
     " number of such weekdays in it. All times are local."
 )
-BRANCHES = "Sum over the period by the branch where it happened; the mark is the period before."
-TITLES = (
+BRANCHES = N_("Sum over the period by the branch where it happened; the mark is the period before.")
+TITLES = N_(
     "Titles by checkouts at the chosen branches, all copies together, renewals apart. Counted by"
     " whole calendar months that the period touches."
 )
-DAILY = "Sum of each day (bars) and its mean over seven days (line)."
+DAILY = N_("Sum of each day (bars) and its mean over seven days (line).")

@@ -12,49 +12,56 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from bi_app import words
 from bi_app.models import report
 from bi_app.models.report import Card, Report, share, table_of
 from bi_app.models.selection import Bounds, Select, Selection
 from bi_app.models.store import held
 from bi_app.models.table import Column, Table
 from bi_app.queries import rows
+from bi_app.words import N_, _
 from warehouse.access import Viewer
 from warehouse.settings import settings
 
 TABLES = ("gold.library_member_months", "gold.library_member_groups")
-WITHHELD = "withheld"
-DIMENSIONS = (("area", "Area"), ("branch", "Branch"), ("kind", "Kind of membership"))
+WITHHELD = N_("withheld")
+DIMENSIONS = (("area", N_("Area")), ("branch", N_("Branch")), ("kind", N_("Kind of membership")))
+BY = {  # titles of the table
+    "area": N_("Active members by area"),
+    "branch": N_("Active members by branch"),
+    "kind": N_("Active members by kind of membership"),
+}
 DEFINED = {
-    "active": (
+    "active": N_(
         "Active members borrowed at least once in the month (bars), or in the twelve whole months"
         " that end with it (line); renewals, holds and visits do not count. Each member counts"
         " once. A month is told a week after its end and stays as it was told."
     ),
-    "groups": (
+    "groups": N_(
         "Members who borrowed at least once in the quarter, each in one group: by area of the"
         " address, by the branch where the member borrowed most, or by kind of membership. The mark"
         " is the same quarter a year before."
     ),
-    "where": (
+    "where": N_(
         "The same counts by branch, where the branches are: a circle's area is the number of"
         " members who borrowed most there."
     ),
-    "cohorts": (
+    "cohorts": N_(
         "Of the members who joined in a quarter, the share that borrowed in it and in each quarter"
         " after it. A low first value can mean that many joined in the last weeks."
     ),
-    "new": "Members who joined in the quarter and are on record.",
-    "retention": (
+    "new": N_("Members who joined in the quarter and are on record."),
+    "retention": N_(
         "((CE − CN) ÷ CS) × 100, after MHLS: CE are the members active in the quarter, CN those of"
         " them who joined in it, CS those active in the quarter before. Above 100 % more came"
         " back than fell away."
     ),
-    "core": (
+    "core": N_(
         "Core customers: the 20 % of the members active in twelve months who have most checkouts,"
         " and their share of all checkouts."
     ),
 }
-ABOUT = (
+ABOUT = N_(
     "Hatched or “withheld”: fewer than {least} people, or a number that would give such a one away."
     " Nobody sees more."
 )
@@ -155,7 +162,7 @@ def load_held(viewer: Viewer) -> Held:
 
 def quarter_name(day: dt.date) -> str:
     """A quarter as people write it: Q3 2026."""
-    return f"Q{(day.month + 2) // 3} {day.year}"
+    return _("Q{quarter} {year}", quarter=(day.month + 2) // 3, year=str(day.year))
 
 
 def earlier(day: dt.date, quarters: int) -> dt.date:
@@ -166,12 +173,12 @@ def earlier(day: dt.date, quarters: int) -> dt.date:
 
 def told(row: Mapping[str, Any]) -> str:
     """A badge that says that a count is withheld; nothing where it is told."""
-    return f"warn|{WITHHELD}" if row["suppressed"] else "|"
+    return f"warn|{_(WITHHELD)}" if row["suppressed"] else "|"
 
 
 def selects(known: Members) -> tuple[Select, ...]:
     """By what, and of which quarter."""
-    quarters = tuple((q.isoformat(), quarter_name(q)) for q in known.quarters) or (("", "None"),)
+    quarters = tuple((q.isoformat(), quarter_name(q)) for q in known.quarters) or (("", _("None")),)
     return Select("by", "By", DIMENSIONS, "segments"), Select("quarter", "Quarter", quarters)
 
 
@@ -200,16 +207,17 @@ def groups(known: Members, chosen: Selection, dimension: str = "") -> Table:
         })  # fmt: skip
     records.sort(key=lambda r: (r["value"] is None, -(r["value"] or 0), r["name"]))
     columns = (Column("code", "Code"), *GROUP_COLUMNS)
-    words = f"Quarter: {quarter_name(quarter)}" if quarter else "No quarter is told yet"
-    title = f"Active members by {dict(DIMENSIONS)[by].lower()}"
-    return table_of("groups", title, columns, records, [words, *notes(DEFINED["groups"])])
+    of = f"Quarter: {quarter_name(quarter)}" if quarter else "No quarter is told yet"
+    return table_of("groups", BY[by], columns, records, [of, *notes(DEFINED["groups"])])
 
 
 def group_name(known: Members, dimension: str, code: str) -> str:
     """A category as words."""
     if dimension == "branch":
         return known.names.get(code, code)
-    return code if dimension == "area" and code != "unknown" else code.capitalize()
+    if code == "unknown":
+        return _("Unknown")
+    return code if dimension == "area" else _(code.capitalize())
 
 
 def where(known: Members, chosen: Selection) -> Table:
@@ -252,10 +260,10 @@ def notes(*definitions: str) -> list[str]:
 def cards(known: Members, chosen: Selection) -> list[Card]:
     """Active, new, retention and core customers; of the newest month and the chosen quarter."""
     month, quarter = known.held.months[-1], known.of(chosen)
-    when = f"{month['month']:%B %Y}"
+    when = words.full_month(month["month"])
     return [
         figure("active_12", "Active in 12 months", month["active_12_months"], DEFINED["active"],
-               f"to {when}"),
+               _("to {month}", month=when)),
         figure("active", "Active in the month", month["borrowers"], DEFINED["active"], when),
         *_of_quarter(known, quarter),
         figure("core", "Core customers", month["core_members"], DEFINED["core"],
@@ -268,7 +276,11 @@ def _of_quarter(known: Members, quarter: dt.date | None) -> list[Card]:
         return []
     name = quarter_name(quarter)
     new, before = (known.sizes.get(earlier(quarter, n).isoformat()) for n in (0, 4))
-    compared = f"{name}; {before:,} a year before" if before is not None else name
+    compared = (
+        _("{quarter}; {count} a year before", quarter=name, count=before)
+        if before is not None
+        else name
+    )
     now, last = known.active(quarter), known.active(earlier(quarter, 1))
     joined = known.active(quarter, "joined", quarter.isoformat())
     stay = None if None in (now, last, joined) else now - joined
@@ -282,12 +294,16 @@ def _of_quarter(known: Members, quarter: dt.date | None) -> list[Card]:
 
 def _core_note(month: Mapping[str, Any]) -> str:
     made = month["core_share"]
-    return "20 % of the active" if made is None else f"20 % of the active, {made} % of checkouts"
+    return (
+        _("20 % of the active")
+        if made is None
+        else _("20 % of the active, {share} % of checkouts", share=made)
+    )
 
 
 def figure(name: str, title: str, value: int | None, definition: str, note: str) -> Card:
     """A card with a count; a dash where it is not told."""
-    text = "–" if value is None else f"{value:,}"
+    text = "–" if value is None else words.whole(value)
     return report.card(name, title, text, definition, note=note)
 
 

@@ -14,26 +14,28 @@ import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
+from typing import Any, LiteralString
 from zoneinfo import ZoneInfo
 
 from psycopg import sql
 
+from bi_app import words
 from bi_app.auth.sessions import DEVICE_DAYS
 from bi_app.models.export import to_csv
 from bi_app.models.report import Card, card, table_of
 from bi_app.models.table import Column, Kind, Table
 from bi_app.queries import rows
+from bi_app.words import N_, _
 from warehouse.access import Viewer
 from warehouse.settings import settings
 from warehouse.spec import Dataset, datasets
 
 MOST, SHOWN, WIDE = 20_000, 500, 6
-DATA = (
+DATA = N_(
     "One line a dataset that may hold something about you. Records: how many are about you. Why and"
     " how long: what the library has set down for it."
 )
-RECORDS = "The records of the part that is open, the newest first."
+RECORDS = N_("The records of the part that is open, the newest first.")
 PART_COLUMNS = (
     Column("part", "What", "action"),
     Column("held", "Records", "integer"),
@@ -65,9 +67,8 @@ class Field:
 class Part:
     """One kind of record about a person.
 
-    `table` is a view of the schema app, or a table that shows others' rows as well: there `member`
-    names the column of the pseudonym, or `owner` that of the e-mail. `held` is the function that
-    counts rows which are kept and not shown, too.
+    `table` is a view of the schema app, or a table of silver where `member` names the column of
+    the person; `held` is the function that counts rows which are kept and not shown, too.
     """
 
     name: str
@@ -79,7 +80,6 @@ class Part:
     fields: Sequence[Field]
     member: str = ""
     held: str = ""
-    owner: str = ""
 
     @property
     def columns(self) -> list[Column]:
@@ -114,13 +114,16 @@ def _of_dataset(dataset: Dataset) -> Part:
     """What a dataset holds of a member."""
     rule = dataset.retention
     by = _words(rule.personal_by or dataset.event or "")
-    kept = f"{rule.personal} from “{by}”" if rule.personal and by else "No end is set"
+    given = {"span": rule.personal, "by": by, "lines": rule.bronze}
+    ends = rule.personal and by
     return Part(
         dataset.table,
         dataset.title,
         f"{dataset.grain[:1].upper()}{dataset.grain[1:]}",
-        rule.reason[:1].upper() + rule.reason[1:] if rule.reason else "No reason is set down",
-        f"{kept}; the lines of the file it came in, {rule.bronze}",
+        rule.reason[:1].upper() + rule.reason[1:] if rule.reason else _("No reason is set down"),
+        _("{span} from “{by}”; the lines of the file it came in, {lines}", **given)
+        if ends
+        else _("No end is set; the lines of the file it came in, {lines}", **given),
         ("silver", dataset.table),
         [Field(c.name, c.meaning, KINDS.get(c.type, "text")) for c in dataset.stored],
         dataset.access.member or "",
@@ -129,137 +132,169 @@ def _of_dataset(dataset: Dataset) -> Part:
 
 
 ACCOUNT = (
-    moment("created_at", "When the account was made"),
-    Field("account_id", "Its number", "integer"),
-    Field("email", "E-mail address"),
-    Field("name", "Name"),
-    Field("role", "Role"),
-    Field("branches", "Branches of a librarian"),
-    Field("card_linked", "Whether a library card is linked"),
-    Field("has_password", "Whether a password is kept, as a hash"),
-    moment("approved_at", "When it was let in"),
-    moment("second_factor_since", "Since when it has a second factor"),
-    Field("recovery_codes_left", "Recovery codes not used yet", "integer"),
+    moment("created_at", N_("When the account was made")),
+    Field("account_id", N_("Its number"), "integer"),
+    Field("email", N_("E-mail address")),
+    Field("name", N_("Name")),
+    Field("role", N_("Role")),
+    Field("branches", N_("Branches of a librarian")),
+    Field("card_linked", N_("Whether a library card is linked")),
+    Field("has_password", N_("Whether a password is kept, as a hash")),
+    moment("approved_at", N_("When it was let in")),
+    moment("second_factor_since", N_("Since when it has a second factor")),
+    Field("recovery_codes_left", N_("Recovery codes not used yet"), "integer"),
 )
 IDENTITIES = (
-    moment("linked_at", "When it was linked"),
-    Field("issuer", "Who knows you"),
-    Field("subject", "Under which name"),
+    moment("linked_at", N_("When it was linked")),
+    Field("issuer", N_("Who knows you")),
+    Field("subject", N_("Under which name")),
 )
 SESSIONS = (
-    moment("started_at", "When you signed in"),
-    moment("seen_at", "When it was used last"),
-    moment("expires_at", "When it ends at the latest"),
-    moment("ended_at", "When it was ended"),
-    Field("address", "Network address"),
-    Field("client", "What the browser says of itself"),
-    Field("method", "How you proved who you are"),
+    moment("started_at", N_("When you signed in")),
+    moment("seen_at", N_("When it was used last")),
+    moment("expires_at", N_("When it ends at the latest")),
+    moment("ended_at", N_("When it was ended")),
+    Field("address", N_("Network address")),
+    Field("client", N_("What the browser says of itself")),
+    Field("method", N_("How you proved who you are")),
 )
 DEVICES = (
-    moment("made_at", "When you first signed in from it"),
-    moment("seen_at", "When it was seen last"),
+    moment("made_at", N_("When you first signed in from it")),
+    moment("seen_at", N_("When it was seen last")),
 )
 SIGN_INS = (
-    moment("at", "When"),
-    Field("email", "E-mail address"),
-    Field("address", "Network address"),
-    Field("outcome", "What became of it"),
+    moment("at", N_("When")),
+    Field("email", N_("E-mail address")),
+    Field("address", N_("Network address")),
+    Field("outcome", N_("What became of it")),
 )
 ACTIVITY = (
-    moment("at", "When"),
-    Field("entry_id", "Number in the log", "integer"),
-    Field("who", "E-mail address"),
-    Field("role", "Role at that time"),
-    Field("act", "What was done"),
-    Field("subject", "To what"),
-    Field("outcome", "What became of it"),
-    Field("door", "Through which door"),
-    Field("address", "Network address"),
-    Field("details", "More facts"),
+    moment("at", N_("When")),
+    Field("entry_id", N_("Number in the log"), "integer"),
+    Field("who", N_("E-mail address")),
+    Field("role", N_("Role at that time")),
+    Field("act", N_("What was done")),
+    Field("subject", N_("To what")),
+    Field("outcome", N_("What became of it")),
+    Field("door", N_("Through which door")),
+    Field("address", N_("Network address")),
+    Field("details", N_("More facts")),
 )
 KEYS = (
-    moment("created_at", "When it was made"),
-    Field("name", "Its name"),
-    Field("prefix", "How it begins"),
-    Field("scopes", "What it may be used for"),
-    moment("expires_at", "When it ends"),
-    moment("last_used_at", "When it was used last"),
-    moment("ended_at", "When it was ended"),
+    moment("created_at", N_("When it was made")),
+    Field("name", N_("Its name")),
+    Field("prefix", N_("How it begins")),
+    Field("scopes", N_("What it may be used for")),
+    moment("expires_at", N_("When it ends")),
+    moment("last_used_at", N_("When it was used last")),
+    moment("ended_at", N_("When it was ended")),
 )
 EMAIL_CHANGES = (
-    moment("asked_at", "When you asked for it"),
-    Field("old_email", "From"),
-    Field("new_email", "To"),
-    moment("done_at", "When the new address confirmed"),
-    moment("given_up_at", "When it was given up"),
-    moment("objected_at", "When the old address objected"),
-    moment("undone_at", "When the old address was put back"),
+    moment("asked_at", N_("When you asked for it")),
+    Field("old_email", N_("From")),
+    Field("new_email", N_("To")),
+    moment("done_at", N_("When the new address confirmed")),
+    moment("given_up_at", N_("When it was given up")),
+    moment("objected_at", N_("When the old address objected")),
+    moment("undone_at", N_("When the old address was put back")),
 )
-CONSENTS = (moment("at", "When"), Field("said", "What you said"))
+CONSENTS = (moment("at", N_("When")), Field("said", N_("What you said")))
 REQUESTS = (
-    moment("asked_at", "When"),
-    Field("action", "What"),
-    Field("subject", "Of what"),
-    Field("state", "How it stands"),
-    moment("done_at", "When it was done"),
+    moment("asked_at", N_("When")),
+    Field("action", N_("What")),
+    Field("subject", N_("Of what")),
+    Field("state", N_("How it stands")),
+    moment("done_at", N_("When it was done")),
 )
 ALERT_ACTS = (
-    moment("at", "When"),
-    Field("alert_id", "Number of the alert", "integer"),
-    Field("action", "What you did"),
-    Field("to_state", "How it stood then"),
-    Field("note", "What you wrote"),
+    moment("at", N_("When")),
+    Field("alert_id", N_("Number of the alert"), "integer"),
+    Field("action", N_("What you did")),
+    Field("to_state", N_("How it stood then")),
+    Field("note", N_("What you wrote")),
 )
 
 
 SAVED_VIEWS = (
-    moment("made_at", "When you saved it"),
-    moment("changed_at", "When you changed it last"),
-    Field("name", "Its name"),
-    Field("page", "Of which page"),
-    Field("state", "The choices, as the page's address has them"),
-    Field("card", "Whether it is a card"),
-    Field("shared_with", "Who else may open it"),
+    moment("made_at", N_("When you saved it")),
+    moment("changed_at", N_("When you changed it last")),
+    Field("name", N_("Its name")),
+    Field("page", N_("Of which page")),
+    Field("state", N_("The choices, as the page's address has them")),
+    Field("card", N_("Whether it is a card")),
+    Field("shared_with", N_("Who else may open it")),
 )
-LIFE, LOG, GOOD = "As long as you have the account", "{log}", "For good"
+SUBSCRIPTIONS = (
+    moment("made_at", N_("When you asked for it")),
+    Field("page", N_("Of which page")),
+    Field("choice", N_("The choices, as the page's address has them")),
+    Field("every", N_("How often")),
+    Field("files", N_("Which files come with it")),
+    moment("next_due_at", N_("When it is due next")),
+    moment("paused_at", N_("Since when it is paused")),
+)
+SENDINGS = (
+    moment("due_at", N_("When it was due")),
+    Field("state", N_("What became of it")),
+    moment("ended_at", N_("When it was done")),
+)
+LIFE, LOG, GOOD = N_("As long as you have the account"), "{log}", N_("For good")
 OWN = (  # name, title, what it is, why and how long it is kept, fields
-    ("account", "Account", "Who you are here", "So that you can sign in", LIFE, ACCOUNT),
-    ("identities", "Sign-in elsewhere", "Whom your organisation knows you as",
-     "So that you can sign in through it", LIFE, IDENTITIES),
-    ("sessions", "Sessions", "Each time that you were signed in",
-     "So that you see and can end them", "{days} days after its end", SESSIONS),
-    ("devices", "Known browsers", "Browsers that you signed in from",
-     "So that strangers cannot lock you out", f"{DEVICE_DAYS} days after its last use", DEVICES),
-    ("sign_ins", "Sign-ins", "Each attempt to sign in as you, failed ones too",
-     "Against the guessing of passwords", "{days} days", SIGN_INS),
-    ("activity", "Activity", "What you did here: views, files, changes",
-     "So that misuse can be found and proved", LOG, ACTIVITY),
-    ("keys", "API keys", "Keys that you made for programs; the key itself is not kept",
-     "So that they can be ended", "{days} days after its end", KEYS),
-    ("email_changes", "Changes of e-mail", "Addresses that you had or asked for",
-     "So that your earlier acts stay yours", f"{LIFE}; what was not done {{days}} days",
+    ("account", N_("Account"), N_("Who you are here"), N_("So that you can sign in"), LIFE,
+     ACCOUNT),
+    ("identities", N_("Sign-in elsewhere"), N_("Whom your organisation knows you as"),
+     N_("So that you can sign in through it"), LIFE, IDENTITIES),
+    ("sessions", N_("Sessions"), N_("Each time that you were signed in"),
+     N_("So that you see and can end them"), N_("{days} days after its end"), SESSIONS),
+    ("devices", N_("Known browsers"), N_("Browsers that you signed in from"),
+     N_("So that strangers cannot lock you out"), N_("{device_days} days after its last use"),
+     DEVICES),
+    ("sign_ins", N_("Sign-ins"), N_("Each attempt to sign in as you, failed ones too"),
+     N_("Against the guessing of passwords"), N_("{days} days"), SIGN_INS),
+    ("activity", N_("Activity"), N_("What you did here: views, files, changes"),
+     N_("So that misuse can be found and proved"), LOG, ACTIVITY),
+    ("keys", N_("API keys"), N_("Keys that you made for programs; the key itself is not kept"),
+     N_("So that they can be ended"), N_("{days} days after its end"), KEYS),
+    ("email_changes", N_("Changes of e-mail"), N_("Addresses that you had or asked for"),
+     N_("So that your earlier acts stay yours"),
+     N_("As long as you have the account; what was not done {days} days"),
      EMAIL_CHANGES),
-    ("consents", "Consent to a history", "When you agreed and when you took it back",
-     "As proof of your decision", "Until the library erases you", CONSENTS),
-    ("requests", "Requests to pipelines", "Loads and repairs that you asked for",
-     "So that it is known who changed figures", GOOD, REQUESTS),
-    ("alert_acts", "Acts on alerts", "What you did about alerts",
-     "So that it is known who did what", GOOD, ALERT_ACTS),
+    ("consents", N_("Consent to a history"), N_("When you agreed and when you took it back"),
+     N_("As proof of your decision"), N_("Until the library erases you"), CONSENTS),
+    ("requests", N_("Requests to pipelines"), N_("Loads and repairs that you asked for"),
+     N_("So that it is known who changed figures"), GOOD, REQUESTS),
+    ("alert_acts", N_("Acts on alerts"), N_("What you did about alerts"),
+     N_("So that it is known who did what"), GOOD, ALERT_ACTS),
 )  # fmt: skip
+
+
+DELETED = N_("Until you delete it, or as long as you have the account")
+SHARED = (  # tables that show some people others' rows as well
+    ("saved_views", N_("Saved views"), N_("Choices on pages that you saved, and your cards"),
+     N_("So that you find them again"), DELETED, SAVED_VIEWS),
+    ("subscriptions", N_("Reports by mail"), N_("Reports that you have mailed to you"),
+     N_("So that they come"), DELETED, SUBSCRIPTIONS),
+    ("sendings", N_("Mails of reports"), N_("Each mail that fell due, and what became of it"),
+     N_("So that none is lost or comes twice"), N_("A year"), SENDINGS),
+)  # fmt: skip
+MINE: Mapping[str, LiteralString] = {
+    "saved_views": "owner = %(user)s",
+    "subscriptions": "account_id = (select app.viewer_account())",
+    "sendings": "subscription_id in (select s.subscription_id from app.subscriptions s"
+    " where s.account_id = (select app.viewer_account()))",
+}
 
 
 def _of_account() -> Iterator[Part]:
     """What is held about every account."""
     wanted = settings()
-    log = f"{wanted.audit_days} days" if wanted.audit_days else GOOD
+    log = _("{days} days", days=wanted.audit_days) if wanted.audit_days else _(GOOD)
+    given = {"days": wanted.sign_in_days, "device_days": DEVICE_DAYS}
     for name, title, what, why, kept, fields in OWN:
-        how_long = kept.format(days=wanted.sign_in_days, log=log)
-        yield Part(name, title, what, why, how_long, ("app", f"my_{name}"), fields)
-    yield Part(
-        "saved_views", "Saved views", "Choices on pages that you saved, and your cards",
-        "So that you find them again", f"Until you delete them; {LIFE[0].lower()}{LIFE[1:]}",
-        ("app", "saved_views"), SAVED_VIEWS, owner="owner",
-    )  # fmt: skip
+        how_long = log if kept == LOG else _(kept, **given)
+        yield Part(name, _(title), _(what), _(why), how_long, ("app", f"my_{name}"), fields)
+    for name, title, what, why, kept, fields in SHARED:
+        yield Part(name, _(title), _(what), _(why), _(kept), ("app", name), fields)
 
 
 # Asking -------------------------------------------------------------------------------------------
@@ -289,8 +324,8 @@ def records(viewer: Viewer, part: Part, most: int = SHOWN) -> list[dict[str, Any
 
 def _mine(part: Part) -> sql.Composable:
     """Which rows are asked for: a view `my_*` has no others."""
-    if part.owner:
-        return sql.SQL("{} = %(user)s").format(sql.Identifier(part.owner))
+    if part.name in MINE:
+        return sql.SQL(MINE[part.name])
     if not part.member:
         return sql.SQL("true")
     return sql.SQL("{} = %(member)s").format(sql.Identifier(part.member))
@@ -312,7 +347,11 @@ def part_table(viewer: Viewer, name: str, most: int = MOST) -> Table:
     """
     part = {p.name: p for p in parts(viewer)}[name]
     found = [{k: _shown(v) for k, v in r.items()} for r in records(viewer, part, most)]
-    notes = [part.what, f"Why it is kept: {part.why}", f"How long: {part.kept}"]
+    notes = [
+        part.what,
+        f"Why it is kept: {part.why}",
+        f"How long: {part.kept}",
+    ]
     return table_of(part.name, part.title, part.columns, found, notes)
 
 
@@ -327,7 +366,7 @@ def shown_table(viewer: Viewer, name: str) -> Table:
     if len(table) != 1 or len(part.fields) <= WIDE:
         return table
     pairs = [
-        {"what": c.title, "value": said(table.data[c.key][0]), "meaning": f.meaning}
+        {"what": c.title, "value": said(table.data[c.key][0]), "meaning": _(f.meaning)}
         for c, f in zip(part.columns, part.fields, strict=True)
     ]
     return table_of(part.name, part.title, PAIR_COLUMNS, pairs, table.notes)
@@ -353,13 +392,16 @@ def cards(found: Sequence[Counted]) -> list[Card]:
     filled = sum(c.held > 0 for c in found)
     of_data = sum(c.held for c in found if c.part.member)
     return [
-        card("held", "Records about you", f"{held:,}", DATA,
-             note=f"in {filled} of {len(found)} parts"),
-        card("account", "Of your account", f"{held - of_data:,}", DATA, note="what you did here"),
-        card("library", "Of your card", f"{of_data:,}", DATA, note="loans, holds, charges"),
-        card("hidden", "Kept, not shown", f"{hidden:,}",
+        card("held", "Records about you", words.whole(held), DATA,
+             note=_("in {filled} of {count} parts", filled=filled, count=len(found))),
+        card("account", "Of your account", words.whole(held - of_data), DATA,
+             note=_("what you did here")),
+        card("library", "Of your card", words.whole(of_data), DATA,
+             note=_("loans, holds, charges")),
+        card("hidden", "Kept, not shown", words.whole(hidden),
              "Records of loans and holds that are over, from before you agreed to a history or"
-             " without it.", note="over, and no history agreed to" if hidden else "nothing"),
+             " without it.",
+             note=_("over, and no history agreed to") if hidden else _("nothing")),
     ]  # fmt: skip
 
 
@@ -367,24 +409,32 @@ def told(viewer: Viewer, found: Sequence[Counted]) -> dict[str, Any]:
     """What a person should know of the own data, and the ways on."""
     hidden = sum(c.held - c.shown for c in found)
     says = [
-        "This is what Carrel holds about you. The file has all of it, for you and for programs:"
-        " one JSON document, and a CSV file a part."
+        _(
+            "This is what Carrel holds about you. The file has all of it, for you and for programs:"
+            " one JSON document, and a CSV file a part."
+        )
     ]
     if hidden:
         says.append(
-            f"{hidden:,} records of loans and holds that are over are kept and not shown, because"
-            " you had not agreed to a history when they began. The library can give you a copy."
+            _(
+                "{count} records of loans and holds that are over are kept and not shown, because"
+                " you had not agreed to a history when they began. The library can give you a"
+                " copy.",
+                count=hidden,
+            )
         )
     if viewer.role == "member" and viewer.member_key is None:
-        says.append("No library card is linked to this account, so no loans are in it.")
+        says.append(_("No library card is linked to this account, so no loans are in it."))
     says.append(
-        "Name, e-mail address, password and sessions are yours to change at My account. What the"
-        " library's system says wrongly of you is corrected there: ask at the desk. To have your"
-        " data erased, ask the library as well; this page cannot do it yet. Backups hold copies for"
-        " as long as the library keeps them."
+        _(
+            "Name, e-mail address, password and sessions are yours to change at My account. What"
+            " the library's system says wrongly of you is corrected there: ask at the desk. To have"
+            " your data erased, ask the library as well; this page cannot do it yet. Backups hold"
+            " copies for as long as the library keeps them."
+        )
     )
-    links = [["/download/my_data/everything.zip", "Download all of it", "download"],
-             ["/account", "My account", ""]]  # fmt: skip
+    links = [["/download/my_data/everything.zip", _("Download all of it"), "download"],
+             ["/account", _("My account"), ""]]  # fmt: skip
     return {"says": says, "links": links, "alert": 0, "acts": []}
 
 
@@ -434,7 +484,7 @@ def _in_json(value: Any) -> Any:
 def _shown(value: Any) -> Any:
     """A value as a table holds it."""
     if isinstance(value, bool):
-        return "yes" if value else "no"
+        return _("yes") if value else _("no")
     if isinstance(value, list):
         return ", ".join(map(str, value))
     return json.dumps(value, ensure_ascii=False) if isinstance(value, dict) else value

@@ -13,30 +13,32 @@ from dataclasses import dataclass
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from bi_app.models.lending import dewey_name, type_name
+from bi_app import words
+from bi_app.models.lending import dewey_name, named, type_name
 from bi_app.models.report import Card, card, number, percent, table_of
 from bi_app.models.table import Column, Table
 from bi_app.queries import Noted, rows, write
+from bi_app.words import N_, _
 from warehouse.access import Viewer
 from warehouse.errors import ConfigurationError
 from warehouse.settings import settings
 from warehouse.spec import datasets
 
-SPANS = {"all": "Since you agreed", "365": "Last 12 months"}
+SPANS = {"all": N_("Since you agreed"), "365": N_("Last 12 months")}
 NAMES = ("loans", "months", "subjects", "holds")
-PAST = (
+PAST = N_(
     "Loans that are over and began after you agreed to a history. Earlier ones stay hidden, also"
     " from you."
 )
-MONTHS = (
+MONTHS = N_(
     "Loans of your history by the month in which you borrowed. Those that are out are not in it."
 )
-SUBJECTS = (
+SUBJECTS = N_(
     "Loans of your history by Dewey class in hundreds. Fiction and media that bear no Dewey number"
     " are shelved otherwise."
 )
-HOLDS = "Holds that are over and were placed after you agreed: collected, expired or cancelled."
-SINCE = "What began before this moment stays hidden, whatever you decide later."
+HOLDS = N_("Holds that are over and were placed after you agreed: collected, expired or cancelled.")
+SINCE = N_("What began before this moment stays hidden, whatever you decide later.")
 LOAN_COLUMNS = (
     Column("title", "Title"),
     Column("author", "Author"),
@@ -61,7 +63,7 @@ SUBJECT_COLUMNS = (
     Column("value", "Loans", "integer"),
     Column("share", "Share, %", "number"),
 )
-STATES = {"collected": "good", "expired": "warn", "cancelled": ""}
+STATES = {N_("collected"): "good", N_("expired"): "warn", N_("cancelled"): ""}
 
 
 @dataclass(frozen=True)
@@ -100,17 +102,17 @@ class MyHistory:
 
     def _loans(self) -> Table:
         found = [
-            {**r, "subject": _subject(r), "kind": type_name(r["item_type"])} for r in self.loans
+            {**r, "subject": _subject(r), "kind": _(type_name(r["item_type"]))} for r in self.loans
         ]
         return table_of("past-loans", "Past loans", LOAN_COLUMNS, found, [PAST])
 
     def _holds(self) -> Table:
-        found = [{**r, "state": f"{STATES[r['state']]}|{r['state']}"} for r in self.holds]
+        found = [{**r, "state": f"{STATES[r['state']]}|{_(r['state'])}"} for r in self.holds]
         return table_of("past-holds", "Past holds", HOLD_COLUMNS, found, [HOLDS])
 
     def _months(self) -> Table:
         counts = Counter(r["lent_on"].replace(day=1) for r in self.loans)
-        found = [{"name": f"{m:%b %Y}", "value": counts[m]} for m in _months(counts)]
+        found = [{"name": words.month(m), "value": counts[m]} for m in _months(counts)]
         return table_of("loans-by-month", "Loans by month", MONTH_COLUMNS, found, [MONTHS])
 
     def _subjects(self) -> Table:
@@ -124,29 +126,33 @@ class MyHistory:
     def cards(self) -> list[Card]:
         """The figures on top."""
         if self.since is None:
-            note = "you took it back" if self.said == "withdrawn" else "you have not asked for one"
-            return [card("since", "My history", "Off", SINCE, note=note, text=True)]
+            note = (
+                _("you took it back")
+                if self.said == "withdrawn"
+                else _("you have not asked for one")
+            )
+            return [card("since", "My history", _("Off"), SINCE, note=note, text=True)]
         months = max(1, len(_months(Counter(r["lent_on"].replace(day=1) for r in self.loans))))
         subjects: Sequence[str] = self._subjects().data["name"]
         numbered = [name for name in subjects if name[:1].isdigit()] or subjects
         collected = sum(r["state"] == "collected" for r in self.holds)
         return [
-            card("since", "My history", "On", SINCE, note=f"since {_moment(self.since)}",
-                 text=True),
-            card("loans", "Past loans", f"{len(self.loans):,}", PAST,
-                 note=f"{number(len(self.loans) / months)} a month"),
+            card("since", "My history", _("On"), SINCE,
+                 note=_("since {moment}", moment=_moment(self.since)), text=True),
+            card("loans", "Past loans", words.whole(len(self.loans)), PAST,
+                 note=_("{number} a month", number=number(len(self.loans) / months))),
             card("subject", "Most borrowed", numbered[0] if numbered else "–", SUBJECTS,
-                 note="by Dewey class", text=True),
-            card("holds", "Past holds", f"{len(self.holds):,}", HOLDS,
-                 note=f"{collected:,} collected"),
+                 note=_("by Dewey class"), text=True),
+            card("holds", "Past holds", words.whole(len(self.holds)), HOLDS,
+                 note=_("{count} collected", count=collected)),
         ]  # fmt: skip
 
     def decision(self) -> dict[str, Any]:
         """What the page says of the consent, and the form to give it or to take it back."""
         if self.since is None:
-            acts = [{"act": "agree", "label": "Keep a history from now on"}]
+            acts = [{"act": "agree", "label": _("Keep a history from now on")}]
             return {"says": _off(self.said), "alert": 0, "acts": acts}
-        acts = [{"act": "withdraw", "label": "Hide my history"}]
+        acts = [{"act": "withdraw", "label": _("Hide my history")}]
         return {"says": _on(self.since), "alert": 0, "acts": acts}
 
 
@@ -175,32 +181,44 @@ def act(viewer: Viewer, asked: Mapping[str, Any], address: str = "") -> str:
     """
     agreed = {"agree": True, "withdraw": False}.get(str(asked.get("act")))
     if agreed is None or viewer.role != "member" or viewer.member_key is None:
-        raise ConfigurationError("There is no such act.")
+        raise ConfigurationError(_("There is no such act."))
     noted = Noted("consent", "history", address, {"agreed": agreed})
     write(viewer, "say_of_history", {"agreed": agreed}, noted)
     if agreed:
-        return "Agreed. Loans and holds that begin from now on are listed here once they are over."
-    return "Your history is hidden, on every page and in every file."
+        return _(
+            "Agreed. Loans and holds that begin from now on are listed here once they are over."
+        )
+    return _("Your history is hidden, on every page and in every file.")
 
 
 def _off(said: str | None) -> list[str]:
-    taken = "You took your consent back, so nothing of it is shown. " if said == "withdrawn" else ""
+    taken = [_("You took your consent back, so nothing of it is shown.")]
     return [
-        f"{taken}Carrel shows you what you have on loan, and nothing that is over. It lists past"
-        " loans and holds only if you agree.",
-        "Agree, and those that begin from that moment on are listed here once they are over."
-        " Nothing from before is ever shown.",
-        f"What is stored does not depend on it: {_kept()}",
+        *(taken if said == "withdrawn" else ()),
+        _(
+            "Carrel shows you what you have on loan, and nothing that is over. It lists past loans"
+            " and holds only if you agree."
+        ),
+        _(
+            "Agree, and those that begin from that moment on are listed here once they are over."
+            " Nothing from before is ever shown."
+        ),
+        _("What is stored does not depend on it: {kept}", kept=_kept()),
     ]
 
 
 def _on(since: dt.datetime) -> list[str]:
     return [
-        f"You agreed to a history on {_moment(since)}. Only what began after that is listed, for"
-        " you alone: to the staff, loans and holds have no names.",
-        "You may take this back whenever you like. The list is then hidden at once, on every page"
-        " and in every file, and agreeing again later does not bring it back.",
-        f"Hiding deletes nothing: {_kept()}",
+        _(
+            "You agreed to a history on {moment}. Only what began after that is listed, for you"
+            " alone: to the staff, loans and holds have no names.",
+            moment=_moment(since),
+        ),
+        _(
+            "You may take this back whenever you like. The list is then hidden at once, on every"
+            " page and in every file, and agreeing again later does not bring it back."
+        ),
+        _("Hiding deletes nothing: {kept}", kept=_kept()),
     ]
 
 
@@ -213,17 +231,17 @@ def _kept() -> str:
         for d in sorted(found, key=lambda d: d.title, reverse=True)
     ]
     if not said:
-        return "the library has set no time after which your name is taken off."
-    return (
-        f"the library keeps your pseudonym with {' and with '.join(said)}; after that the record"
-        " stays without you."
+        return _("the library has set no time after which your name is taken off.")
+    return _(
+        "the library keeps your pseudonym with {said}; after that the record stays without you.",
+        said=", ".join(said),
     )
 
 
 def _subject(loan: Mapping[str, Any]) -> str:
     """The Dewey class of a loan as words."""
     known = loan["dewey_class"] is not None
-    return dewey_name(f"{loan['dewey_class']:03d}" if known else "none")
+    return named("dewey", dewey_name(f"{loan['dewey_class']:03d}" if known else "none"))
 
 
 def _months(counts: Mapping[dt.date, int]) -> list[dt.date]:
@@ -238,8 +256,7 @@ def _months(counts: Mapping[dt.date, int]) -> list[dt.date]:
 
 def _moment(at: dt.datetime) -> str:
     """A local time in words; a day where the library's system says no more."""
-    words = f"{at.day} {at:%b %Y}"
-    return words if at.time() == dt.time() else f"{words}, {at:%H:%M}"
+    return words.day(at) if at.time() == dt.time() else words.moment(at)
 
 
 def _today() -> dt.date:

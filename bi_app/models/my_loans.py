@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
+from bi_app import words
 from bi_app.models.overview import columns_of
 from bi_app.models.table import Column, Table
 from bi_app.queries import rows
+from bi_app.words import N_, _, joined, ngettext
 from warehouse.access import Viewer
 from warehouse.settings import settings
 
@@ -40,13 +42,19 @@ HOLD_COLUMNS = (
     Column("placed_on", "Placed", "date"),
 )
 SYMBOLS = {"EUR": "€", "GBP": "£", "USD": "$", "JPY": "¥", "INR": "₹", "PLN": "zł "}
-LOOKS = {"ready to collect": "good", "put off": "", "waiting": "", "charged": "warn"}
+LOOKS = {
+    N_("ready to collect"): "good",
+    N_("put off"): "",
+    N_("waiting"): "",
+    N_("charged"): "warn",
+}
+KINDS = (N_("paid"), N_("waived"))
 DEFINITIONS = {
-    "on_loan": "Copies lent to you and not handed back yet.",
-    "overdue": "Copies whose due date has passed.",
-    "holds": "Your reservations that are waiting or ready to collect.",
-    "owed": "Charged, less what was paid or waived.",
-    "past": (
+    "on_loan": N_("Copies lent to you and not handed back yet."),
+    "overdue": N_("Copies whose due date has passed."),
+    "holds": N_("Your reservations that are waiting or ready to collect."),
+    "owed": N_("Charged, less what was paid or waived."),
+    "past": N_(
         "Loans that you have returned. They are shown only from the day on which you agreed to"
         " keep your history; earlier ones stay hidden."
     ),
@@ -88,9 +96,11 @@ class MyLoans:
         ready = sum(r["state"] == "ready to collect" for r in self.holds)
         return [
             card("on_loan", "On loan", len(self.running), _next(nearest)),
-            card("overdue", "Overdue", len(overdue), "please return" if overdue else "nothing"),
-            card("holds", "Holds", len(self.holds), f"{ready} ready to collect"),
-            card("owed", "To pay", money(self.owed), "fines and charges"),
+            card(
+                "overdue", "Overdue", len(overdue), _("please return") if overdue else _("nothing")
+            ),
+            card("holds", "Holds", len(self.holds), _("{count} ready to collect", count=ready)),
+            card("owed", "To pay", money(self.owed), _("fines and charges")),
         ]
 
     def table(self, name: str) -> Table:
@@ -100,10 +110,10 @@ class MyLoans:
             KeyError: there is no such table.
         """
         title, columns, records = {
-            "loans": ("On loan", LOAN_COLUMNS, self.running),
-            "holds": ("Holds", HOLD_COLUMNS, [_badged(r, "state") for r in self.holds]),
-            "fines": ("Charges", fine_columns(), [_badged(r, "kind") for r in self.fines]),
-            "past": ("History", PAST_COLUMNS, self.past),
+            "loans": (N_("On loan"), LOAN_COLUMNS, self.running),
+            "holds": (N_("Holds"), HOLD_COLUMNS, [_badged(r, "state") for r in self.holds]),
+            "fines": (N_("Charges"), fine_columns(), [_badged(r, "kind") for r in self.fines]),
+            "past": (N_("History"), PAST_COLUMNS, self.past),
         }[name]
         return Table(name, title, columns, columns_of(records, columns))
 
@@ -111,7 +121,7 @@ class MyLoans:
 def in_currency(heading: str) -> str:
     """A column's heading with the currency, where one is set: Amount (EUR)."""
     code = settings().currency
-    return f"{heading} ({code})" if code else heading
+    return joined(heading, f"({code})") if code else heading
 
 
 def fine_columns() -> tuple[Column, ...]:
@@ -125,42 +135,43 @@ def fine_columns() -> tuple[Column, ...]:
 
 
 def money(amount: Decimal) -> str:
-    """An amount with its currency before it: €2.25, CHF 2.25; bare where none is set."""
+    """An amount with its currency, in English before it: €2.25; bare where none is set."""
     code = settings().currency
-    return f"{SYMBOLS.get(code, f'{code} ') if code else ''}{amount:,.2f}"
+    if code and words.language() not in (words.SOURCE, words.PSEUDO):
+        return words.money(amount, code)
+    return f"{SYMBOLS.get(code, f'{code} ') if code else ''}{words.decimal(amount, 2)}"
 
 
 def card(name: str, title: str, value: int | str, note: str) -> dict[str, Any]:
     """A figure with a note in place of a change."""
-    text = f"{value:,}" if isinstance(value, int) else value
+    text = words.whole(value) if isinstance(value, int) else value
     return {
-        "name": name, "title": title, "value": text, "note": note,
-        "definition": DEFINITIONS[name], "spark": [],
+        "name": name, "title": _(title), "value": text, "note": note,
+        "definition": _(DEFINITIONS[name]), "spark": [],
     }  # fmt: skip
 
 
 def due_state(days_left: int | None) -> str:
     """A badge, as `look|words`."""
     if days_left is None:
-        return "|no due date"
+        return f"|{_('no due date')}"
     if days_left < 0:
-        return f"bad|{_days(-days_left)} overdue"
+        late = ngettext("{count} day overdue", "{count} days overdue", -days_left)
+        return f"bad|{late}"
+    if not days_left:
+        return f"warn|{_('due today')}"
     if days_left <= SOON_DAYS:
-        return "warn|due today" if not days_left else f"warn|due in {_days(days_left)}"
-    return f"good|{_days(days_left)} left"
-
-
-def _days(count: int) -> str:
-    return "1 day" if count == 1 else f"{count} days"
+        return f"warn|{ngettext('due in {count} day', 'due in {count} days', days_left)}"
+    return f"good|{ngettext('{count} day left', '{count} days left', days_left)}"
 
 
 def _badged(record: dict[str, Any], key: str) -> dict[str, Any]:
-    words = record[key]
-    return {**record, key: f"{LOOKS.get(words, '')}|{words}"}
+    kind = record[key]
+    return {**record, key: f"{LOOKS.get(kind, '')}|{_(kind)}"}
 
 
 def _next(day: dt.date | None) -> str:
-    return f"next due {day.day} {day:%b %Y}" if day else "nothing more due"
+    return _("next due {day}", day=words.day(day)) if day else _("nothing more due")
 
 
 def my_loans(viewer: Viewer) -> MyLoans:

@@ -10,12 +10,14 @@ from typing import Any
 
 import numpy as np
 
+from bi_app import words
 from bi_app.models import measures
-from bi_app.models.circulation import WEEKDAYS, Array, Circulation, measured
+from bi_app.models.circulation import Array, Circulation, measured
 from bi_app.models.measures import MEASURES
 from bi_app.models.selection import Selection, day_of
 from bi_app.models.table import Column, Table
 from bi_app.models.titles import TitleMonths
+from bi_app.words import _
 
 TOP = 100
 SPARKS = 32
@@ -60,9 +62,9 @@ class View:
         before = None if self.before is None else int(measured(self.before, name).sum())
         return {
             "name": name,
-            "title": MEASURES[name].title,
-            "definition": MEASURES[name].definition,
-            "value": f"{int(values.sum()):,}",
+            "title": _(MEASURES[name].title),
+            "definition": _(MEASURES[name].definition),
+            "value": words.whole(int(values.sum())),
             "change": change(float(values.sum()), before),
             "spark": spark(values),
         }
@@ -72,9 +74,9 @@ class View:
         before = None if self.before is None else per_open_day(self.before)
         return {
             "name": "per_day",
-            "title": "Checkouts per open day",
-            "definition": measures.PER_DAY,
-            "value": f"{value:,.0f}" if value >= 100 else f"{value:,.1f}",
+            "title": _("Checkouts per open day"),
+            "definition": _(measures.PER_DAY),
+            "value": words.decimal(value, 0 if value >= 100 else 1),
             "change": change(value, before),
             "spark": [],
         }
@@ -153,9 +155,9 @@ class View:
         sums, weekdays = self.circulation.weekday_hours(self.chosen)
         hours = list(self.circulation.hours)
         data: dict[str, list[Any]] = {
-            "weekday": [WEEKDAYS[w] for w in range(7) for _ in hours],
-            "hour": [h for _ in range(7) for h in hours],
-            "days": [int(weekdays[w]) for w in range(7) for _ in hours],
+            "weekday": [words.weekday(w) for w in range(7) for _hour in hours],
+            "hour": [h for _day in range(7) for h in hours],
+            "days": [int(weekdays[w]) for w in range(7) for _hour in hours],
         }
         data |= {m: measured(sums, m).ravel().tolist() for m in MEASURES}
         columns = [
@@ -172,8 +174,8 @@ class View:
         data: dict[str, list[Any]] = {"code": list(known.codes), "name": list(known.names)}
         data |= {m: measured(counts, m).tolist() for m in MEASURES}  # type: ignore[arg-type]
         columns = [Column("code", "Code"), Column("name", "Branch"), *_measure_columns()]
-        title, notes = "Circulation by branch", self._notes(measures.BRANCHES)
-        return Table("branches", title, columns, data, notes)
+        notes = self._notes(measures.BRANCHES)
+        return Table("branches", "Circulation by branch", columns, data, notes)
 
     def _title_table(self) -> Table:
         data, notes = self.title_frame(), self._notes(measures.TITLES)
@@ -234,8 +236,8 @@ def _known(value: float) -> float | None:
 
 
 def _count(value: float) -> str:
-    return "no data" if math.isnan(value) else f"{int(value):,}"
+    return _("no data") if math.isnan(value) else words.whole(int(value))
 
 
 def _words(percent: float | None) -> str:
-    return "no comparison" if percent is None else f"{percent:+.1f} %"
+    return _("no comparison") if percent is None else f"{words.localized(f'{percent:+.1f}')} %"

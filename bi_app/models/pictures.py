@@ -6,17 +6,13 @@ import datetime as dt
 from dataclasses import replace
 from typing import Any
 
+from bi_app import words
 from bi_app.models import report
 from bi_app.models.figures import OTHERS, Answer
 from bi_app.models.table import Table
+from bi_app.words import _
 
 DRAWN = ("integer", "ratio")
-FORMS = {
-    "day": "{0.day} {0:%b %Y}",
-    "week": "Week of {0.day} {0:%b %Y}",
-    "month": "{0:%b %Y}",
-    "year": "{0:%Y}",
-}
 
 
 def when(day: Any, grain: str) -> str:
@@ -24,8 +20,12 @@ def when(day: Any, grain: str) -> str:
     if not isinstance(day, dt.date):
         return str(day)
     if grain == "quarter":
-        return f"Q{(day.month + 2) // 3} {day:%Y}"
-    return FORMS[grain].format(day)
+        return _("Q{quarter} {year}", quarter=(day.month + 2) // 3, year=str(day.year))
+    if grain == "year":
+        return str(day.year)
+    if grain == "week":
+        return _("Week of {day}", day=words.day(day))
+    return words.month(day) if grain == "month" else words.day(day)
 
 
 def drawn_measure(found: Answer) -> int | None:
@@ -43,7 +43,7 @@ def _value(found: Answer, record: tuple[Any, ...]) -> float | None:
 def label(found: Answer, record: tuple[Any, ...], first: int = 0) -> str:
     """The name of a group, from its values of the dimensions."""
     by = found.question.by
-    names = [when(record[n], d.grain) if d.grain else str(record[n]) for n, d in enumerate(by)]
+    names = [when(record[n], d.grain) if d.grain else _(str(record[n])) for n, d in enumerate(by)]
     return " · ".join(name for name in names[first:] if name)
 
 
@@ -70,7 +70,7 @@ def lines(found: Answer) -> dict[str, list[tuple[Any, float | None]]]:
     series: dict[str, list[tuple[Any, float | None]]] = {}
     for record in found.shown:
         series.setdefault(label(found, record, 1), []).append((record[0], _value(found, record)))
-    return dict(sorted(series.items(), key=lambda s: -sum(v or 0 for _, v in s[1])))
+    return dict(sorted(series.items(), key=lambda s: -sum(v or 0 for _day, v in s[1])))
 
 
 def sentence(found: Answer) -> str:

@@ -6,20 +6,22 @@ import datetime as dt
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from bi_app import words
 from bi_app.models import quality, schedule
 from bi_app.models.quality import Row, Standing, badge, figure, link, table
 from bi_app.models.table import Column, Table
 from bi_app.queries import Noted, rows, write
+from bi_app.words import N_, _
 from warehouse.access import Viewer
 from warehouse.errors import ConfigurationError
 from warehouse.settings import settings
 
-RUNS = (
+RUNS = N_(
     "A pipeline brings one dataset from its files to silver, has it judged, and publishes the gold"
     " that reads it. Duration is from the start of its first step to the end of its last."
 )
-NEXT = "The next run that Prefect has scheduled for the dataset's group."
-FAILURES = (
+NEXT = N_("The next run that Prefect has scheduled for the dataset's group.")
+FAILURES = N_(
     "Failed steps and contracts that did not hold, of the last 30 days, by the kind of fault:"
     " source (not there or unreadable), schema (not of the declared shape), validation (the"
     " contract), load (the database refused the rows), infrastructure (server, disk, setting)."
@@ -47,13 +49,13 @@ FAILURE_COLUMNS = (
 )
 ASKED_COLUMNS = (
     Column("asked_at", "Asked", "moment"),
-    Column("asked_by", "By"),
+    Column("asked_by", "Asked by"),
     Column("subject", "To run"),
     Column("state", "State", "badge"),
     Column("message", "What became of it"),
 )
 STATES = {"open": "warn", "done": "good", "failed": "bad"}
-STATE_WORDS = {"open": "waiting", "done": "started", "failed": "not started"}
+STATE_WORDS = {"open": N_("waiting"), "done": N_("started"), "failed": N_("not started")}
 
 
 def pipelines(
@@ -75,7 +77,7 @@ def pipelines(
             "slowest": _slowest(r),
             "next": (planned or {}).get(r["dataset"]),
             "run": {
-                "act": "run", "subject": r["dataset"], "label": "Run now", "about": r["title"],
+                "act": "run", "subject": r["dataset"], "label": _("Run now"), "about": r["title"],
                 "waits": r["dataset"] in waiting,
             },
         }
@@ -87,16 +89,20 @@ def pipelines(
 def _slowest(row: Row) -> str:
     if not row["slowest"]:
         return ""
-    return f"{row['slowest']} {seconds(row['slowest_seconds'])}"
+    return f"{_(row['slowest'])} {seconds(row['slowest_seconds'])}"
 
 
 def seconds(value: float) -> str:
     """A span as people say it: `2.7 s`, `3 min 12 s`, `2 h 5 min`."""
     if value < 60:
-        return f"{value:.1f} s"
+        return _("{value} s", value=words.decimal(value))
     minutes, rest = divmod(round(value), 60)
     hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
+    return (
+        _("{hours} h {minutes} min", hours=hours, minutes=minutes)
+        if hours
+        else _("{minutes} min {rest} s", minutes=minutes, rest=rest)
+    )
 
 
 def failures(viewer: Viewer) -> Table:
@@ -107,7 +113,7 @@ def failures(viewer: Viewer) -> Table:
     records = [
         {
             **r,
-            "category": r["category"] or "not told",
+            "category": _(r["category"] or "not told"),
             "trend": [r["days"].get(day, 0) for day in days],
             "message": f"{r['dataset'] or 'gold'}: {(r['message'] or '')[:300]}",
         }
@@ -147,13 +153,16 @@ def ask_to_run(viewer: Viewer, subject: Any, known: set[str], address: str = "")
         ConfigurationError: the viewer may not, or there is no such dataset.
     """
     if viewer.role != "admin":
-        raise ConfigurationError("Runs are asked for by admins.")
+        raise ConfigurationError(_("Runs are asked for by admins."))
     if subject not in known:
-        raise ConfigurationError("There is no such pipeline.")
+        raise ConfigurationError(_("There is no such pipeline."))
     if any(r["subject"] == subject and r["state"] == "open" for r in asked(viewer)):
-        return f"A run of {subject} has been asked for already and waits to be started."
+        return _(
+            "A run of {subject} has been asked for already and waits to be started.",
+            subject=subject,
+        )
     write(viewer, "ask", {"action": "run", "subject": subject}, Noted("run", subject, address))
-    return f"A run of {subject} has been asked for; it starts in a moment."
+    return _("A run of {subject} has been asked for; it starts in a moment.", subject=subject)
 
 
 def history(viewer: Viewer, dataset: str) -> Sequence[Row]:
@@ -169,16 +178,18 @@ def cards(now: Standing, planned: Mapping[str, dt.datetime] | None) -> list[dict
     slowest = max(now.datasets, key=lambda r: r["seconds"] or 0, default=None)
     took = slowest["seconds"] if slowest else None
     return [
-        figure("ran", "Ran in 24 hours", f"{len(ran):,}", f"of {len(now.datasets):,} pipelines",
+        figure("ran", "Ran in 24 hours", words.whole(len(ran)),
+               _("of {count} pipelines", count=len(now.datasets)),
                RUNS),
-        figure("failed", "Failed to run", f"{failed:,}", f"{held:,} more held back",
+        figure("failed", "Failed to run", words.whole(failed),
+               _("{count} more held back", count=held),
                quality.OUTCOMES, look="bad" if failed else ""),
-        figure("rows_in", "Rows in", f"{_sum(now, 'rows_in'):,}",
-               f"of the newest loads, {_sum(now, 'rows_quarantined'):,} held back",
+        figure("rows_in", "Rows in", words.whole(_sum(now, "rows_in")),
+               _("of the newest loads, {count} held back", count=_sum(now, "rows_quarantined")),
                "Records of the newest load of each dataset. Each of them is loaded, unchanged,"
                " ignored or held back: the sums must add up, or the run fails."),
         figure("slowest", "Slowest pipeline", seconds(took) if took else "–",
-               slowest["title"] if slowest and took else "no run yet", RUNS),
+               slowest["title"] if slowest and took else _("no run yet"), RUNS),
         _next(planned),
     ]  # fmt: skip
 
@@ -190,10 +201,10 @@ def _sum(now: Standing, key: str) -> int:
 def _next(planned: Mapping[str, dt.datetime] | None) -> dict[str, Any]:
     if planned is None:
         if schedule.asking():
-            return figure("next", "Next run", "–", "Prefect is being asked", NEXT)
-        return figure("next", "Next run", "–", "Prefect does not answer", NEXT, look="warn")
+            return figure("next", "Next run", "–", _("Prefect is being asked"), NEXT)
+        return figure("next", "Next run", "–", _("Prefect does not answer"), NEXT, look="warn")
     first = min(planned.values(), default=None)
     return figure(
-        "next", "Next run", "–" if first is None else "", "nothing is scheduled", NEXT,
+        "next", "Next run", "–" if first is None else "", _("nothing is scheduled"), NEXT,
         moment=first.isoformat() if first else None,
     )  # fmt: skip

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from bi_app import words
 from bi_app.models.quality import table
 from bi_app.models.table import Column, Table
 from bi_app.queries import rows
+from bi_app.words import N_, _
 from warehouse.access import Viewer
 
-ABOUT = (
+ABOUT = N_(
     "What the columns hold, measured after the newest load. No value is shown that fewer than five"
     " rows or persons share; of a personal column there are counts alone."
 )
@@ -36,7 +38,9 @@ def _row(name: str, measures: Mapping[str, Any]) -> dict[str, Any]:
     rows_, nulls = measures.get("rows"), measures.get("nulls")
     least, greatest = measures.get("min"), measures.get("max")
     drift = measures.get("drift") or {}
-    share = f"{nulls:,} ({100 * nulls / rows_:.1f} %)" if rows_ and nulls else nulls
+    share = (
+        f"{words.whole(nulls)} ({words.percent(100 * nulls / rows_)})" if rows_ and nulls else nulls
+    )
     return {
         "name": name,
         "rows": rows_,
@@ -53,7 +57,7 @@ def _span(least: Any, greatest: Any) -> str:
     """From and to; an end that one record alone would tell was not kept."""
     if least is None and greatest is None:
         return ""
-    return " – ".join("withheld" if end is None else str(end) for end in (least, greatest))
+    return " – ".join(_("withheld") if end is None else str(end) for end in (least, greatest))
 
 
 def _number(value: Any) -> float | None:
@@ -62,4 +66,4 @@ def _number(value: Any) -> float | None:
 
 def _top(values: Sequence[Mapping[str, Any]] | None) -> str:
     """The three most frequent values, each with how often."""
-    return ", ".join(f"{one['value']} ({one['rows']:,})" for one in (values or ())[:3])
+    return ", ".join(f"{one['value']} ({words.whole(one['rows'])})" for one in (values or ())[:3])

@@ -8,32 +8,38 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
+from bi_app import words
 from bi_app.models.table import Column, Table
 from bi_app.queries import rows
+from bi_app.words import N_, _, joined
 from warehouse import scoring
 from warehouse.access import Viewer
 from warehouse.settings import settings
 
 Row = Mapping[str, Any]
 LOOKS = {
-    "trusted": "good",
-    "with warnings": "warn",
-    "held back": "bad",
-    "failed to run": "bad",
-    "not judged": "",
+    N_("trusted"): "good",
+    N_("with warnings"): "warn",
+    N_("held back"): "bad",
+    N_("failed to run"): "bad",
+    N_("not judged"): "",
 }
-SEVERITIES = {"critical": "bad", "warning": "warn", "info": ""}
-SCORE = f"{scoring.OF_GROUP}. Of a dataset: {scoring.OF_DATASET}."
-OUTCOMES = (
+SEVERITIES = {N_("critical"): "bad", N_("warning"): "warn", N_("info"): ""}
+SCORE = joined(
+    f"{scoring.OF_GROUP}.",
+    N_("Of a dataset:"),
+    f"{scoring.OF_DATASET}.",
+)
+OUTCOMES = N_(
     "Trusted: every check of the contract held. With warnings: published, with checks that people"
     " should know of, or by a person's decision. Held back: a critical check did not hold, so the"
     " figures are still the ones before. Failed to run: the newest run ended with an error."
 )
-FAILING = (
+FAILING = N_(
     "Checks of the newest verdict of each dataset that do not hold, the gravest first. Since: the"
     " first verdict after the last one in which the check held."
 )
-TREND = "The score at the end of each day, over all datasets, weighted as the formula says."
+TREND = N_("The score at the end of each day, over all datasets, weighted as the formula says.")
 
 
 @dataclass(frozen=True)
@@ -47,13 +53,13 @@ class Score:
 
     def shown(self) -> dict[str, Any]:
         """As plain values, for the browser."""
-        return {"score": round(self.value, 1), "formula": self.formula, "parts": self.named()}
+        return {"score": round(self.value, 1), "formula": _(self.formula), "parts": self.named()}
 
     def named(self) -> list[list[Any]]:
         """Name, weight and score of each part."""
         return [
             [
-                str(p.get("part") or p.get("dataset") or p.get("pipeline") or p.get("name")),
+                _(str(p.get("part") or p.get("dataset") or p.get("pipeline") or p.get("name"))),
                 p.get("weight"),
                 p.get("score"),
                 ", ".join(p.get("lost") or ()),
@@ -62,9 +68,9 @@ class Score:
         ]
 
 
-def badge(words: str, looks: Mapping[str, str] = LOOKS) -> str:
-    """Words with their look, as `look|words`."""
-    return f"{looks.get(words, '')}|{words}"
+def badge(state: str, looks: Mapping[str, str] = LOOKS) -> str:
+    """Words of ours with their look, as `look|words`, in the language of the task."""
+    return f"{looks.get(state, '')}|{_(state)}"
 
 
 def link(text: str, page: str, **query: str) -> str:
@@ -87,9 +93,9 @@ class Standing:
         known = self.outcomes.get(row["dataset"])
         return str(known["outcome"]) if known else "not judged"
 
-    def count(self, words: str) -> int:
+    def count(self, outcome: str) -> int:
         """How many datasets have an outcome."""
-        return sum(self.outcome(row) == words for row in self.datasets)
+        return sum(self.outcome(row) == outcome for row in self.datasets)
 
 
 def standing(viewer: Viewer, dataset: str | None = None) -> Standing:
@@ -132,7 +138,9 @@ def datasets_table(now: Standing) -> Table:
             "outcome": badge(now.outcome(r)),
             "score": s.shown() if (s := now.scores.get(r["dataset"])) else None,
             "trend": list(s.trend) if s else [],
-            "checks": f"{r['passed']} of {r['checks']}" if r["checks"] else "",
+            "checks": _("{passed} of {checks}", passed=r["passed"], checks=r["checks"])
+            if r["checks"]
+            else "",
             "held": r["rows_quarantined"],
             "judged_at": r["judged_at"],
         }
@@ -179,7 +187,7 @@ def failing(viewer: Viewer) -> Table:
             "title": link(r["title"], "dataset", name=r["dataset"]),
             "name": link(r["name"], "dataset", name=r["dataset"], check=r["name"]),
             "threshold": threshold(r["threshold"]),
-            "held": link(f"{r['held']:,}", "dataset", name=r["dataset"], check=r["name"])
+            "held": link(words.whole(r["held"]), "dataset", name=r["dataset"], check=r["name"])
             if r["held"]
             else "",
             "trend": (r["trend"] or [])[::-1],
@@ -190,20 +198,20 @@ def failing(viewer: Viewer) -> Table:
 
 
 WORDS = {
-    "must be greater than or equal": "at least",
-    "must be less than or equal": "at most",
-    "must be greater than": "more than",
-    "must be less than": "less than",
-    "must not be": "not",
-    "must be": "exactly",
+    "must be greater than or equal": N_("at least"),
+    "must be less than or equal": N_("at most"),
+    "must be greater than": N_("more than"),
+    "must be less than": N_("less than"),
+    "must not be": N_("not"),
+    "must be": N_("exactly"),
 }
 
 
 def threshold(text: str | None) -> str:
     """A threshold as people say it: `at most 10`."""
     said = str(text or "").replace("must_", "must ").replace("_", " ")
-    for key, words in WORDS.items():
-        said = said.replace(f"{key}:", words).replace(f"{key} ", f"{words} ")
+    for key, told in WORDS.items():
+        said = said.replace(f"{key}:", _(told)).replace(f"{key} ", f"{_(told)} ")
     return said
 
 
@@ -226,9 +234,12 @@ def checks(viewer: Viewer, dataset: str) -> Table:
             **r,
             "state": _state(r),
             "name": link(r["name"], "dataset", name=dataset, check=r["name"]),
+            "part": _(r["part"] or ""),
             "column_name": r["column_name"] or "",
             "threshold": threshold(r["threshold"]),
-            "failures": f"{r['failures']:,} of {r['times']:,}" if r["failures"] else "never",
+            "failures": _("{failures} of {times}", failures=r["failures"], times=r["times"])
+            if r["failures"]
+            else _("never"),
             "trend": (r["trend"] or [])[::-1],
         }
         for r in rows(viewer, "quality_checks", {"dataset": dataset})
@@ -238,9 +249,9 @@ def checks(viewer: Viewer, dataset: str) -> Table:
 
 def _state(row: Row) -> str:
     if row["outcome"] == "passed":
-        return "good|holds"
+        return f"good|{_('holds')}"
     look = SEVERITIES.get(row["severity"], "")
-    return f"{look}|{row['severity'] if row['outcome'] == 'failed' else row['outcome']}"
+    return f"{look}|{_(row['severity'] if row['outcome'] == 'failed' else row['outcome'])}"
 
 
 def trend(viewer: Viewer, dataset: str | None = None) -> list[tuple[dt.date, float]]:
@@ -289,7 +300,7 @@ def figure(
 ) -> dict[str, Any]:
     """A card with a note in place of a change; `look` colours it, `score` tells its parts."""
     return {
-        "name": name, "title": title, "value": value, "note": note, "definition": definition,
+        "name": name, "title": _(title), "value": value, "note": note, "definition": _(definition),
         "spark": [], **more,
     }  # fmt: skip
 
@@ -303,18 +314,19 @@ def cards(now: Standing, failing_checks: Table, alerts: Row) -> list[dict[str, A
     grave = sum(s.startswith("bad") for s in failing_checks.data["severity"])
     return [
         _health(now.whole),
-        figure("trusted", "Trusted datasets", f"{good:,} of {total:,}",
-               f"{now.count('with warnings'):,} more with warnings", OUTCOMES),
-        figure("held", "Held back or failed", f"{bad:,}",
-               "their figures are older" if bad else "nothing is held back", OUTCOMES,
+        figure("trusted", "Trusted datasets", _("{good} of {total}", good=good, total=total),
+               _("{count} more with warnings", count=now.count("with warnings")), OUTCOMES),
+        figure("held", "Held back or failed", words.whole(bad),
+               _("their figures are older") if bad else _("nothing is held back"), OUTCOMES,
                look="bad" if bad else ""),
-        figure("failing", "Failing checks", f"{count:,}", f"{grave:,} critical", FAILING,
+        figure("failing", "Failing checks", words.whole(count),
+               _("{count} critical", count=grave), FAILING,
                look="bad" if grave else "warn" if count else ""),
-        figure("records", "Records held back", f"{held:,}", "in the newest loads",
+        figure("records", "Records held back", words.whole(held), _("in the newest loads"),
                "Records that broke a rule and wait in quarantine: the sum over the newest load of"
                " each dataset. None of them is lost."),
-        figure("alerts", "Open alerts", f"{alerts['standing']:,}",
-               f"{alerts['untouched']:,} nobody is on",
+        figure("alerts", "Open alerts", words.whole(alerts["standing"]),
+               _("{count} nobody is on", count=alerts["untouched"]),
                "Alerts that stand and are not snoozed.",
                look="bad" if alerts["critical"] else ""),
     ]  # fmt: skip
@@ -322,10 +334,10 @@ def cards(now: Standing, failing_checks: Table, alerts: Row) -> list[dict[str, A
 
 def _health(whole: Score | None) -> dict[str, Any]:
     if whole is None:
-        return figure("health", "Health", "–", "nothing is judged yet", SCORE)
+        return figure("health", "Health", "–", _("nothing is judged yet"), SCORE)
     parts = sorted(whole.named(), key=lambda p: (p[2] is None, p[2]))
     shown = {**whole.shown(), "parts": parts[:12], "more": max(0, len(parts) - 12)}
     return figure(
-        "health", "Health", f"{whole.value:.1f}", "of 100", "", score=shown,
+        "health", "Health", words.decimal(whole.value), _("of 100"), "", score=shown,
         look="bad" if whole.value < 80 else "warn" if whole.value < 95 else "good",
     )  # fmt: skip

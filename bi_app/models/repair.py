@@ -12,28 +12,29 @@ from typing import Any
 
 from bi_app.models.quality import Row, Standing
 from bi_app.queries import Noted, rows, write
+from bi_app.words import N_, _, ngettext
 from warehouse.access import Viewer
 from warehouse.errors import ConfigurationError
 
-ABOUT = (
+ABOUT = N_(
     "Records that broke a rule, as they arrived. What you change goes the way of every file: it is"
     " cleaned, merged, checked against the contract and published. Who sent which cells again, and"
     " when, is kept; the values themselves only where every record is kept. Private columns are not"
     " shown; a record with a fault in one is mended at its source."
 )
-PUBLISHING = (
+PUBLISHING = N_(
     "Figures of a dataset whose contract does not hold stay those of before. An admin may publish"
     " the new ones all the same, with name and reason on record, until rows change or a further"
     " check fails."
 )
 STEPS = {
-    "sent_again": "Taken from quarantine",
-    "clean": "Cleaned",
-    "merge": "Merged",
-    "verify": "Checked against the contract",
-    "publish": "Gold brought up to date",
+    "sent_again": N_("Taken from quarantine"),
+    "clean": N_("Cleaned"),
+    "merge": N_("Merged"),
+    "verify": N_("Checked against the contract"),
+    "publish": N_("Gold brought up to date"),
 }
-KEPT = "Gold stays as it was"
+KEPT = N_("Gold stays as it was")
 LONGEST_REASON, MOST_EDITS, NAMED = 1000, 200, 3
 
 
@@ -50,7 +51,7 @@ def repair(viewer: Viewer, dataset: str, held: int) -> dict[str, Any] | None:
     if told["state"] == "idle" and opened:
         told |= {"state": "edit", "of": opened[0]["request_id"], **_table(opened)}
         if asked and (asked["action"], asked["state"]) == ("open", "done"):
-            told["text"] = f"Before you alone, for a day: {asked['message']}."
+            told["text"] = _("Before you alone, for a day: {message}.", message=asked["message"])
     return told if held or told["state"] != "idle" else None
 
 
@@ -63,7 +64,7 @@ def _stage(asked: Row | None) -> dict[str, Any]:
     if asked["action"] == "replay":
         return _sending(asked)
     if asked["state"] == "open":
-        words = {"open": "The records are being read.", "publish": "Publishing."}
+        words = {"open": _("The records are being read."), "publish": _("Publishing.")}
         return {"state": "waits", "text": words[asked["action"]]}
     return {"state": "idle"}
 
@@ -71,24 +72,32 @@ def _stage(asked: Row | None) -> dict[str, Any]:
 def _sending(asked: Row) -> dict[str, Any]:
     """How far records have come that were sent again."""
     done, failure = set(asked["steps"] or ()), asked["failure"]
-    steps = [[words, "done" if step in done else ""] for step, words in STEPS.items()]
+    steps = [[_(words), "done" if step in done else ""] for step, words in STEPS.items()]
     if failure:
-        return {"state": "idle", "look": "bad", "text": f"They were not taken: {failure}"}
+        return {
+            "state": "idle",
+            "look": "bad",
+            "text": _("They were not taken: {failure}", failure=failure),
+        }
     if "publish" not in done:
-        words = "It is under way." if asked["begun"] else "It starts in a moment."
+        words = _("It is under way.") if asked["begun"] else _("It starts in a moment.")
         if asked["late"]:
-            return {"state": "idle", "look": "bad", "text": "There was no word of it for an hour."}
+            return {
+                "state": "idle",
+                "look": "bad",
+                "text": _("There was no word of it for an hour."),
+            }
         return {"state": "waits", "text": words, "steps": steps}
     if asked["overtaken"]:  # it was judged again since: what was said of it then may not hold now
         return {"state": "idle"}
     held = asked["contract"] == "passed"
     if not held:
-        steps[-1] = [KEPT, ""]
-    checks = f"{asked['passed']:,} of {asked['checks']:,} checks hold"
+        steps[-1] = [_(KEPT), ""]
+    checks = _("{passed} of {checks} checks hold", passed=asked["passed"], checks=asked["checks"])
     text = (
-        f"{checks}; published: {_named(asked['gold'] or ())}."
+        _("{checks}; published: {tables}.", checks=checks, tables=_named(asked["gold"] or ()))
         if held
-        else f"{checks}: still held back."
+        else _("{checks}: still held back.", checks=checks)
     )
     return {"state": "over", "look": "good" if held else "warn", "text": text, "steps": steps}
 
@@ -96,8 +105,8 @@ def _sending(asked: Row) -> dict[str, Any]:
 def _named(gold: Sequence[str]) -> str:
     """Gold tables by name, the first few of many."""
     more = len(gold) - NAMED
-    names = ", ".join(f"gold.{name}" for name in gold[:NAMED]) or "no figure reads it"
-    return f"{names} and {more:,} more" if more > 0 else names
+    names = ", ".join(f"gold.{name}" for name in gold[:NAMED]) or _("no figure reads it")
+    return _("{names} and {count} more", names=names, count=more) if more > 0 else names
 
 
 def _table(opened: Sequence[Row]) -> dict[str, Any]:
@@ -137,11 +146,11 @@ def act(viewer: Viewer, dataset: str, asked: Mapping[str, Any], address: str = "
     if name == "look":
         return ""
     if viewer.role != "admin":
-        raise ConfigurationError("Records are mended, and figures published anyway, by admins.")
+        raise ConfigurationError(_("Records are mended, and figures published anyway, by admins."))
     if name not in ACTS:
-        raise ConfigurationError("There is no such act.")
+        raise ConfigurationError(_("There is no such act."))
     if name != "close" and _under_way(viewer, dataset):
-        raise ConfigurationError("What was asked for before is still under way.")
+        raise ConfigurationError(_("What was asked for before is still under way."))
     return ACTS[name](viewer, dataset, asked, address)
 
 
@@ -158,20 +167,24 @@ def _open(viewer: Viewer, dataset: str, asked: Mapping[str, Any], address: str) 
     return ""
 
 
-def _close(viewer: Viewer, dataset: str, _: Mapping[str, Any], address: str) -> str:
+def _close(viewer: Viewer, dataset: str, _asked: Mapping[str, Any], address: str) -> str:
     write(viewer, "close_records", {"dataset": dataset}, Noted("close_records", dataset, address))
-    return "The records are put away; nothing was changed."
+    return _("The records are put away; nothing was changed.")
 
 
 def _send(viewer: Viewer, dataset: str, asked: Mapping[str, Any], address: str) -> str:
     edits = _edits(asked.get("edits"))
     if not isinstance(asked.get("of"), int | float):
-        raise ConfigurationError("No record lies open.")
+        raise ConfigurationError(_("No record lies open."))
     values = {"of": int(asked["of"]), "subject": dataset, "edits": json.dumps(edits)}
     noted = Noted("replay", dataset, address, {"records": len(edits)})
     if not write(viewer, "send_again", values, noted):
-        raise ConfigurationError("The records do not lie open any more. Open them again.")
-    return f"{len(edits):,} edited record{'s' if len(edits) > 1 else ''} will be sent again."
+        raise ConfigurationError(_("The records do not lie open any more. Open them again."))
+    return ngettext(
+        "{count} edited record will be sent again.",
+        "{count} edited records will be sent again.",
+        len(edits),
+    )
 
 
 def _edits(given: object) -> list[dict[str, Any]]:
@@ -183,27 +196,27 @@ def _edits(given: object) -> list[dict[str, Any]]:
             found.append({"load": _number(one, "load"), "line": _number(one, "line"),
                           "cells": cells})  # fmt: skip
     if not 0 < len(found) <= MOST_EDITS:
-        raise ConfigurationError("No cell was changed.")
+        raise ConfigurationError(_("No cell was changed."))
     return found
 
 
 def _number(one: Mapping[str, Any], key: str) -> int:
     if not isinstance(one.get(key), int | float):
-        raise ConfigurationError("A record is named by its load and its line.")
+        raise ConfigurationError(_("A record is named by its load and its line."))
     return int(one[key])
 
 
 def _publish(viewer: Viewer, dataset: str, asked: Mapping[str, Any], address: str) -> str:
     reason = str(asked.get("reason") or "").replace("\0", "").strip()[:LONGEST_REASON]
     if not reason:
-        raise ConfigurationError("Publishing anyway needs a reason.")
+        raise ConfigurationError(_("Publishing anyway needs a reason."))
     if not isinstance(asked.get("verdict"), int | float):
-        raise ConfigurationError("It is one verdict that is published anyway: name it.")
+        raise ConfigurationError(_("It is one verdict that is published anyway: name it."))
     detail = json.dumps({"verdict": int(asked["verdict"]), "reason": reason})
     values = {"action": "publish", "subject": dataset, "detail": detail}
     noted = Noted("publish_anyway", dataset, address, {"reason": reason})
     write(viewer, "ask_with", values, noted)
-    return "Your decision is on its way, with your name and reason."
+    return _("Your decision is on its way, with your name and reason.")
 
 
 ACTS = {"open": _open, "close": _close, "send": _send, "publish": _publish}

@@ -14,8 +14,10 @@ from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
 
+from bi_app import words
 from bi_app.models.selection import Bounds, Select, Selection, from_arguments, select
 from bi_app.models.table import Column, Table
+from bi_app.words import _
 from warehouse.access import Viewer
 
 
@@ -82,15 +84,15 @@ def card(
     name: str, title: str, value: str, definition: str, *, note: str | None = None, **more: Any
 ) -> Card:
     """A figure: `note` stands below it in place of a change."""
-    told = {"name": name, "title": title, "value": value, "definition": definition, **more}
+    told = {"name": name, "title": _(title), "value": value, "definition": _(definition), **more}
     return told if note is None else {**told, "note": note}
 
 
 def scope(chosen: Selection, known: Known, selects: Sequence[Select] = ()) -> list[str]:
     """What a table covers, in words, for the notes of a file."""
     branches = ", ".join(known.branches[c] for c in chosen.branches) or "all that you may see"
-    words = [f"{s.label}: {dict(s.values)[chosen.get(s.key)]}" for s in selects]
-    return [f"Branches: {branches}", *words]
+    chosen_by = [f"{s.label}: {dict(s.values)[chosen.get(s.key)]}" for s in selects]
+    return [f"Branches: {branches}", *chosen_by]
 
 
 def everywhere(chosen: Selection) -> Selection:
@@ -113,17 +115,22 @@ def summary(table: Table, label: str, value: str) -> str:
     known = np.flatnonzero(~np.isnan(values))
     title = next(c.title for c in table.columns if c.key == value)
     if not len(known):
-        return f"{table.title}: nothing in this selection."
+        return _("{title}: nothing in this selection.", title=_(table.title))
     parts_of = zip(*(map(said, table.data[key]) for key in label.split()), strict=True)
-    labels = [" ".join(words) for words in parts_of]
+    labels = [" ".join(part) for part in parts_of]
     most, least = (int(known[f(values[known])]) for f in (np.argmax, np.argmin))
-    parts = [f"{table.title}: {len(known)} values of {title.lower()}"]
-    if len(known) > 1:
-        parts.append(f"highest {number(values[most])} at {labels[most]}")
-        parts.append(f"lowest {number(values[least])} at {labels[least]}")
-    else:
-        parts.append(f"{number(values[most])} at {labels[most]}")
-    return ", ".join(parts) + "."
+    counted = words.inner(_(title))
+    if len(known) == 1:
+        return _(
+            "{title}: 1 value of {column}, {value} at {place}.",
+            title=_(table.title), column=counted, value=number(values[most]), place=labels[most],
+        )  # fmt: skip
+    return _(
+        "{title}: {count} values of {column}, highest {highest} at {peak}, lowest {lowest} at"
+        " {trough}.",
+        title=_(table.title), count=len(known), column=counted, highest=number(values[most]),
+        peak=labels[most], lowest=number(values[least]), trough=labels[least],
+    )  # fmt: skip
 
 
 def said(value: Any) -> str:
@@ -131,19 +138,19 @@ def said(value: Any) -> str:
     if isinstance(value, np.datetime64):
         value = value.astype("datetime64[D]").item()
     if isinstance(value, dt.date):
-        return f"{value.day} {value:%b %Y}"
+        return words.day(value)
     return str(value)
 
 
 def number(value: float) -> str:
     """A figure as cards write it: whole above 100 or where it is whole, else one decimal."""
     whole = abs(value - round(value)) < SMALL
-    return f"{value:,.0f}" if whole or abs(value) >= 100 else f"{value:,.1f}"
+    return words.decimal(value, 0 if whole or abs(value) >= 100 else 1)
 
 
 def share(part: float, whole: float) -> str:
     """A share in percent, in words; a dash where there is no whole."""
-    return f"{part / whole * 100:,.1f} %" if whole else "–"
+    return words.percent(part / whole * 100) if whole else "–"
 
 
 def cents(value: float) -> Decimal:

@@ -15,13 +15,14 @@ from urllib.parse import parse_qsl, urlencode
 from psycopg.errors import UniqueViolation
 
 from bi_app.queries import Noted, rows, write
+from bi_app.words import N_, _
 from warehouse.access import Viewer
 from warehouse.audit import EMAIL
 from warehouse.errors import ConfigurationError
 
 MOST, MOST_CARDS, LONGEST_NAME, LONGEST = 50, 24, 80, 2_000
 KEY = re.compile(r"[a-z_]{1,40}")
-NOT_YOURS = "There is no such view of yours."
+NOT_YOURS = N_("There is no such view of yours.")
 
 
 def listed(viewer: Viewer, page: str) -> list[dict[str, Any]]:
@@ -54,16 +55,16 @@ def checked_state(text: Any) -> str:
         ConfigurationError: it is too long, no such thing, or holds an e-mail address.
     """
     if not isinstance(text, str) or len(text) > LONGEST:
-        raise ConfigurationError("These are too many choices for a view.")
+        raise ConfigurationError(_("These are too many choices for a view."))
     try:
         pairs = parse_qsl(text.removeprefix("?"), True, errors="strict", max_num_fields=100)
     except (ValueError, UnicodeError) as error:
-        raise ConfigurationError("This is no state of a page.") from error
+        raise ConfigurationError(_("This is no state of a page.")) from error
     if any(not KEY.fullmatch(k) or EMAIL.search(v) or "\0" in v for k, v in pairs):
-        raise ConfigurationError("A view holds choices only, and no e-mail address.")
+        raise ConfigurationError(_("A view holds choices only, and no e-mail address."))
     written = urlencode(pairs, errors="replace")
     if len(written) > LONGEST:
-        raise ConfigurationError("These are too many choices for a view.")
+        raise ConfigurationError(_("These are too many choices for a view."))
     return written
 
 
@@ -75,7 +76,7 @@ def checked_name(text: Any) -> str:
     """
     name = " ".join(text.split()) if isinstance(text, str) else ""
     if not name or len(name) > LONGEST_NAME or not name.isprintable():
-        raise ConfigurationError(f"A name has 1 to {LONGEST_NAME} characters.")
+        raise ConfigurationError(_("A name has 1 to {count} characters.", count=LONGEST_NAME))
     return name
 
 
@@ -93,8 +94,9 @@ def save(viewer: Viewer, page: str, name: Any, state: Any, *, card: bool = False
     noted = Noted("save_view", page, details={"card": card})
     found = write(viewer, "saved_view_add", values, noted)
     if not found:
-        what = "cards" if card else "views of this page"
-        raise ConfigurationError(f"You have {most} {what} already: delete one first.")
+        full = N_("You have {count} cards already: delete one first.") if card else N_(
+            "You have {count} views of this page already: delete one first.")  # fmt: skip
+        raise ConfigurationError(_(full, count=most))
     return int(found[0]["view_id"])
 
 
@@ -107,7 +109,7 @@ def rename(viewer: Viewer, number: int, name: Any) -> None:
     try:
         _change(viewer, "rename", number, name=checked_name(name))
     except UniqueViolation as taken:
-        raise ConfigurationError("You have a view of this name already.") from taken
+        raise ConfigurationError(_("You have a view of this name already.")) from taken
 
 
 def share(viewer: Viewer, number: int, *, shared: bool) -> None:
@@ -132,7 +134,7 @@ def _change(viewer: Viewer, what: str, number: int, **values: Any) -> None:
     asked = {"me": viewer.user, "id": number, **values}
     noted = Noted(f"{what}_view", f"view {number}")
     if not write(viewer, f"saved_view_{what}", asked, noted):
-        raise ConfigurationError(NOT_YOURS)
+        raise ConfigurationError(_(NOT_YOURS))
 
 
 def act(viewer: Viewer, page: str, asked: Mapping[str, Any]) -> str:
@@ -143,7 +145,7 @@ def act(viewer: Viewer, page: str, asked: Mapping[str, Any]) -> str:
     """
     known = ACTS.get(str(asked.get("act")))
     if known is None:
-        raise ConfigurationError("There is no such act.")
+        raise ConfigurationError(_("There is no such act."))
     return known(viewer, page, asked)
 
 
@@ -155,30 +157,30 @@ def number_of(asked: Mapping[str, Any]) -> int:
 
 def _saved(viewer: Viewer, page: str, asked: Mapping[str, Any]) -> str:
     save(viewer, page, asked.get("name"), asked.get("state"))
-    return "Saved."
+    return _("Saved.")
 
 
 def _carded(viewer: Viewer, page: str, asked: Mapping[str, Any]) -> str:
     if page != "/explore":
-        raise ConfigurationError("A card is made on Explore.")
+        raise ConfigurationError(_("A card is made on Explore."))
     save(viewer, page, asked.get("name"), asked.get("state"), card=True)
-    return "Saved as a card: see My cards."
+    return _("Saved as a card: see My cards.")
 
 
 def _renamed(viewer: Viewer, _page: str, asked: Mapping[str, Any]) -> str:
     rename(viewer, number_of(asked), asked.get("name"))
-    return "Renamed."
+    return _("Renamed.")
 
 
 def _shared(viewer: Viewer, _page: str, asked: Mapping[str, Any]) -> str:
     shared = asked.get("shared") is True
     share(viewer, number_of(asked), shared=shared)
-    return f"Shared with every {viewer.role}." if shared else "Shared no longer."
+    return _("Shared with every {role}.", role=_(viewer.role)) if shared else _("Shared no longer.")
 
 
 def _deleted(viewer: Viewer, _page: str, asked: Mapping[str, Any]) -> str:
     delete(viewer, number_of(asked))
-    return "Deleted."
+    return _("Deleted.")
 
 
 ACTS: dict[str, Callable[[Viewer, str, Mapping[str, Any]], str]] = {

@@ -12,6 +12,7 @@ from typing import Any
 
 import httpx
 
+from bi_app.words import N_
 from warehouse.errors import CarrelError
 from warehouse.settings import settings
 from warehouse.spec import datasets
@@ -19,8 +20,10 @@ from warehouse.spec import datasets
 log = logging.getLogger(__name__)
 KEPT_SECONDS, GROUP_SECONDS, PATIENCE = 20.0, 60.0, 10.0
 WAIT_SECONDS = 0.5  # that a page waits; what comes later is there for the next
-ASKING = "Prefect is being asked when each runs next; open the page again in a moment."
-AWAY = "Prefect does not answer, so the next runs are not known, and a run that you ask for waits."
+ASKING = N_("Prefect is being asked when each runs next; open the page again in a moment.")
+AWAY = N_(
+    "Prefect does not answer, so the next runs are not known, and a run that you ask for waits."
+)
 
 
 @dataclass

@@ -8,15 +8,16 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from bi_app.models.measures import MEASURES
+from bi_app.words import N_
 
 EPOCH = dt.date(1970, 1, 1)
 PERIODS = {
-    "7d": "7 days",
-    "30d": "30 days",
-    "90d": "90 days",
-    "12m": "12 months",
-    "year": "This year",
-    "all": "All",
+    "7d": N_("7 days"),
+    "30d": N_("30 days"),
+    "90d": N_("90 days"),
+    "12m": N_("12 months"),
+    "year": N_("This year"),
+    "all": N_("All"),
 }
 DEFAULT_PERIOD = "12m"
 

@@ -8,23 +8,27 @@ from typing import Any, LiteralString
 
 from psycopg import sql
 
+from bi_app import words
 from bi_app.auth import people
 from bi_app.auth.people import Session
-from bi_app.models.quality import Row, badge, figure, table
+from bi_app.models.quality import Row, figure, table
 from bi_app.models.table import Column, Table
 from bi_app.queries import rows
+from bi_app.words import N_, _
 from warehouse import audit
 from warehouse.access import Viewer
 from warehouse.errors import ConfigurationError
 from warehouse.settings import settings
 
-SPANS = {"1": "24 hours", "7": "7 days", "30": "30 days"}
+SPANS = {"1": N_("24 hours"), "7": N_("7 days"), "30": N_("30 days")}
+IN_SPANS = {"1": N_("in 24 hours"), "7": N_("in 7 days"), "30": N_("in 30 days")}
+TITLES = {"account": N_("Failed sign-ins by account"), "address": N_("Failed sign-ins by address")}
 DAYS = 30
-SESSIONS = (
+SESSIONS = N_(
     "A session is live until it is ended, idle for too long, or as old as it may become. Who is"
     " signed out sees it on every open page within seconds."
 )
-FAILED = (
+FAILED = N_(
     "Sign-ins with a wrong password or second factor, and those that were told to wait after too"
     " many of them. What was typed and is no account's address is kept and shown as a mark alone,"
     " the same for the same words: it may have been a password."
@@ -36,7 +40,7 @@ SESSION_COLUMNS = (
     Column("expires_at", "Ends at the latest", "moment"),
     Column("address", "From"),
     Column("browser", "With"),
-    Column("method", "By"),
+    Column("method", "Method"),
     Column("end", "", "action"),
 )
 TRIED_COLUMNS = (
@@ -71,9 +75,10 @@ def sessions_table(sessions: Sequence[Session], own: str) -> Table:
             **vars(s),
             "address": s.address or "",
             "browser": browser(s.client),
+            "method": _(s.method),
             "end": "" if s.session_id == own else {
-                "act": "end", "subject": s.session_id, "label": "End", "waits": False,
-                "about": f"session of {s.email}",
+                "act": "end", "subject": s.session_id, "label": _("End"), "waits": False,
+                "about": _("session of {email}", email=s.email),
             },
         }
         for s in sessions
@@ -86,8 +91,10 @@ def browser(client: str | None) -> str:
     text = client or ""
     name = next((b for b in BROWSERS if f"{b}/" in text), "")
     system = next((words for key, words in SYSTEMS.items() if key in text), "")
-    told = " on ".join(part for part in (NAMES.get(name, name), system) if part)
-    return told or text[:40] or "unknown"
+    name = NAMES.get(name, name)
+    if name and system:
+        return _("{browser} on {system}", browser=name, system=system)
+    return name or system or text[:40] or _("unknown")
 
 
 def attempts(viewer: Viewer) -> list[tuple[dt.date, float | None, bool]]:
@@ -100,22 +107,22 @@ def tried(viewer: Viewer, by: str, days: int) -> Table:
     """Failed sign-ins by `account` or by `address`, the most tried first."""
     one, other = (sql.SQL(part) for part in BY[by])
     found = rows(viewer, "attempts_by", {"days": days}, by=one, other=other)
-    records = [{**r, "tried": r["tried"] or "unknown", "state": _state(r, by)} for r in found]
+    records = [{**r, "tried": r["tried"] or _("unknown"), "state": _state(r, by)} for r in found]
     columns = list(TRIED_COLUMNS)
     if by == "address":
         columns[0], columns[5] = Column("tried", "Address"), Column("others", "Accounts", "integer")
-    return table(by, f"Failed sign-ins by {by}", columns, records, [FAILED])
+    return table(by, TITLES[by], columns, records, [FAILED])
 
 
 def _state(row: Row, by: str) -> str:
     """Whether it ended in a success, which after many failures deserves a look."""
     if by == "account" and not row["known"]:
-        return "|no account"
+        return f"|{_('no account')}"
     if row["ok_at"] is None:
-        return "good|kept out"
+        return f"good|{_('kept out')}"
     if row["ok_at"] > row["last_at"] and row["attempts"] >= 10:
-        return badge("in after many", {"in after many": "bad"})
-    return "|also got in"
+        return f"bad|{_('in after many')}"
+    return f"|{_('also got in')}"
 
 
 def cards(sessions: Sequence[Session], by_account: Table, by_address: Table, span: str) -> list[
@@ -126,14 +133,14 @@ def cards(sessions: Sequence[Session], by_account: Table, by_address: Table, spa
     in_after = sum(s.startswith("bad") for s in by_account.data["state"])
     worst = max(by_address.data["others"], default=0)
     return [
-        figure("live", "Live sessions", f"{len(sessions):,}",
-               f"of {len({s.account_id for s in sessions}):,} people", SESSIONS),
-        figure("failed", "Failed sign-ins", f"{failed:,}", f"in {span}", FAILED),
-        figure("got_in", "In after many failures", f"{in_after:,}",
-               "accounts: ten or more, then a success",
+        figure("live", "Live sessions", words.whole(len(sessions)),
+               _("of {count} people", count=len({s.account_id for s in sessions})), SESSIONS),
+        figure("failed", "Failed sign-ins", words.whole(failed), span, FAILED),
+        figure("got_in", "In after many failures", words.whole(in_after),
+               _("accounts: ten or more, then a success"),
                "An account that was signed in to after ten or more failures: a guess may have hit.",
                look="bad" if in_after else "good"),
-        figure("spread", "Accounts from one address", f"{worst:,}", "tried at most",
+        figure("spread", "Accounts from one address", words.whole(worst), _("tried at most"),
                "The most different accounts that one address failed to sign in to: many of them"
                " are a sign of stolen passwords being tried.",
                look="warn" if worst >= 5 else ""),
@@ -149,7 +156,9 @@ def act(viewer: Viewer, asked: Mapping[str, Any], address: str = "") -> str:
     number = str(asked.get("subject"))
     known = {s.session_id: s.email for s in live(viewer)} if asked.get("act") == "end" else {}
     if number not in known:
-        raise ConfigurationError("There is no such live session.")
+        raise ConfigurationError(_("There is no such live session."))
     with audit.through("page", address):
         people.end_session(viewer, number)
-    return f"A session of {known[number]} is ended; its open pages close within seconds."
+    return _(
+        "A session of {email} is ended; its open pages close within seconds.", email=known[number]
+    )

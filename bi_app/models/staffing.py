@@ -8,33 +8,40 @@ from typing import Any
 
 import numpy as np
 
+from bi_app import words
 from bi_app.models import measures, report
 from bi_app.models.circulation import WEEKDAYS, Array, Circulation, circulation, measured
 from bi_app.models.measures import MEASURES
 from bi_app.models.report import Card, Report, number, ratio, rounded, scope, span
 from bi_app.models.selection import Select, Selection, day_number
 from bi_app.models.table import Column, Table
+from bi_app.words import N_, _, joined
 from warehouse.access import Viewer
 
 MONTHS_SHOWN = 12
-OPENED = (
+OPENED = N_(
     "An hour of a day counts as opened at a branch when its desk recorded a checkout, a return or"
     " an in-house use in it: renewals are left out, as they come from home too, and opening hours"
     " themselves are not on record."
 )
-WEEK = (
-    f"{measures.BUSY} Where “an opened hour” is chosen: the sum divided by the hours in which the"
-    f" chosen branches were opened. {OPENED}"
+WEEK = joined(
+    measures.BUSY,
+    N_(
+        "Where “an opened hour” is chosen: the sum divided by the hours in which the chosen"
+        " branches were opened."
+    ),
+    OPENED,
 )
-BY_BRANCH = (
-    f"Sum over the period divided by the hours in which the branch was opened. {OPENED} The peak is"
-    " the hour of the week with the highest mean."
+BY_BRANCH = joined(
+    N_("Sum over the period divided by the hours in which the branch was opened."),
+    OPENED,
+    N_("The peak is the hour of the week with the highest mean."),
 )
-HOURS = (
+HOURS = N_(
     "Mean number of events in that hour of a day, by branch: the sum over the period divided by the"
     " number of days, or of the chosen weekday, in it."
 )
-MONTHS = (
+MONTHS = N_(
     "Mean number of events in that hour of that weekday, for the last 12 months that the period"
     " touches:"
     " the sum divided by the number of such weekdays of the month in the period."
@@ -66,10 +73,18 @@ MONTH_COLUMNS = (
     Column("from", "Hour"),
     Column("value", "Mean", "number"),
 )
-SELECTS = (
-    Select("each", "Mean of", (("week", "A week"), ("opened", "An opened hour")), "segments"),
-    Select("weekday", "Weekday", (("", "All"), *((w, w) for w in WEEKDAYS))),
-)
+EACH = Select("each", "Mean of", (("week", "A week"), ("opened", "An opened hour")), "segments")
+
+
+def selects(known: Circulation) -> tuple[Select, ...]:
+    """What can be chosen besides the period and branches."""
+    named = zip(WEEKDAYS, weekday_names(), strict=True)
+    return EACH, Select("weekday", "Weekday", (("", N_("All")), *named))
+
+
+def weekday_names() -> list[str]:
+    """The weekdays in the language of the task, Monday first."""
+    return [words.weekday(day) for day in range(7)]
 
 
 def clock(hour: int) -> str:
@@ -104,14 +119,14 @@ def week(known: Circulation, chosen: Selection) -> Table:
     means = ratio(sums, hours_open if chosen.get("each") == "opened" else each + 0 * sums)
     hours = known.hours_of(chosen.measure)
     data: dict[str, list[Any]] = {
-        "row": [w for w in WEEKDAYS for _ in hours],
-        "hour": [h for _ in WEEKDAYS for h in hours],
-        "from": [clock(h) for _ in WEEKDAYS for h in hours],
+        "row": [w for w in weekday_names() for _hour in hours],
+        "hour": [h for _day in WEEKDAYS for h in hours],
+        "from": [clock(h) for _day in WEEKDAYS for h in hours],
         "value": rounded(means.ravel(), 2),
         "sum": sums.ravel().tolist(),
         "opened": hours_open.ravel().tolist(),
     }
-    title = f"{MEASURES[chosen.measure].title} by hour of the week"
+    title = _("{title} by hour of the week", title=_(MEASURES[chosen.measure].title))
     return Table("week", title, WEEK_COLUMNS, data, notes(known, chosen, WEEK))
 
 
@@ -130,12 +145,12 @@ def branches(known: Circulation, chosen: Selection) -> Table:
         records.append({
             "code": known.codes[place], "name": name, "sum": total, "opened": open_hours,
             "value": round(total / open_hours, 1) if open_hours else None,
-            "peak": f"{WEEKDAYS[weekday]} {clock(hours[hour])}",
+            "peak": f"{words.weekday(weekday)} {clock(hours[hour])}",
             "peak_mean": round(float(np.nan_to_num(means.ravel()[peak])), 1),
         })  # fmt: skip
     records.sort(key=lambda r: -(r["value"] or 0))
     columns = (Column("code", "Code"), *BRANCH_COLUMNS)
-    title = f"{MEASURES[chosen.measure].title} of an opened hour"
+    title = _("{title} of an opened hour", title=_(MEASURES[chosen.measure].title))
     covered = notes(known, everywhere, BY_BRANCH)
     return report.table_of("branches", title, columns, records, covered)
 
@@ -143,20 +158,20 @@ def branches(known: Circulation, chosen: Selection) -> Table:
 def branch_hours(known: Circulation, chosen: Selection) -> Table:
     """Each branch by hour of the day, on all days or one weekday."""
     everywhere = report.everywhere(chosen)
-    counts, _, weekdays = _here(known, everywhere)
+    counts, _opened, weekdays = _here(known, everywhere)
     weekday = chosen.get("weekday")
     kept = weekdays == WEEKDAYS.index(weekday) if weekday else np.ones(len(weekdays), bool)
     sums = counts[:, kept].sum(axis=1, dtype=np.int64)
     means = ratio(sums, np.full(sums.shape, kept.sum()))
     hours = known.hours_of(chosen.measure)
     data: dict[str, list[Any]] = {
-        "row": [n for n in known.names for _ in hours],
-        "hour": [h for _ in known.names for h in hours],
-        "from": [clock(h) for _ in known.names for h in hours],
+        "row": [n for n in known.names for _hour in hours],
+        "hour": [h for _name in known.names for h in hours],
+        "from": [clock(h) for _name in known.names for h in hours],
         "value": rounded(means.ravel(), 2),
         "sum": sums.ravel().tolist(),
     }
-    title = f"{MEASURES[chosen.measure].title} by branch and hour"
+    title = _("{title} by branch and hour", title=_(MEASURES[chosen.measure].title))
     return Table("branch_hours", title, HOUR_COLUMNS, data, notes(known, everywhere, HOURS))
 
 
@@ -170,7 +185,7 @@ def months(known: Circulation, chosen: Selection) -> Table:
     """Each month by weekday and hour: what the surface shows."""
     start = max(chosen.start, months_before(chosen.end, MONTHS_SHOWN - 1))
     chosen = replace(chosen, start=start)
-    counts, _, weekdays = _here(known, chosen)
+    counts, _opened, weekdays = _here(known, chosen)
     first = day_number(start)
     days = np.arange(first, first + chosen.days).astype("datetime64[D]")
     names, month = np.unique(days.astype("datetime64[M]"), return_inverse=True)
@@ -181,18 +196,20 @@ def months(known: Circulation, chosen: Selection) -> Table:
     )
     hours = known.hours_of(chosen.measure)
     data: dict[str, list[Any]] = {
-        "month": [d for d in names.astype("datetime64[D]").tolist() for _ in range(7 * len(hours))],
-        "weekday": [w for _ in names for w in WEEKDAYS for _ in hours],
-        "from": [clock(h) for _ in names for _ in WEEKDAYS for h in hours],
+        "month": [
+            d for d in names.astype("datetime64[D]").tolist() for _hour in range(7 * len(hours))
+        ],
+        "weekday": [w for _month in names for w in weekday_names() for _hour in hours],
+        "from": [clock(h) for _month in names for _day in WEEKDAYS for h in hours],
         "value": rounded(means.ravel(), 2),
     }
-    title = f"{MEASURES[chosen.measure].title} by month, weekday and hour"
+    title = _("{title} by month, weekday and hour", title=_(MEASURES[chosen.measure].title))
     return Table("months", title, MONTH_COLUMNS, data, notes(known, chosen, MONTHS))
 
 
 def notes(known: Circulation, chosen: Selection, definition: str) -> list[str]:
     """What a table covers and means."""
-    return [span(chosen), *scope(chosen, known, SELECTS), definition]
+    return [span(chosen), *scope(chosen, known, selects(known)), definition]
 
 
 def cards(known: Circulation, chosen: Selection) -> list[Card]:
@@ -202,23 +219,23 @@ def cards(known: Circulation, chosen: Selection) -> list[Card]:
     for name, measure in MEASURES.items():
         values = measured(days, name)
         found.append(report.card(
-            name, measure.title, f"{int(values.sum()):,}", measure.definition,
-            note=f"{number(values.sum() / len(days))} a day",
+            name, measure.title, words.whole(int(values.sum())), measure.definition,
+            note=_("{number} a day", number=number(values.sum() / len(days))),
         ))  # fmt: skip
     table = week(known, chosen).data
     known_values = [-1.0 if v is None else v for v in table["value"]]
     peak = int(np.argmax(known_values))
-    opened = sum(table["opened"])
+    opened, unit = sum(table["opened"]), _(MEASURES[chosen.measure].unit)
     return [
         *found,
         report.card(
             "peak", "Busiest hour", f"{table['row'][peak]} {table['from'][peak][:5]}", WEEK,
-            note=f"{number(max(known_values[peak], 0))} {MEASURES[chosen.measure].unit} on average",
+            note=_("{peak} {unit} on average", peak=number(max(known_values[peak], 0)), unit=unit),
             text=True,
         ),
         report.card(
             "opened", "An opened hour", number(sum(table["sum"]) / opened if opened else 0),
-            OPENED, note=f"{MEASURES[chosen.measure].unit}, {opened:,} hours opened",
+            OPENED, note=_("{unit}, {opened} hours opened", unit=unit, opened=opened),
         ),
     ]  # fmt: skip
 
@@ -235,5 +252,5 @@ REPORT: Report[Circulation] = Report(
     load=load,
     cards=cards,
     measures={"week": week, "months": months, "branches": branches, "branch_hours": branch_hours},
-    selects=lambda _: SELECTS,
+    selects=selects,
 )

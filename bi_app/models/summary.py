@@ -21,6 +21,7 @@ from bi_app.models import filters
 from bi_app.models.explore import Entry, worth_counting
 from bi_app.models.filters import DAYS, NUMBERS, WHOLE, Filter
 from bi_app.models.table import Column, Kind
+from bi_app.words import N_, _
 from warehouse.access import Viewer
 from warehouse.errors import ConfigurationError
 from warehouse.lattice import MARK, MEANING
@@ -29,21 +30,21 @@ MOST_MEASURES, MOST_DIMENSIONS = 4, 3
 TOPS = (10, 20, 50, 100, 500)
 TOP, TOP_PERIODS = 20, 500
 GROUPED = frozenset({"text", "boolean", *WHOLE, *DAYS})
-GRAINS = ("day", "week", "month", "quarter", "year")
-ABOUT_PEOPLE = (
+GRAINS = (N_("day"), N_("week"), N_("month"), N_("quarter"), N_("year"))
+ABOUT_PEOPLE = N_(
     "A row of this table is a person. Counts of people are published in"
     " gold.library_member_months and gold.library_member_groups, where small ones are withheld."
 )
 MEASURES = {
-    "count": "Rows",
-    "sum": "Sum of {}",
-    "mean": "Mean of {}",
-    "median": "Median of {}",
-    "min": "Least {}",
-    "max": "Greatest {}",
-    "distinct": "Different {}",
+    "count": N_("Rows"),
+    "sum": N_("Sum of {}"),
+    "mean": N_("Mean of {}"),
+    "median": N_("Median of {}"),
+    "min": N_("Least {}"),
+    "max": N_("Greatest {}"),
+    "distinct": N_("Different {}"),
 }
-DEFINITION = (
+DEFINITION = N_(
     "Worked out from the rows that you may see and that fit the filters. Sum, mean, median, least"
     " and greatest leave out rows without a value; a measure over counts that are withheld is"
     " withheld itself. Others: the groups beyond those shown, together."
@@ -65,7 +66,7 @@ class Measure:
     @property
     def title(self) -> str:
         """In words."""
-        return MEASURES[self.kind].format(self.column)
+        return _(MEASURES[self.kind]).format(self.column)
 
 
 @dataclass(frozen=True)
@@ -84,8 +85,10 @@ class Dimension:
     def title(self) -> str:
         """In words."""
         if self.column in (self.grain, "day"):
-            return self.grain
-        return f"{self.grain} of {self.column}" if self.grain else self.column
+            return _(self.grain)
+        if self.grain:
+            return _("{grain} of {column}", grain=_(self.grain), column=self.column)
+        return self.column
 
 
 def open_types(entry: Entry) -> dict[str, str]:
@@ -150,8 +153,8 @@ class Question:
     def title(self) -> str:
         """In words: Sum of checkouts by branch_code."""
         what = ", ".join(m.title for m in self.measures)
-        by = " and ".join(d.title for d in self.by)
-        return f"{what} by {by}" if by else what
+        by = f" {_('and')} ".join(d.title for d in self.by)
+        return _("{what} by {by}", what=what, by=by) if by else what
 
     @property
     def columns(self) -> list[Column]:
@@ -193,7 +196,7 @@ def ask(entry: Entry, asked: Mapping[str, Any]) -> Question:
         ConfigurationError: a row of the table is a person.
     """
     if about_people(entry):
-        raise ConfigurationError(ABOUT_PEOPLE)
+        raise ConfigurationError(_(ABOUT_PEOPLE))
     lost: list[str] = []
     found = Question(
         entry,
@@ -240,32 +243,44 @@ def _each(
         except ConfigurationError as error:
             lost.append(error.message)
     if len(found) > most:
-        lost.append(f"More than {most} at once: the first {most} are taken.")
+        lost.append(_("More than {most} at once: the first {most} are taken.", most=most))
     return found[:most]
 
 
 def _measure(text: str, entry: Entry) -> Measure:
-    kind, _, column = text.partition(":")
+    kind, _colon, column = text.partition(":")
     if kind not in MEASURES:
-        raise ConfigurationError(f"There is no measure {filters.shown(kind)}.")
+        raise ConfigurationError(_("There is no measure {shown}.", shown=filters.shown(kind)))
     if kind == "count" and not column:
         return Measure("count")
     if kind not in measures_of(open_types(entry).get(column, "")):
-        words = filters.shown(column)
-        raise ConfigurationError(f"{kind} cannot be taken of a column {words} here.")
+        name = filters.shown(column)
+        raise ConfigurationError(
+            _("{kind} cannot be taken of a column {name} here.", kind=kind, name=name)
+        )
     return Measure(kind, column)
 
 
 def _dimension(text: str, entry: Entry) -> Dimension:
-    column, _, grain = text.partition(":")
+    column, _colon, grain = text.partition(":")
     if column not in dimensions(entry):
-        raise ConfigurationError(f"There is no column {filters.shown(column)} to summarise by.")
+        raise ConfigurationError(
+            _("There is no column {shown} to summarise by.", shown=filters.shown(column))
+        )
     if open_types(entry)[column] in DAYS:
         if grain and grain not in GRAINS:
-            raise ConfigurationError(f"{column} goes by {', '.join(GRAINS)}.")
+            raise ConfigurationError(
+                _("{column} goes by {grains}.", column=column, grains=", ".join(GRAINS))
+            )
         return Dimension(column, grain or "day")
     if grain:
-        raise ConfigurationError(f"{column} is no day: it goes by no {filters.shown(grain)}.")
+        raise ConfigurationError(
+            _(
+                "{column} is no day: it goes by no {shown}.",
+                column=column,
+                shown=filters.shown(grain),
+            )
+        )
     return Dimension(column)
 
 

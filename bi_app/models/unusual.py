@@ -6,13 +6,15 @@ import datetime as dt
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from bi_app import words
 from bi_app.models.quality import SEVERITIES, Row, badge, link, table
 from bi_app.models.table import Column, Table
 from bi_app.queries import rows
+from bi_app.words import N_, _
 from warehouse.access import Viewer
 from warehouse.settings import settings
 
-ABOUT = (
+ABOUT = N_(
     "Metrics of each load are compared with the dataset's own past: with the same weekday where"
     " weekdays differ, and with one another. The usual range holds nine of ten such days; in the"
     " small line it is the band behind the last thirty values."
@@ -28,13 +30,13 @@ COLUMNS = (
     Column("trend", "Of late", "spark"),
 )
 METRICS = {
-    "volume": "Rows a load",
-    "duration_s": "Time a load takes",
-    "arrival_h": "Time of arrival",
-    "freshness_h": "Age of the newest event",
-    "quarantined": "Records held back",
-    "nulls": "Empty values",
-    "mean": "Mean",
+    "volume": N_("Rows a load"),
+    "duration_s": N_("Time a load takes"),
+    "arrival_h": N_("Time of arrival"),
+    "freshness_h": N_("Age of the newest event"),
+    "quarantined": N_("Records held back"),
+    "nulls": N_("Empty values"),
+    "mean": N_("Mean"),
 }
 
 
@@ -66,9 +68,9 @@ def _message(row: Row, today: dt.date) -> str:
 
 
 def _name(metric: str) -> str:
-    kind, _, column = metric.partition(".")
-    said = METRICS.get(kind, metric)
-    return f"{said} of {column}" if column else said
+    kind, _dot, column = metric.partition(".")
+    said = _(METRICS.get(kind, metric))
+    return _("{metric} of {column}", metric=said, column=column) if column else said
 
 
 def _usual(row: Row) -> str:
@@ -85,12 +87,13 @@ def _trend(row: Row) -> dict[str, Any]:
 def _told(metric: str, value: float | None) -> str:
     """A value as people read it, with its unit."""
     if value is None:
-        return "none"
+        return _("none")
     kind = metric.partition(".")[0]
     if kind == "arrival_h":
         minutes = round(max(value, 0) * 60)
         return f"{minutes // 60 % 24:02}:{minutes % 60:02}"
     if kind in ("quarantined", "nulls"):
-        return f"{100 * value:.1f} %"
-    told = f"{round(value):,}" if kind == "volume" else f"{value:,.4g}"
-    return told + {"duration_s": " s", "freshness_h": " h"}.get(kind, "")
+        return words.percent(100 * value)
+    told = words.whole(round(value)) if kind == "volume" else words.localized(f"{value:,.4g}")
+    units = {"duration_s": N_("{value} s"), "freshness_h": N_("{value} h")}
+    return _(units[kind], value=told) if kind in units else told

@@ -13,9 +13,10 @@ from bi_app.models import activity
 from bi_app.models.table import Column
 from bi_app.pages.shell import Cell, Page, reacting, sendable, serving
 from bi_app.pages.trended import Answer, TrendPage
+from bi_app.words import N_, _, ngettext
 from warehouse.access import Viewer
 
-TITLE = "Activity"
+TITLE = N_("Activity")
 DAY_COLUMNS = (Column("day", "Day", "date"), Column("value", "People", "integer"))
 
 
@@ -24,7 +25,7 @@ class Activity(TrendPage):
 
     def __init__(self, signed_in: SignedIn, asked: dict[str, Any]) -> None:
         work = partial(answer_of, signed_in.account.viewer)
-        super().__init__("active", "people", "total", work(asked))
+        super().__init__("active", _("people"), "total", work(asked))
         reacting(self.controls, signed_in, self.show, work)
 
     def page(self) -> Page:
@@ -45,17 +46,25 @@ def answer_of(viewer: Viewer, asked: dict[str, Any]) -> Answer:
     chosen = activity.choice(asked)
     now = activity.facts(viewer, chosen.days)
     found = activity.entries_table(viewer, chosen)
-    span = activity.SPANS[str(chosen.days)]
-    newest = f"The newest {len(found):,}" if len(found) == activity.SHOWN else f"{len(found):,}"
+    span = _(activity.IN_SPANS[str(chosen.days)])
+    fitting = (
+        _("The newest {count} entries that fit; a file has them all, in UTC", count=len(found))
+        if len(found) == activity.SHOWN
+        else ngettext(
+            "{count} entry that fits; a file has them all, in UTC",
+            "{count} entries that fit; a file has them all, in UTC",
+            len(found),
+        )
+    )
     told = {
         "query": chosen.as_dict(),
         "options": {"flat": True, "selects": activity.selects(now, chosen)},
         "cards": activity.cards(now, chosen),
-        "tables": {"activity": {**sendable(found), "none": "No entry fits."},
+        "tables": {"activity": {**sendable(found), "none": _("No entry fits.")},
                    "pages": {**sendable(activity.pages_table(viewer, chosen.days)),
-                             "none": "No page was opened."}},
-        "notes": {"activity": f"{newest} entries that fit; a file has them all, in UTC",
-                  "active": "The last 30 days", "pages": f"In {span}"},
+                             "none": _("No page was opened.")}},
+        "notes": {"activity": fitting,
+                  "active": _("The last 30 days"), "pages": span[:1].upper() + span[1:]},
     }  # fmt: skip
     days: list[Point] = [(r["day"], r["people"], False) for r in activity.days(viewer)]
     return Answer(told, days)

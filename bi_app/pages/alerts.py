@@ -20,10 +20,11 @@ from bi_app.pages.shell import (
     sendable,
     serving,
 )
+from bi_app.words import N_, _
 from warehouse.access import Viewer
 
-TITLE = "Alerts"
-SHOWN = [["standing", "Standing"], ["all", "All"]]
+TITLE = N_("Alerts")
+SHOWN = [["standing", N_("Standing")], ["all", N_("All")]]
 
 
 class Inbox:
@@ -67,11 +68,13 @@ def answer_of(viewer: Viewer, asked: dict[str, Any]) -> dict[str, Any]:
     told: dict[str, Any] = {
         "query": {"shown": "all" if everything else "standing", "alert": alert},
         "options": {"flat": True, "selects": [
-            {"key": "shown", "label": "Which alerts", "values": SHOWN, "as": "segments"}]},
+            {"key": "shown", "label": _("Which alerts"), "as": "segments",
+             "values": [[key, _(text)] for key, text in SHOWN]}]},
         "cards": alerts.cards(found),
         "tables": {"alerts": {**sendable(alerts.inbox_table(found, alert)),
-                              "none": "Nothing is wrong that anybody need look at."}},
-        "notes": {"alerts": "The worst and oldest first; open one to see its parts and its record"},
+                              "none": _("Nothing is wrong that anybody need look at.")}},
+        "notes": {"alerts": _(
+            "The worst and oldest first; open one to see its parts and its record")},
         "detail": {},
     }  # fmt: skip
     return told if chosen is None else _with_chosen(viewer, told, chosen)
@@ -83,8 +86,8 @@ def _with_chosen(viewer: Viewer, told: dict[str, Any], chosen: Row) -> dict[str,
         "parts": sendable(alerts.parts_table(viewer, alert)),
         "events": sendable(alerts.events_table(viewer, alert)),
     }
-    told["notes"] |= {"parts": chosen["title"], "events": "Every change, newest first",
-                      "acts": "Each act is put on record with your name"}  # fmt: skip
+    told["notes"] |= {"parts": chosen["title"], "events": _("Every change, newest first"),
+                      "acts": _("Each act is put on record with your name")}  # fmt: skip
     if viewer.role == "admin":
         told["detail"] = {"acts": {**alerts.offered(chosen), "people": alerts.staff(viewer)}}
     return told

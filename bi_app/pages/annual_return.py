@@ -10,15 +10,22 @@ from bi_app.models.report import said
 from bi_app.pages import report
 from bi_app.pages.report import Answer, Layout, Part
 from bi_app.pages.shell import serving
+from bi_app.words import N_, _
+
+COVERED = {  # whether the data begins in the year, and whether it ends in it
+    (False, False): N_("{year}, the whole year"),
+    (True, False): N_("{year}, from {first}"),
+    (False, True): N_("{year}, to {last}"),
+    (True, True): N_("{year}, from {first} to {last}"),
+}
 
 
 def notes(known: Years, answer: Answer) -> dict[str, str]:
     """Texts that follow the choice."""
     year = int(answer.chosen.get("year"))
     first, last = known.bounds.first, known.bounds.last
-    cut = [f"from {said(first)}"] if first.year == year else []
-    cut += [f"to {said(last)}"] if last.year == year else []
-    covered = f"{year}, {' '.join(cut)}" if cut else f"{year}, the whole year"
+    given = {"year": str(year), "first": said(first), "last": said(last)}
+    covered = _(COVERED[first.year == year, last.year == year], **given)
     return {"annual": covered, "collections": covered}
 
 

@@ -10,6 +10,7 @@ from bi_app.models.branch_report import Branches
 from bi_app.pages import report
 from bi_app.pages.report import Answer, Layout, Part
 from bi_app.pages.shell import serving
+from bi_app.words import _
 
 LOOK = Look(mark="mean", picks="branches", unit="", format="0,0.[00]",
             about="@difference{+0.0} % to the mean, @mean{0,0.[0]}")  # fmt: skip
@@ -22,11 +23,11 @@ def bars(known: Branches) -> Bars:
 
 def notes(known: Branches, answer: Answer) -> dict[str, str]:
     """Texts that follow the choice."""
-    figure = model.FIGURES[answer.chosen.get("figure")]
+    figure = _(model.FIGURES[answer.chosen.get("figure")])
     return {
-        "compared": f"{figure}; the mark is the mean of all",
-        "table": "Headings sort; the line is the checkouts of each month",
-        "differences": "In percent of the mean of all branches",
+        "compared": _("{figure}; the mark is the mean of all", figure=figure),
+        "table": _("Headings sort; the line is the checkouts of each month"),
+        "differences": _("In percent of the mean of all branches"),
     }
 
 

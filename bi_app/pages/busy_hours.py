@@ -5,15 +5,17 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
+from bi_app import words
 from bi_app.charts.bars import Bars, Look
 from bi_app.charts.heat import Heat
 from bi_app.models import staffing as model
-from bi_app.models.circulation import Circulation
+from bi_app.models.circulation import WEEKDAYS, Circulation
 from bi_app.models.measures import MEASURES
 from bi_app.models.table import Table
 from bi_app.pages import report
 from bi_app.pages.report import Answer, Layout, Part
 from bi_app.pages.shell import serving
+from bi_app.words import N_, _
 
 MOST = 24
 ROW = 26
@@ -21,7 +23,7 @@ ROW = 26
 
 def branch_bars(known: Circulation) -> Bars:
     """Branches by load of an opened hour."""
-    about = "@sum{0,0} in @opened{0,0} opened hours; peak @peak{safe}"
+    about = N_("@sum{0,0} in @opened{0,0} opened hours; peak @peak{safe}")
     look = Look(picks="branches", about=about)
     return Bars("branches", min(MOST, len(known.codes)), look)
 
@@ -30,20 +32,23 @@ def surface(table: Table) -> dict[str, Any]:
     """The means of each month, for the browser to draw: months by weekdays by hours."""
     hours = list(dict.fromkeys(table.data["from"]))
     weekdays = list(dict.fromkeys(table.data["weekday"]))
-    months = [f"{m:%B %Y}" for m in dict.fromkeys(table.data["month"])]
+    months = [words.full_month(m) for m in dict.fromkeys(table.data["month"])]
     return {"draw": "surface", "title": table.title, "months": months, "weekdays": weekdays,
             "hours": [h[:5] for h in hours], "values": table.data["value"]}  # fmt: skip
 
 
 def notes(known: Circulation, answer: Answer) -> dict[str, str]:
     """Texts that follow the choice."""
-    title, weekday = MEASURES[answer.chosen.measure].title, answer.chosen.get("weekday")
-    each = {"week": "mean of such an hour", "opened": "mean of an opened hour of a branch"}
+    title, weekday = _(MEASURES[answer.chosen.measure].title), answer.chosen.get("weekday")
+    name = words.weekday(WEEKDAYS.index(weekday)) if weekday else ""
+    each = {"week": _("mean of such an hour"), "opened": _("mean of an opened hour of a branch")}
     return {
         "week": f"{title}, {each[answer.chosen.get('each')]}",
-        "months": f"{title}; slide through the months and turn the view",
-        "branches": f"{title} of an opened hour; a click chooses a branch",
-        "branch_hours": f"{title} on {weekday or 'all days of the week'}, mean of a day",
+        "months": _("{title}; slide through the months and turn the view", title=title),
+        "branches": _("{title} of an opened hour; a click chooses a branch", title=title),
+        "branch_hours": _("{title} on {weekday}, mean of a day", title=title, weekday=name)
+        if weekday
+        else _("{title} on all days of the week, mean of a day", title=title),
     }
 
 

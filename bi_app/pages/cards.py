@@ -10,9 +10,10 @@ from bi_app.models import store
 from bi_app.models.cards import cards
 from bi_app.pages.shell import Cell, Controls, Page, answering, every, serving
 from bi_app.pages.views import offer
+from bi_app.words import N_
 from warehouse.access import Viewer
 
-TITLE = "My cards"
+TITLE = N_("My cards")
 EMPTY = "none"
 
 

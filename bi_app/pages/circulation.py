@@ -16,6 +16,7 @@ from bi_app.models.selection import Selection
 from bi_app.pages import report
 from bi_app.pages.report import Answer, Layout, Part
 from bi_app.pages.shell import serving
+from bi_app.words import N_, _, joined
 
 PICKS = {"branch": "branches", "item_type": "item_type", "dewey": "dewey"}
 SPANS = {"branch": 4, "item_type": 4, "dewey": 4}
@@ -23,10 +24,20 @@ MOST = 14
 SMOOTH_DAYS = 28
 
 
+OVER_TIME = {
+    "day": N_("{title} by day; drag the strip to move the period"),
+    "week": N_(
+        "{title} by week; a click on a week opens its days; drag the strip to move the period"
+    ),
+    "month": N_("{title} by month; a click on a month opens it; drag the strip to move the period"),
+    "year": N_("{title} by year; a click on a year opens it; drag the strip to move the period"),
+}
+
+
 def bars(facet: str, known: Lending) -> Bars:
     """The bars of a facet."""
     rows = min(MOST, max(len(f.codes) for f in known.facets.values()))
-    about = "share @share{0.0} %, before @before{0,0}"
+    about = _("share @share{0.0} %, before @before{0,0}")
     return Bars(f"by_{facet}", rows, Look(mark="before", picks=PICKS[facet], about=about))
 
 
@@ -38,11 +49,12 @@ def whole(known: Lending, chosen: Selection, charts: Mapping[str, Any]) -> None:
 
 def notes(known: Lending, answer: Answer) -> dict[str, str]:
     """Texts that follow the choice."""
-    title, grain = MEASURES[answer.chosen.measure].title, answer.chosen.get("grain")
-    finer = {"day": "", "week": "; a click on a week opens its days"}
-    opens = finer.get(grain, f"; a click on a {grain} opens it")
-    by = {f"by_{f}": f"{title}; the mark is the period before" for f in FACETS}
-    return {"over_time": f"{title} by {grain}{opens}; drag the strip to move the period", **by}
+    title, grain = _(MEASURES[answer.chosen.measure].title), answer.chosen.get("grain")
+    by = {f"by_{f}": _("{title}; the mark is the period before", title=title) for f in FACETS}
+    return {
+        "over_time": _(OVER_TIME[grain], title=title),
+        **by,
+    }
 
 
 LAYOUT = Layout(
@@ -51,7 +63,8 @@ LAYOUT = Layout(
     [
         Part("over_time", "Over time", model.OVER_TIME, model.TIME_COLUMNS,
              chart=lambda _: Periods("over_time"), says=("value", "start")),
-        *(Part(f"by_{f}", model.TITLES[f], model.BY[f] + model.CROSSED, model.facet_columns(f),
+        *(Part(f"by_{f}", model.TITLES[f], joined(model.BY[f], model.CROSSED),
+               model.facet_columns(f),
                chart=partial(bars, f), span=SPANS[f]) for f in FACETS),
     ],
     nothing=(

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from functools import partial
 
+from bi_app import words
 from bi_app.charts.bars import Bars, Look
 from bi_app.models import collection as model
 from bi_app.models.collection import Collection
 from bi_app.pages import report
 from bi_app.pages.report import Answer, Layout, Part
 from bi_app.pages.shell import serving
+from bi_app.words import _
 
 MOST = 12
 DECADES = 14
@@ -34,18 +36,27 @@ AGE = Look(unit="copies", about="@share{0.0} %", series="returns")
 
 def notes(known: Collection, answer: Answer) -> dict[str, str]:
     """Texts that follow the choice."""
-    part = known.parts.get(answer.chosen.get("part"), "the whole stock")
+    part = known.parts.get(answer.chosen.get("part"), _("the whole stock"))
     median = model.median_age(known, answer.chosen)
-    middle = "" if median is None else f"; median age {median:g} years"
+    age = (
+        _("Of {part}", part=part)
+        if median is None
+        else _("Of {part}; median age {median} years", part=part, median=words.short(median))
+    )
     found = next((c for c in answer.cards if c["name"] == "weed"), {"value": "0"})
     return {
-        "turnover": "Loans a copy a year; the mark is the whole stock",
-        "relative_use": "Above the dashed line: used more than its size says",
-        "idle": f"As of {known.as_of.day} {known.as_of:%b %Y}",
-        "age": f"Of {part}{middle}",
-        "buying": "The last 365 days, most in demand first",
-        "weeding": f"{found['value']} of {part}; the first {model.LISTED} here, up to"
-        f" {model.SAVED:,} in the file",
+        "turnover": _("Loans a copy a year; the mark is the whole stock"),
+        "relative_use": _("Above the dashed line: used more than its size says"),
+        "idle": _("As of {day}", day=words.day(known.as_of)),
+        "age": age,
+        "buying": _("The last 365 days, most in demand first"),
+        "weeding": _(
+            "{value} of {part}; the first {listed} here, up to {saved} in the file",
+            value=found["value"],
+            part=part,
+            listed=model.LISTED,
+            saved=model.SAVED,
+        ),
     }
 
 

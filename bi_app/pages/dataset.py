@@ -12,17 +12,19 @@ from bi_app.charts.trend import Point, Trend
 from bi_app.models import dataset, lineage, profile, quality, repair, unusual
 from bi_app.models.quality import Row
 from bi_app.models.table import Column
+from bi_app.pages.explore import licence
 from bi_app.pages.shell import Cell, Controls, Page, acting, reacting, sendable, serving
+from bi_app.words import N_, _
 from warehouse.access import Viewer
 
-TITLE = "Dataset"
-NOTHING = ("There is no dataset yet", "carrel add FILE makes the first.")
+TITLE = N_("Dataset")
+NOTHING = (N_("There is no dataset yet"), N_("carrel add FILE makes the first."))
 TREND_COLUMNS = (
     Column("said", "When"),
     Column("value", "Value", "number"),
     Column("state", "Check"),
 )
-SCORE = "Score"
+SCORE = N_("Score")
 
 
 class Answer(NamedTuple):
@@ -61,7 +63,7 @@ class OneDataset:
 
     def draw(self, answer: Answer) -> None:
         """Draw the score, or the chosen check with its bound."""
-        unit, top = ("of 100", 100.0) if answer.score else ("measured", None)
+        unit, top = (_("of 100"), 100.0) if answer.score else (_("measured"), None)
         self.chart.show(answer.points, unit, top=top, bound=answer.bound)
 
     def page(self) -> Page:
@@ -109,16 +111,16 @@ def answer_of(viewer: Viewer, asked: dict[str, Any]) -> Answer:
         "options": options(names, known),
         "cards": dataset.cards(now, entry),
         "tables": {
-            "checks": {**sendable(checks), "none": "It has not been judged yet."},
-            "rules": {**sendable(rules), "none": "No record is held back."},
-            "loads": {**sendable(dataset.loads(viewer, name)), "none": "It was never loaded."},
+            "checks": {**sendable(checks), "none": _("It has not been judged yet.")},
+            "rules": {**sendable(rules), "none": _("No record is held back.")},
+            "loads": {**sendable(dataset.loads(viewer, name)), "none": _("It was never loaded.")},
             "unusual": {
                 **sendable(unusual.unusual(viewer, name)),
-                "none": "No load was unlike those before it.",
+                "none": _("No load was unlike those before it."),
             },
             "columns": sendable(dataset.columns(entry)),
             **samples_of(viewer, name, rule),
-            "profile": {**sendable(profile.newest(viewer, name)), "none": "Not profiled yet."},
+            "profile": {**sendable(profile.newest(viewer, name)), "none": _("Not profiled yet.")},
         },
         "notes": notes(viewer, entry, check, rule),
         "detail": {
@@ -144,19 +146,19 @@ def samples_of(viewer: Viewer, name: str, rule: str) -> dict[str, Any]:
     if viewer.role != "admin":
         return {}
     found = sendable(dataset.samples(viewer, name, rule or None))
-    return {"samples": {**found, "none": "No record of this rule is held back."}}
+    return {"samples": {**found, "none": _("No record of this rule is held back.")}}
 
 
 def options(names: dict[str, str], checks: list[str]) -> dict[str, Any]:
     """What there is to choose from."""
     datasets = [[name, f"{title} ({name})"] for name, title in names.items()]
-    lines = [["", SCORE], *([check, check] for check in checks)]
+    lines = [["", _(SCORE)], *([check, check] for check in checks)]
     return {
         "flat": True,
         "selects": [
-            {"key": "name", "label": TITLE, "values": datasets,
+            {"key": "name", "label": _(TITLE), "values": datasets,
              "resets": {"check": "", "rule": ""}},
-            {"key": "check", "label": "Over time", "values": lines},
+            {"key": "check", "label": _("Over time"), "values": lines},
         ],
     }  # fmt: skip
 
@@ -164,22 +166,31 @@ def options(names: dict[str, str], checks: list[str]) -> dict[str, Any]:
 def notes(viewer: Viewer, entry: Row, check: str, rule: str) -> dict[str, str]:
     """Texts below the titles."""
     grain = f"{entry['grain'][:1].upper()}{entry['grain'][1:]}."
-    licence = f" Licence: {entry['licence']}." if entry["licence"] else ""
     keys = ", ".join(entry["key_columns"])
+    about = [
+        grain,
+        entry["description"] or "",
+        licence(entry["licence"]),
+        _("Key: {keys}.", keys=keys),
+    ]
     return {
         "title": entry["title"],
-        "about": f"{grain} {entry['description'] or ''}{licence} Key: {keys}.",
-        "trend": f"{check}: each measured value; the dashed line is the threshold"
+        "about": " ".join(filter(None, about)),
+        "trend": _("{check}: each measured value; the dashed line is the threshold", check=check)
         if check
-        else "The score at the end of each day",
-        "checks": "Failing ones first; a check's name shows its values over time",
-        "rules": "A rule shows its samples" if viewer.role == "admin" else "By rule and column",
-        "samples": f"Rule {rule}" if rule else "Any rule; private values are never shown",
-        "repair": "You change cells here; the records then go the way of every file",
-        "override": "Until rows change or a further check fails; name and reason are on record",
-        "unusual": "Loads that were unlike their own history, in thirty days",
-        "loads": "The newest hundred",
-        "columns": f"Key: {keys}",
+        else _("The score at the end of each day"),
+        "checks": _("Failing ones first; a check's name shows its values over time"),
+        "rules": _("A rule shows its samples")
+        if viewer.role == "admin"
+        else _("By rule and column"),
+        "samples": _("Rule {rule}", rule=rule)
+        if rule
+        else _("Any rule; private values are never shown"),
+        "repair": _("You change cells here; the records then go the way of every file"),
+        "override": _("Until rows change or a further check fails; name and reason are on record"),
+        "unusual": _("Loads that were unlike their own history, in thirty days"),
+        "loads": _("The newest hundred"),
+        "columns": _("Key: {keys}", keys=keys),
     }
 
 

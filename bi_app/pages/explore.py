@@ -23,11 +23,15 @@ from bi_app.models.pictures import bars, drawn_measure, figure, lines, readable,
 from bi_app.models.table import Column, Table
 from bi_app.pages import views
 from bi_app.pages.shell import Cell, Controls, Page, reacting, sendable, serving
+from bi_app.words import N_, _
 from warehouse.access import Viewer
 from warehouse.errors import CarrelError, ConfigurationError
 
-TITLE = "Explore"
-NOTHING = ("There is nothing to explore yet", "Tables appear here once they are in the catalogue.")
+TITLE = N_("Explore")
+NOTHING = (
+    N_("There is nothing to explore yet"),
+    N_("Tables appear here once they are in the catalogue."),
+)
 FACES = ("rows", "summary")
 HIDDEN = {"rows": ["groups", "over_time"], "summary": ["columns", "rows"]}
 Told = tuple[dict[str, Any], Answer | None]
@@ -71,13 +75,10 @@ class Explore:
         """The cells of the page."""
         if not self.known:
             return Page(TITLE, empty=NOTHING)
-        words = summary.DEFINITION
-        shared: dict[str, Any] = {"download": "summary"}
+        words, line, bar = summary.DEFINITION, (self.line.figure,), (self.groups.figure,)
         cells = [
-            Cell(
-                "over_time", "Over time", words, (self.line.figure,), "over_time", HEADS, **shared
-            ),
-            Cell("groups", "By group", words, (self.groups.figure,), "groups", HEADS, **shared),
+            Cell("over_time", "Over time", words, line, "over_time", HEADS, download="summary"),
+            Cell("groups", "By group", words, bar, "groups", HEADS, download="summary"),
             Cell("columns", "Columns", kind="table"),
             Cell("rows", "Rows", kind="table", download="rows", search=False),
         ]
@@ -131,7 +132,7 @@ def listed(viewer: Viewer, known: Mapping[str, Entry], asked: Mapping[str, Any])
     tables = {"rows": _rows(viewer, question, found), "columns": sendable(meanings(entry))}
     notes = described(viewer, entry) | {
         "rows": rows_note(question, found),
-        "columns": f"Key: {', '.join(entry.key_columns)}",
+        "columns": _("Key: {keys}", keys=", ".join(entry.key_columns)),
     }
     return {
         "query": {**kept, **question.as_dict(), "face": "rows"}, "tables": tables, "notes": notes,
@@ -189,18 +190,18 @@ def drawn_words(found: Answer) -> list[str]:
     """Which of several measures the chart draws, and that it does not draw all lines."""
     place, words = drawn_measure(found), list[str]()
     if place is not None and len(found.question.measures) > 1:
-        words.append(f"drawn: {found.question.measures[place].title}")
+        words.append(_("drawn: {measure}", measure=found.question.measures[place].title))
     left = len(lines(found)) - MOST if found.question.over_time else 0
-    return [*words, f"{left} lines are not drawn"] if left > 0 else words
+    return [*words, _("{count} lines are not drawn", count=left)] if left > 0 else words
 
 
 def totals(found: Answer) -> list[report.Card]:
     """The figures of all rows that fit, one a measure."""
     told = []
     for n, measure in enumerate(found.question.measures):
-        value, note = found.total[n], f"of {found.rows:,} rows"
+        value, note = found.total[n], _("of {count} rows", count=found.rows)
         if found.withheld[n]:
-            note = f"{found.withheld[n]:,} counts of people are withheld"
+            note = _("{count} counts of people are withheld", count=found.withheld[n])
         told.append(
             report.card(f"total{n}", measure.title, figure(value), summary.DEFINITION, note=note)
         )
@@ -210,7 +211,7 @@ def totals(found: Answer) -> list[report.Card]:
 def warned(lost: Sequence[str]) -> dict[str, str]:
     """A message about what was left out of a question."""
     text = " ".join(dict.fromkeys(lost))
-    return {"kind": "error", "text": f"Left out: {text}"} if lost else {}
+    return {"kind": "error", "text": _("Left out: {text}", text=text)} if lost else {}
 
 
 def options(known: Mapping[str, Entry]) -> dict[str, Any]:
@@ -222,7 +223,7 @@ def options(known: Mapping[str, Entry]) -> dict[str, Any]:
         "kinds": {kind: offered(kind) for kind in sorted(types)},
         "grains": summary.GRAINS,
         "tops": summary.TOPS,
-        "measures": {k: v.format("…") for k, v in summary.MEASURES.items()},
+        "measures": {k: _(v).format("…") for k, v in summary.MEASURES.items()},
         "most": [summary.MOST_MEASURES, summary.MOST_DIMENSIONS],
     }
 
@@ -251,18 +252,32 @@ def meanings(entry: Entry) -> Table:
 
 def described(viewer: Viewer, entry: Entry) -> dict[str, str]:
     """What the chosen table is, and how fresh."""
-    licence = f" Licence: {entry.licence}." if entry.licence else ""
     grain = f"{entry.grain[:1].upper()}{entry.grain[1:]}."
     fresh = fresh_of(viewer, entry.table_name).footer
-    return {"about": f"{grain} {entry.description}{licence}".strip() + f" {fresh}."}
+    parts = [grain, entry.description, licence(entry.licence), f"{fresh}."]
+    return {"about": " ".join(filter(None, parts))}
+
+
+def licence(name: str | None) -> str:
+    """Under which licence a table stands, as a sentence; nothing where none is said."""
+    return _("Licence: {licence}.", licence=name) if name else ""
 
 
 def rows_note(question: Asked, found: int) -> str:
     """How many rows there are, and which."""
-    count = f"{found:,}" if found <= explore.COUNTED else f"More than {explore.COUNTED:,}"
-    cut = f"; the first {explore.SAVED_ROWS:,} are shown" if found > explore.SAVED_ROWS else ""
-    chosen = "".join(f"; {words}" for words in filters.said(question.filters))
-    return f"{count} rows of {question.entry.table_name}{chosen}; headings sort them all{cut}"
+    chosen = "".join(f"; {said}" for said in filters.said(question.filters))
+    given = {"count": min(found, explore.COUNTED), "first": explore.SAVED_ROWS,
+             "table": f"{question.entry.table_name}{chosen}"}  # fmt: skip
+    if found <= explore.SAVED_ROWS:
+        return _("{count} rows of {table}; headings sort them all", **given)
+    if found <= explore.COUNTED:
+        return _(
+            "{count} rows of {table}; headings sort them all; the first {first} are shown", **given
+        )
+    return _(
+        "More than {count} rows of {table}; headings sort them all; the first {first} are shown",
+        **given,
+    )
 
 
 def build(signed_in: SignedIn) -> Page:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
+from bi_app import words
 from bi_app.charts.bars import Bars, Look
 from bi_app.charts.columns import Columns
 from bi_app.models import fines as model
@@ -11,8 +12,9 @@ from bi_app.models.fines import Fines
 from bi_app.pages import report
 from bi_app.pages.report import Answer, Layout, Part
 from bi_app.pages.shell import serving
+from bi_app.words import N_, _
 
-CHARGED = (
+CHARGED = N_(
     "<b>@value{0,0.00}</b> charged<br><small>@paid{0,0.00} paid, @waived{0,0.00} waived</small>"
 )
 OWED = Look(unit="owed", format="0,0.00", about="for @loans{0,0} loans", series="in_house_uses")
@@ -22,13 +24,13 @@ OVERDUE = Look(unit="loans overdue", about="@share{0.0} % of loans out", series=
 def notes(known: Fines, answer: Answer) -> dict[str, str]:
     """Texts that follow the choice."""
     last = known.bounds.last
-    day = f"{last.day} {last:%b %Y}"
+    day = words.day(last)
     return {
-        "months": "Charged (bars) and paid (line)",
-        "overdue": f"Not handed back by {day}",
-        "owed": f"On {day}, by the age of the first charge",
-        "late": "By kind of material",
-        "branches": "The most owed first",
+        "months": _("Charged (bars) and paid (line)"),
+        "overdue": _("Not handed back by {day}", day=day),
+        "owed": _("On {day}, by the age of the first charge", day=day),
+        "late": _("By kind of material"),
+        "branches": _("The most owed first"),
     }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
+from bi_app import words
 from bi_app.charts.bars import Bars, Look
 from bi_app.charts.columns import Columns
 from bi_app.models import holds as model
@@ -11,8 +12,11 @@ from bi_app.models.holds import Holds
 from bi_app.pages import report
 from bi_app.pages.report import Answer, Layout, Part
 from bi_app.pages.shell import serving
+from bi_app.words import N_, _
 
-WAITED = "<b>@value{0,0.[0]}</b> days, the median<br><small>nine of ten within @most days</small>"
+WAITED = N_(
+    "<b>@value{0,0.[0]}</b> days, the median<br><small>nine of ten within @most days</small>"
+)
 AGES = Look(
     unit="active holds", series="renewals", about="@came{0,0} came in the period after so long"
 )
@@ -21,20 +25,20 @@ MOST = 24
 
 def states(known: Holds) -> Bars:
     """Active holds by branch."""
-    about = "@on_shelf{0,0} on the shelf, @frozen{0,0} put off"
+    about = N_("@on_shelf{0,0} on the shelf, @frozen{0,0} put off")
     look = Look(value="active", picks="branches", unit="active holds", about=about, series="total")
     return Bars("states", min(MOST, len(known.branches)), look)
 
 
 def notes(known: Holds, answer: Answer) -> dict[str, str]:
     """Texts that follow the choice."""
-    day = f"{known.as_of.day} {known.as_of:%b %Y}"
+    day = words.day(known.as_of)
     limit = answer.chosen.get("threshold")
     return {
-        "waits": "Median (bars) and nine of ten (line), by the month the copy came",
-        "ages": f"Active holds on {day}",
-        "buying": f"More than {limit} holds a copy, at all branches together",
-        "states": f"Active holds on {day}; a click chooses a branch",
+        "waits": _("Median (bars) and nine of ten (line), by the month the copy came"),
+        "ages": _("Active holds on {day}", day=day),
+        "buying": _("More than {limit} holds a copy, at all branches together", limit=limit),
+        "states": _("Active holds on {day}; a click chooses a branch", day=day),
     }
 
 

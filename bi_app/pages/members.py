@@ -11,6 +11,7 @@ from bi_app.models.members import DEFINED, Members
 from bi_app.pages import report
 from bi_app.pages.report import Answer, Layout, Part
 from bi_app.pages.shell import serving
+from bi_app.words import _
 from warehouse.settings import settings
 
 GROUPS = Look(mark="before", unit="active members", format="0,0", about="@share{0.0} %")
@@ -32,13 +33,15 @@ def cohort_map(known: Members) -> Cohorts:
 def notes(known: Members, answer: Answer) -> dict[str, str]:
     """Texts that follow the choice."""
     quarter = known.of(answer.chosen)
-    when = model.quarter_name(quarter) if quarter else "No quarter is told yet"
-    about = model.ABOUT.format(least=settings().suppress_below)
+    when = model.quarter_name(quarter) if quarter else _("No quarter is told yet")
+    about = _(model.ABOUT, least=settings().suppress_below)
     return {
-        "active": f"Bars: in the month; line: in the twelve months that end with it. {about}",
-        "groups": f"{when}; the mark is the same quarter a year before",
-        "where": f"{when}, by the branch where they borrowed most",
-        "cohorts": "Per cent that borrowed, by quarters since the one of joining (0)",
+        "active": _(
+            "Bars: in the month; line: in the twelve months that end with it. {about}", about=about
+        ),
+        "groups": _("{when}; the mark is the same quarter a year before", when=when),
+        "where": _("{when}, by the branch where they borrowed most", when=when),
+        "cohorts": _("Per cent that borrowed, by quarters since the one of joining (0)"),
     }
 
 

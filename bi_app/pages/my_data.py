@@ -10,9 +10,10 @@ import panel as pn
 from bi_app.auth.sessions import SignedIn
 from bi_app.models import my_data
 from bi_app.pages.shell import Cell, Controls, Page, reacting, sendable, serving
+from bi_app.words import N_, _
 from warehouse.access import Viewer
 
-TITLE = "My data"
+TITLE = N_("My data")
 
 
 class MyData:
@@ -44,22 +45,35 @@ def answer_of(viewer: Viewer, asked: dict[str, Any]) -> dict[str, Any]:
     named = {c.part.name: c for c in found}
     one = named.get(str(asked.get("part"))) or found[0]
     name = one.part.name
-    newest = f", the newest {my_data.SHOWN}" if one.shown > my_data.SHOWN else ""
-    hidden = f"; {one.held - one.shown:,} more are kept and not shown" * (one.held > one.shown)
     return {
         "query": {"part": name},
         "options": {"flat": True, "selects": []},
         "cards": my_data.cards(found),
         "tables": {
-            "parts": {**sendable(my_data.overview(found, name)), "none": "Nothing."},
+            "parts": {**sendable(my_data.overview(found, name)), "none": _("Nothing.")},
             "records": {**sendable(my_data.shown_table(viewer, name)),
-                        "none": "Nothing is held of this."},
+                        "none": _("Nothing is held of this.")},
         },
-        "notes": {"parts": "Open one to see its records",
-                  "records": f"{one.part.title}: {one.shown:,}{newest}{hidden}",
-                  "told": "Asked of the database with your own rights"},
+        "notes": {"parts": _("Open one to see its records"),
+                  "records": counted(one),
+                  "told": _("Asked of the database with your own rights")},
         "detail": {"told": my_data.told(viewer, found)},
     }  # fmt: skip
+
+
+def counted(one: my_data.Counted) -> str:
+    """How many records of a part there are, and how many of them are shown."""
+    given = {"part": one.part.title, "count": one.shown, "shown": my_data.SHOWN,
+             "hidden": one.held - one.shown}  # fmt: skip
+    told = {
+        (False, False): N_("{part}: {count}"),
+        (True, False): N_("{part}: {count}, the newest {shown}"),
+        (False, True): N_("{part}: {count}; {hidden} more are kept and not shown"),
+        (True, True): N_(
+            "{part}: {count}, the newest {shown}; {hidden} more are kept and not shown"
+        ),
+    }
+    return _(told[one.shown > my_data.SHOWN, one.held > one.shown], **given)
 
 
 def build(signed_in: SignedIn) -> Page:

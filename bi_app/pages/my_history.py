@@ -17,12 +17,13 @@ from bi_app.models.my_loans import READS
 from bi_app.models.report import summary
 from bi_app.pages.my_loans import FRESH, UNLINKED
 from bi_app.pages.shell import Cell, Controls, Page, acting, reacting, sendable, serving
+from bi_app.words import N_, _
 from warehouse.access import Viewer
 
-TITLE = "My history"
+TITLE = N_("My history")
 DRAWN = ("months", "subjects")
 LISTED = ("loans", "holds")
-OVER, HIDDEN = "Nothing is over yet.", "Your history is hidden."
+OVER, HIDDEN = N_("Nothing is over yet."), N_("Your history is hidden.")
 SUBJECT = Look(unit="loans", format="0,0", about="@share{0.0} %", series="total")
 
 
@@ -32,7 +33,7 @@ class History:
     def __init__(self, signed_in: SignedIn, asked: dict[str, Any]) -> None:
         self.viewer = signed_in.account.viewer
         self.charts: dict[str, Any] = {
-            "months": Columns("months", tip="<b>@value{0,0}</b> loans"),
+            "months": Columns("months", tip=N_("<b>@value{0,0}</b> loans")),
             "subjects": Bars("subjects", 11, SUBJECT),
         }
         work = partial(seen, self.viewer)
@@ -64,8 +65,8 @@ class History:
     def tell(self, answer: tuple[MyHistory, str]) -> None:
         """Send cards, tables and texts."""
         mine, span = answer
-        values = [[key, text] for key, text in my_history.SPANS.items()]
-        select = {"key": "span", "label": "Which", "values": values, "as": "segments"}
+        values = [[key, _(text)] for key, text in my_history.SPANS.items()]
+        select = {"key": "span", "label": _("Which"), "values": values, "as": "segments"}
         tables = {name: table_of(mine, name) for name in (*DRAWN, *LISTED)}
         self.controls.param.update(
             query={"span": span},
@@ -74,7 +75,7 @@ class History:
             notes=notes(mine, span)
             | {f"said_{name}": summary(tables[name], "name", "value") for name in DRAWN},
             tables={
-                name: {**sendable(tables[name]), "none": OVER if mine.since else HIDDEN}
+                name: {**sendable(tables[name]), "none": _(OVER if mine.since else HIDDEN)}
                 for name in LISTED
             },
             detail={"told": mine.decision()},
@@ -89,8 +90,8 @@ class History:
                         filters=False)  # fmt: skip
         cells = [
             Cell("loans", "Past loans", my_history.PAST, kind="table", rows=15, download="loans"),
-            self.chart("months", "Loans by month", my_history.MONTHS, 7),
-            self.chart("subjects", "Favourite subjects", my_history.SUBJECTS, 5),
+            self.chart("months", N_("Loans by month"), my_history.MONTHS, 7),
+            self.chart("subjects", N_("Favourite subjects"), my_history.SUBJECTS, 5),
             Cell("holds", "Past holds", my_history.HOLDS, kind="table", download="holds"),
             told,
         ]
@@ -118,13 +119,13 @@ def table_of(mine: MyHistory, name: str) -> Any:
 
 def notes(mine: MyHistory, span: str) -> dict[str, str]:
     """Texts below the titles."""
-    words = my_history.SPANS[span]
+    within = _(my_history.SPANS[span])
     return {
-        "loans": f"{words}, the last returned first",
-        "months": "By the month in which you borrowed",
-        "subjects": "By Dewey class, the most borrowed first",
-        "holds": f"{words}, the last over first",
-        "told": "You decide, whenever you like",
+        "loans": _("{span}, the last returned first", span=within),
+        "months": _("By the month in which you borrowed"),
+        "subjects": _("By Dewey class, the most borrowed first"),
+        "holds": _("{span}, the last over first", span=within),
+        "told": _("You decide, whenever you like"),
     }
 
 

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from bi_app import words
 from bi_app.auth.sessions import SignedIn
 from bi_app.models.freshness import freshness
 from bi_app.models.my_loans import DEFINITIONS, READS, MyLoans, my_loans
 from bi_app.pages.shell import Cell, Controls, Page, sendable, serving
+from bi_app.words import N_, _
 from warehouse.access import Viewer
 
-TITLE = "My loans"
+TITLE = N_("My loans")
 FRESH = ("gold.library_circulation_public",)
 UNLINKED = (
-    "No library card is linked to this account",
-    "Ask at the desk to have your card linked; your loans appear here then.",
+    N_("No library card is linked to this account"),
+    N_("Ask at the desk to have your card linked; your loans appear here then."),
 )
 
 
@@ -46,12 +48,21 @@ def cell(name: str, mine: MyLoans) -> Cell:
 def notes(mine: MyLoans) -> dict[str, str]:
     """Texts below the titles."""
     since = mine.history_since
-    kept = f"Loans since {since.day} {since:%b %Y}, when you agreed to keep them" if since else ""
-    hidden = "" if since else " Past loans are not shown, because you have not asked for a history."
+    kept = (
+        _("Loans since {day}, when you agreed to keep them", day=words.day(since)) if since else ""
+    )
+    shown = (
+        _("The first due on top.")
+        if since
+        else _(
+            "The first due on top. Past loans are not shown, because you have not asked for a"
+            " history."
+        )
+    )
     return {
-        "loans": f"The first due on top.{hidden}",
-        "holds": "Waiting or ready to collect",
-        "fines": "Newest first",
+        "loans": shown,
+        "holds": _("Waiting or ready to collect"),
+        "fines": _("Newest first"),
         "past": kept,
     }
 

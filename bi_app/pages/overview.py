@@ -8,27 +8,32 @@ from typing import Any
 import panel as pn
 from bokeh.models import ColumnDataSource
 
+from bi_app import words
 from bi_app.auth.sessions import SignedIn
 from bi_app.charts.branches import Branches
 from bi_app.charts.busy import Busy
 from bi_app.charts.daily import Daily
 from bi_app.models import measures, store
-from bi_app.models.circulation import WEEKDAYS, Circulation, circulation, tables_of
+from bi_app.models.circulation import Circulation, circulation, tables_of
 from bi_app.models.freshness import Freshness, freshness
 from bi_app.models.measures import MEASURES
 from bi_app.models.overview import TITLE_COLUMNS, View
 from bi_app.models.report import summary
-from bi_app.models.selection import PERIODS, Selection, day_number, from_arguments, select
+from bi_app.models.selection import Selection, day_number, from_arguments, select
 from bi_app.models.table import Column
 from bi_app.models.titles import TitleMonths, titles
 from bi_app.pages import views
+from bi_app.pages.report import periods
 from bi_app.pages.shell import Cell, Controls, Page, every, reacting, serving
+from bi_app.words import N_, _
 
-TITLE = "Overview"
+TITLE = N_("Overview")
 NOTHING = (
-    "There is no circulation to show yet",
-    "It appears here as soon as loan events have been loaded and passed their contract:"
-    " carrel ingest library_loan_events",
+    N_("There is no circulation to show yet"),
+    N_(
+        "It appears here as soon as loan events have been loaded and passed their contract:"
+        " carrel ingest library_loan_events"
+    ),
 )
 
 
@@ -71,7 +76,7 @@ class Overview:
     def _build(self, asked: dict[str, Any]) -> None:
         known = self.known
         self.daily = Daily(known.first, known.counts.shape[1])
-        self.busy = Busy(WEEKDAYS)
+        self.busy = Busy([words.weekday(day) for day in range(7)])
         self.branches = Branches(len(known.codes)) if self.compares else None
         self.titles = ColumnDataSource({c.key: [] for c in TITLE_COLUMNS}, name="titles")
         self.controls = Controls(options=options(known))
@@ -218,30 +223,32 @@ def options(known: Circulation) -> dict[str, Any]:
     """What there is to choose from, for the browser."""
     several = len(known.codes) > 1
     return {
-        "periods": PERIODS,
+        "periods": periods(),
         "first": known.bounds.first.isoformat(),
         "last": known.bounds.last.isoformat(),
         "branches": [list(p) for p in zip(known.codes, known.names, strict=True)]
         if several
         else [],
-        "compared": measures.CHANGE,
+        "compared": _(measures.CHANGE),
     }
 
 
 def notes(view: View) -> dict[str, str]:
     """Texts that follow the choice."""
-    title = MEASURES[view.measure].title
+    title = _(MEASURES[view.measure].title)
     chosen = view.chosen
-    first, last = f"{chosen.start:%b %Y}", f"{chosen.end:%b %Y}"
+    first, last = words.month(chosen.start), words.month(chosen.end)
     said = {
         f"said_{name}": summary(view.table(name), label, view.measure)
         for name, label in (("daily", "day"), ("busy", "weekday hour"), ("branches", "name"))
     }
     return said | {
-        "daily": f"{title}; drag the strip below to move the period",
-        "busy": f"{title}, mean of an hour of the week",
-        "branches": f"{title}; the mark is the period before",
-        "titles": f"By checkouts in {first if first == last else f'{first} to {last}'}",
+        "daily": _("{title}; drag the strip below to move the period", title=title),
+        "busy": _("{title}, mean of an hour of the week", title=title),
+        "branches": _("{title}; the mark is the period before", title=title),
+        "titles": _("By checkouts in {month}", month=last)
+        if first == last
+        else _("By checkouts in {first} to {last}", first=first, last=last),
     }
 
 
@@ -250,9 +257,9 @@ def said(view: View) -> dict[str, str]:
     if not view.empty:
         return {}
     if not view.now.any():
-        return {"kind": "empty", "text": "Nothing happened in this period at these branches."}
-    unit = MEASURES[view.measure].unit
-    return {"kind": "empty", "text": f"No {unit} in this period at these branches."}
+        return {"kind": "empty", "text": _("Nothing happened in this period at these branches.")}
+    unit = _(MEASURES[view.measure].unit)
+    return {"kind": "empty", "text": _("No {unit} in this period at these branches.", unit=unit)}
 
 
 def build(signed_in: SignedIn) -> Page:

@@ -10,11 +10,14 @@ import panel as pn
 from bi_app.auth.sessions import SignedIn
 from bi_app.models import people
 from bi_app.pages.shell import Cell, Controls, Page, acting, reacting, sendable, serving
+from bi_app.words import N_, _
 from warehouse.access import Viewer
 
-TITLE = "People"
-SHOWN = [["", "All"], ["active", "Active"], ["waiting", "Waiting"], ["invited", "Invited"],
-         ["disabled", "Disabled"]]  # fmt: skip
+TITLE = N_("People")
+SHOWN = {
+    "": N_("All"), "active": N_("Active"), "waiting": N_("Waiting"), "invited": N_("Invited"),
+    "disabled": N_("Disabled"),
+}  # fmt: skip
 
 
 class People:
@@ -53,20 +56,23 @@ def answer_of(viewer: Viewer, asked: dict[str, Any]) -> dict[str, Any]:
     told: dict[str, Any] = {
         "query": {"state": state, "account": number},
         "options": {"flat": True, "selects": [
-            {"key": "state", "label": "Which accounts", "values": SHOWN, "as": "segments"}]},
+            {"key": "state", "label": _("Which accounts"), "as": "segments",
+             "values": [[key, _(text)] for key, text in SHOWN.items()]}]},
         "cards": people.cards(everybody),
         "tables": {"people": {**sendable(people.people_table(shown, number)),
-                              "none": "No account is in this state."}},
-        "notes": {"people": "Open one to change it and to see what it did",
-                  "invite": "They choose the password by a link that is good once"},
+                              "none": _("No account is in this state.")}},
+        "notes": {"people": _("Open one to change it and to see what it did"),
+                  "invite": _("They choose the password by a link that is good once")},
         "detail": {"invite": people.invitation()},
     }  # fmt: skip
     if chosen:
         told["tables"]["acts_of"] = {**sendable(people.acts_table(viewer, chosen)),
-                                     "none": "Nothing is on record."}  # fmt: skip
+                                     "none": _("Nothing is on record.")}  # fmt: skip
         told["detail"]["acts"] = people.offered(chosen)
-        told["notes"] |= {"acts": f"With {chosen.email}; each act is put on record",
-                          "acts_of": f"The newest 100 acts of {chosen.email}"}  # fmt: skip
+        told["notes"] |= {
+            "acts": _("With {email}; each act is put on record", email=chosen.email),
+            "acts_of": _("The newest 100 acts of {email}", email=chosen.email),
+        }
     return told
 
 

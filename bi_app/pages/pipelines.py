@@ -21,10 +21,14 @@ from bi_app.pages.shell import (
     sendable,
     serving,
 )
+from bi_app.words import N_, _
 from warehouse.access import Viewer
 
-TITLE = "Pipelines"
-NOTHING = ("There is no pipeline yet", "Each dataset is one: carrel add FILE makes the first.")
+TITLE = N_("Pipelines")
+NOTHING = (
+    N_("There is no pipeline yet"),
+    N_("Each dataset is one: carrel add FILE makes the first."),
+)
 RUN_COLUMNS = (
     Column("day", "Started", "moment"),
     Column("value", "Seconds", "number"),
@@ -68,7 +72,7 @@ class Pipelines:
 
     def draw(self, runs: list[Point]) -> None:
         """Draw the runs of the chosen pipeline."""
-        self.chart.show(runs, "seconds", format="0,0.0")
+        self.chart.show(runs, _("seconds"), format="0,0.0")
 
     def page(self) -> Page:
         """The cells of the page."""
@@ -106,8 +110,8 @@ def answer_of(viewer: Viewer, asked: dict[str, Any]) -> Answer:
     runs: list[Point] = [(r["at"], r["value"], r["bad"]) for r in history]
     tables = {
         "pipelines": sendable(pipelines.pipelines(viewer, now, planned, waiting)),
-        "failures": {**sendable(pipelines.failures(viewer)), "none": "No failure in 30 days."},
-        "asked": {**sendable(pipelines.asked_table(wanted)), "none": "Nothing in seven days."},
+        "failures": {**sendable(pipelines.failures(viewer)), "none": _("No failure in 30 days.")},
+        "asked": {**sendable(pipelines.asked_table(wanted)), "none": _("Nothing in seven days.")},
     }
     told = {
         "query": {"name": chosen},
@@ -122,21 +126,26 @@ def answer_of(viewer: Viewer, asked: dict[str, Any]) -> Answer:
 def options(names: dict[str, str]) -> dict[str, Any]:
     """What there is to choose from."""
     values = [[name, f"{title} ({name})"] for name, title in names.items()]
-    return {"flat": True, "selects": [{"key": "name", "label": "Durations of", "values": values}]}
+    return {
+        "flat": True,
+        "selects": [{"key": "name", "label": _("Durations of"), "values": values}],
+    }
 
 
 def _unknown() -> str:
     """Why it is not known when anything runs next."""
-    return schedule.ASKING if schedule.asking() else schedule.AWAY
+    return _(schedule.ASKING) if schedule.asking() else _(schedule.AWAY)
 
 
 def notes(away: bool, title: str, runs: int) -> dict[str, str]:
     """Texts below the titles."""
     return {
-        "pipelines": _unknown() if away else "What needs a look is on top",
-        "runs": f"{title}: {runs:,} runs in a year; failed ones are marked",
-        "failures": "The last 30 days",
-        "asked": "Runs that were asked for on this page, in seven days",
+        "pipelines": _unknown() if away else _("What needs a look is on top"),
+        "runs": _(
+            "{title}: {count} runs in a year; failed ones are marked", title=title, count=runs
+        ),
+        "failures": _("The last 30 days"),
+        "asked": _("Runs that were asked for on this page, in seven days"),
     }
 
 

@@ -10,12 +10,16 @@ from bi_app.charts.trend import Point, Trend
 from bi_app.models import pipelines, quality, unusual
 from bi_app.models.table import Column, Table
 from bi_app.pages.shell import Cell, Controls, Page, following, sendable, serving
+from bi_app.words import N_, _
 from warehouse.access import Viewer
 
-TITLE = "Data quality"
+TITLE = N_("Data quality")
 NOTHING = (
-    "Nothing has been judged yet",
-    "Scores and checks appear here as soon as a dataset has been loaded: carrel ingest <dataset>",
+    N_("Nothing has been judged yet"),
+    N_(
+        "Scores and checks appear here as soon as a dataset has been loaded: carrel ingest"
+        " <dataset>"
+    ),
 )
 TREND_COLUMNS = (Column("day", "Day", "date"), Column("value", "Score", "number"))
 
@@ -51,15 +55,15 @@ def build(signed_in: SignedIn) -> Page:
     if not any(row["judged_at"] or row["started_at"] for row in found.now.datasets):
         return Page(TITLE, empty=NOTHING)
     chart = Trend("score")
-    chart.show(found.trend, "of 100", format="0.0", top=100)
+    chart.show(found.trend, _("of 100"), format="0.0", top=100)
     controls = Controls(options={"flat": True}, **told(found))
 
     def show(now: Found) -> None:
-        chart.show(now.trend, "of 100", format="0.0", top=100)
+        chart.show(now.trend, _("of 100"), format="0.0", top=100)
         controls.param.update(**told(now))
 
     viewer = signed_in.account.viewer
-    following(controls, partial(pipelines.happened, viewer), lambda _: prepare(viewer), show)
+    following(controls, partial(pipelines.happened, viewer), lambda _query: prepare(viewer), show)
     return Page(
         TITLE, source="quality", controls=controls, cells=cells(chart), filters=False,
     )  # fmt: skip
@@ -77,10 +81,10 @@ def told(found: Found) -> dict[str, Any]:
 def tables(found: Found) -> dict[str, Any]:
     """The tables, with what stands in their place when they are empty."""
     return {
-        "failing": {**sendable(found.failing), "none": "Every check that was measured holds."},
-        "unusual": {**sendable(found.unusual), "none": "No load was unlike those before it."},
+        "failing": {**sendable(found.failing), "none": _("Every check that was measured holds.")},
+        "unusual": {**sendable(found.unusual), "none": _("No load was unlike those before it.")},
         "datasets": sendable(quality.datasets_table(found.now)),
-        "rules": {**sendable(found.held), "none": "No record of the newest loads is held back."},
+        "rules": {**sendable(found.held), "none": _("No record of the newest loads is held back.")},
     }
 
 
@@ -88,11 +92,13 @@ def notes(found: Found) -> dict[str, str]:
     """Texts below the titles."""
     count = len(found.now.datasets)
     return {
-        "failing": "The gravest and oldest first; a check leads to its values over time",
-        "score": "Of all datasets together, at the end of each day",
-        "unusual": "Loads that were unlike their own history, in thirty days",
-        "datasets": f"{count:,} datasets, the worst first; a score tells how it is worked out",
-        "rules": "By dataset and rule; a dataset's page shows samples to those who may see them",
+        "failing": _("The gravest and oldest first; a check leads to its values over time"),
+        "score": _("Of all datasets together, at the end of each day"),
+        "unusual": _("Loads that were unlike their own history, in thirty days"),
+        "datasets": _(
+            "{count} datasets, the worst first; a score tells how it is worked out", count=count
+        ),
+        "rules": _("By dataset and rule; a dataset's page shows samples to those who may see them"),
     }
 
 

@@ -25,6 +25,7 @@ from bi_app.models.selection import PERIODS, Select, Selection, from_arguments
 from bi_app.models.table import Column, Table
 from bi_app.pages import views
 from bi_app.pages.shell import Cell, Controls, Page, every, reacting, sendable
+from bi_app.words import _
 from warehouse.access import Viewer
 
 
@@ -164,7 +165,7 @@ class ReportPage:
         for part in self.layout.parts:
             table = answer.tables[part.name]
             if part.chart is None:
-                tables[part.name] = {**sendable(table), "none": part.none}
+                tables[part.name] = {**sendable(table), "none": _(part.none)}
             if part.chart or part.drawn:
                 notes[f"said_{part.name}"] = report.summary(table, part.says[1], part.says[0])
             if part.drawn:
@@ -231,14 +232,20 @@ def options(report: Report[Any], known: Known) -> dict[str, Any]:
         "last": bounds.last.isoformat(),
         "branches": [[c, names[c]] for c in bounds.codes] if len(names) > 1 else [],
         "selects": [sent(s) for s in report.selects(known)],
-        "compared": measures.CHANGE,
+        "compared": _(measures.CHANGE),
     }
-    return {**told, "periods": PERIODS} if report.periods else told
+    return {**told, "periods": periods()} if report.periods else told
+
+
+def periods() -> dict[str, str]:
+    """The periods to choose from, with their names."""
+    return {key: _(name) for key, name in PERIODS.items()}
 
 
 def sent(select: Select) -> dict[str, Any]:
     """A select as the browser draws it."""
-    return {"key": select.key, "label": select.label, "values": [list(v) for v in select.values],
+    values = [[value, _(text)] for value, text in select.values]
+    return {"key": select.key, "label": _(select.label), "values": values,
             "as": select.look, "default": select.default}  # fmt: skip
 
 

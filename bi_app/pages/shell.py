@@ -22,12 +22,16 @@ import param
 from bokeh.model import Model
 from panel.custom import JSComponent
 
+from bi_app import words
 from bi_app.auth import watch
 from bi_app.auth.forms import form_token, template
-from bi_app.auth.roles import PAGES, grouped, page_of
+from bi_app.auth.roles import PAGES, ROLE_NAMES, grouped, page_of
 from bi_app.auth.sessions import SignedIn
 from bi_app.models.freshness import Freshness
+from bi_app.models.paper.pages import PAGES as PAGES_PRINTED
+from bi_app.models.subscriptions import DAYS, FILES
 from bi_app.models.table import Column, Table
+from bi_app.words import _
 from warehouse.errors import CarrelError, ConfigurationError
 from warehouse.settings import settings
 
@@ -106,6 +110,7 @@ def serve(build: Callable[[SignedIn], Page]) -> None:
     document = pn.state.curdoc
     signed_in: SignedIn | None = getattr(document.session_context.request, "carrel", None)
     path = page_of(document.session_context.request.path)
+    words.speak(signed_in.language if signed_in else words.choose(""))
     if signed_in is None or signed_in.account.viewer.role not in PAGES[path].roles:
         page = Page("Not yours to open", empty=("Not yours to open", "Please go back."))
     else:
@@ -125,8 +130,12 @@ def said(error: Exception) -> str:
     """What a person is told of an error: our own words, or a number that the log holds too."""
     number = secrets.token_hex(4)
     log.exception("page error %s", number)
-    text = error.message if isinstance(error, CarrelError) else "The error has been noted."
-    return f"{text} Please try again; if it stays, tell your administrator the number {number}."
+    text = error.message if isinstance(error, CarrelError) else _("The error has been noted.")
+    return _(
+        "{text} Please try again; if it stays, tell your administrator the number {number}.",
+        text=text,
+        number=number,
+    )
 
 
 def place(document: Any, page: Page, signed_in: SignedIn | None, path: str) -> None:
@@ -140,7 +149,7 @@ def place(document: Any, page: Page, signed_in: SignedIn | None, path: str) -> N
         if page.controls is not None:
             page.controls.server_doc(document, page.title, location=False)
     document.config.update(notify_connection_status=False, reconnect_session=False)
-    document.title = f"{page.title} · Carrel"
+    document.title = f"{_(page.title)} · Carrel"
     document.template = template("page.html")
     document.template_variables.update(variables(page, signed_in, path))
 
@@ -165,9 +174,22 @@ def variables(page: Page, signed_in: SignedIn | None, path: str) -> dict[str, An
         "account": account,
         "form_token": form_token(signed_in.session_id) if signed_in else "",
         "placed": {m.name for c in page.cells for m in c.models},
-        "columns": {c.name: [asdict(k) for k in c.columns] for c in page.cells},
+        "columns": {c.name: [headed(k) for k in c.columns] for c in page.cells},
+        "words_of": words.script_words(),
+        "role": ROLE_NAMES[account.viewer.role] if account else "",
         "zone": settings().timezone,
+        **mailed(),
         "lean": partial(lean, needs=page.needs),
+    }
+
+
+def mailed() -> dict[str, Any]:
+    """What the template needs for reports as files and by mail."""
+    return {
+        "printed": PAGES_PRINTED,
+        "mail_days": DAYS,
+        "mail_kinds": FILES,
+        "mails": settings().mails,
     }
 
 
@@ -182,7 +204,7 @@ def reacting(
     `work`, where there is some that takes long, is done in a thread; `show` gets its result, unless
     another choice came meanwhile. What `show` makes of the choice is not a choice again.
     """
-    latest, under_way = 0, False
+    latest, under_way, spoken = 0, False, words.language()
 
     def answer(event: Any) -> None:
         nonlocal under_way
@@ -190,7 +212,7 @@ def reacting(
             return
         under_way = True
         try:
-            with answering(controls, signed_in):
+            with words.speaking(spoken), answering(controls, signed_in):
                 show(event.new)
         finally:
             under_way = False
@@ -200,11 +222,12 @@ def reacting(
         if event.new == controls.shown:
             return
         latest = mine = latest + 1
-        working = asyncio.to_thread(work, event.new)  # type: ignore[arg-type]
-        found: Any = await asyncio.gather(working, return_exceptions=True)
+        with words.speaking(spoken):
+            working = asyncio.to_thread(work, event.new)  # type: ignore[arg-type]
+            found: Any = await asyncio.gather(working, return_exceptions=True)
         if mine != latest:
             return
-        with answering(controls, signed_in):
+        with words.speaking(spoken), answering(controls, signed_in):
             if isinstance(found[0], BaseException):
                 raise found[0]
             show(found[0])
@@ -215,9 +238,14 @@ def reacting(
 
 def every(look: Callable[[], Awaitable[None]]) -> None:
     """Look every few seconds, as long as the page is open, whether a load has landed."""
-    document = pn.state.curdoc
+    document, spoken = pn.state.curdoc, words.language()
+
+    async def looked() -> None:
+        with words.speaking(spoken):
+            await look()
+
     if document and document.session_context:
-        pn.state.add_periodic_callback(look, LOOK_MS)
+        pn.state.add_periodic_callback(looked, LOOK_MS)
 
 
 def following(
@@ -261,6 +289,7 @@ def acting(
 
     `do` returns what the person is told; what it refuses (ConfigurationError) is told as it is.
     """
+    spoken = words.language()
 
     def work(asked: dict[str, Any]) -> tuple[dict[str, str], Any]:
         try:
@@ -270,10 +299,10 @@ def acting(
         return told, answer(dict(controls.query))
 
     async def answer_later(event: Any) -> None:
-        found: Any = await asyncio.gather(
-            asyncio.to_thread(work, event.new), return_exceptions=True
-        )
-        with answering(controls, signed_in):
+        with words.speaking(spoken):
+            working = asyncio.to_thread(work, event.new)
+            found: Any = await asyncio.gather(working, return_exceptions=True)
+        with words.speaking(spoken), answering(controls, signed_in):
             if isinstance(found[0], BaseException):
                 raise found[0]
             told, shown = found[0]
@@ -298,7 +327,12 @@ def answering(controls: Controls, signed_in: SignedIn) -> Iterator[None]:
 def sendable(table: Table) -> dict[str, Any]:
     """A table as plain values, for the browser."""
     data = {c.key: [_plain(v) for v in table.data[c.key]] for c in table.columns}
-    return {"columns": [asdict(c) for c in table.columns], "data": data}
+    return {"columns": [headed(c) for c in table.columns], "data": data}
+
+
+def headed(column: Column) -> dict[str, Any]:
+    """A column as plain values, its heading in the language of the page."""
+    return {**asdict(column), "title": _(column.title)}
 
 
 def _plain(value: Any) -> Any:

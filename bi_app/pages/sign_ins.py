@@ -12,9 +12,10 @@ from bi_app.models import sign_ins
 from bi_app.models.table import Column
 from bi_app.pages.shell import Cell, Page, acting, reacting, sendable, serving
 from bi_app.pages.trended import Answer, TrendPage
+from bi_app.words import N_, _
 from warehouse.access import Viewer
 
-TITLE = "Sign-ins"
+TITLE = N_("Sign-ins")
 DAY_COLUMNS = (Column("day", "Day", "date"), Column("value", "Failed", "integer"))
 
 
@@ -24,7 +25,7 @@ class SignIns(TrendPage):
     def __init__(self, signed_in: SignedIn, asked: dict[str, Any]) -> None:
         viewer = signed_in.account.viewer
         work = partial(answer_of, viewer, signed_in.session_id)
-        super().__init__("attempts", "failed", "renewals", work(asked))
+        super().__init__("attempts", _("failed"), "renewals", work(asked))
         reacting(self.controls, signed_in, self.show, work)
         do = partial(sign_ins.act, viewer, address=signed_in.address)
         acting(self.controls, signed_in, do, work, self.show)
@@ -51,24 +52,25 @@ def answer_of(viewer: Viewer, own: str, asked: dict[str, Any]) -> Answer:
     sessions = sign_ins.live(viewer)
     accounts = sign_ins.tried(viewer, "account", int(span))
     addresses = sign_ins.tried(viewer, "address", int(span))
-    words = sign_ins.SPANS[span]
-    values = [[key, text] for key, text in sign_ins.SPANS.items()]
-    none = {"none": "Nobody failed to sign in."}
+    within = _(sign_ins.IN_SPANS[span])
+    values = [[key, _(text)] for key, text in sign_ins.SPANS.items()]
+    tried = _("The most tried first, {span}", span=within)
+    none = {"none": _("Nobody failed to sign in.")}
     told = {
         "query": {"days": span},
         "options": {"flat": True, "selects": [
-            {"key": "days", "label": "Failed sign-ins of", "values": values, "as": "segments"}]},
-        "cards": sign_ins.cards(sessions, accounts, addresses, words),
+            {"key": "days", "label": _("Failed sign-ins of"), "values": values,
+             "as": "segments"}]},
+        "cards": sign_ins.cards(sessions, accounts, addresses, within),
         "tables": {
             "sessions": {**sendable(sign_ins.sessions_table(sessions, own)),
-                         "none": "Nobody is signed in."},
+                         "none": _("Nobody is signed in.")},
             "account": {**sendable(accounts), **none},
             "address": {**sendable(addresses), **none},
         },
-        "notes": {"sessions": "The one used last first; your own is ended by signing out",
-                  "attempts": "The last 30 days",
-                  "account": f"In {words}, the most tried first",
-                  "address": f"In {words}, the most tried first"},
+        "notes": {"sessions": _("The one used last first; your own is ended by signing out"),
+                  "attempts": _("The last 30 days"),
+                  "account": tried, "address": tried},
     }  # fmt: skip
     return Answer(told, list(sign_ins.attempts(viewer)))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+from bi_app import words
 from bi_app.auth.sessions import SignedIn
 from bi_app.models import saved_views
 from bi_app.pages.shell import Controls, answering
@@ -14,7 +15,7 @@ from warehouse.errors import ConfigurationError
 
 def offer(controls: Controls, signed_in: SignedIn, page: str) -> None:
     """List, save, rename, share and delete views of a page when the browser asks for it."""
-    viewer = signed_in.account.viewer
+    viewer, spoken = signed_in.account.viewer, words.language()
 
     def work(asked: dict[str, Any]) -> tuple[dict[str, Any], list[dict[str, Any]]]:
         try:
@@ -27,10 +28,10 @@ def offer(controls: Controls, signed_in: SignedIn, page: str) -> None:
     async def answer_later(event: Any) -> None:
         if event.new.get("act") not in saved_views.ACTS:
             return
-        found: Any = await asyncio.gather(
-            asyncio.to_thread(work, event.new), return_exceptions=True
-        )
-        with answering(controls, signed_in):
+        with words.speaking(spoken):
+            working = asyncio.to_thread(work, event.new)
+            found: Any = await asyncio.gather(working, return_exceptions=True)
+        with words.speaking(spoken), answering(controls, signed_in):
             if isinstance(found[0], BaseException):
                 raise found[0]
             told, listed = found[0]

@@ -22,7 +22,7 @@ runner = CliRunner()
 COMMANDS = (
     "up", "down", "status", "doctor", "sample", "migrate", "datasets", "ingest", "add", "scan",
     "export", "backup", "restore", "retain", "stages", "users", "invite", "quarantine",
-    "quality", "alerts", "audit", "api", "api-key", "produce", "consume", "stream",
+    "quality", "alerts", "audit", "api", "api-key", "reports", "produce", "consume", "stream",
 )  # fmt: skip
 
 

@@ -1,2 +1,2 @@
-insert into app.letters (kind, email, name, stated_key, note)
-values (:kind, :email, :name, :stated_key, :note)
+insert into app.letters (kind, email, name, stated_key, note, language)
+values (:kind, :email, :name, :stated_key, :note, :language)

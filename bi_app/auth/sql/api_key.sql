@@ -4,7 +4,8 @@ with used as (
     where key_sha256 = :key_sha256 and ended_at is null
         and coalesce(last_used_at, '-infinity') < now() - interval '1 minute'
 )
-select k.key_id, k.scopes, a.account_id, a.email, a.name, a.role, a.branches, a.member_key
+select k.key_id, k.scopes, a.account_id, a.email, a.name, a.role, a.branches, a.member_key,
+    a.language
 from app.api_keys k
 join app.accounts a using (account_id)
 where k.key_sha256 = :key_sha256

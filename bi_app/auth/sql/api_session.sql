@@ -5,7 +5,7 @@ with touched as (
         and seen_at between now() - make_interval(mins => :idle_minutes)
             and now() - interval '30 seconds'
 )
-select a.account_id, a.email, a.name, a.role, a.branches, a.member_key
+select a.account_id, a.email, a.name, a.role, a.branches, a.member_key, a.language
 from app.sessions s
 join app.accounts a using (account_id)
 where s.session_id = cast(:session_id as uuid)

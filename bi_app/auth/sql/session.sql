@@ -7,4 +7,5 @@ where s.token_sha256 = :token_sha256
   and s.ended_at is null
   and s.expires_at > now()
   and s.seen_at > now() - make_interval(mins => :idle_minutes)
-returning s.session_id, a.account_id, a.email, a.name, a.role, a.branches, a.member_key
+returning s.session_id, a.account_id, a.email, a.name, a.role, a.branches, a.member_key,
+  a.language

@@ -1,0 +1,1 @@
+update app.accounts set language = :language where account_id = :account_id

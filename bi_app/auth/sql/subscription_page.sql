@@ -1,0 +1,2 @@
+-- Which page a subscription mails; null where it was ended.
+select app.subscription_page(:number) as page

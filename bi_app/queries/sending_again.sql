@@ -1,0 +1,2 @@
+-- Have an own mail sent again.
+select app.send_again(%(sending)s) as found
