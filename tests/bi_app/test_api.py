@@ -162,6 +162,7 @@ def test_every_measure_of_the_list_answers_and_every_page_is_in_it(caller: Calle
         "dataset",
         "alerts",
         "people",
+        "my_data",
     }  # own addresses
     assert pages == set(TABLES)
     assert not {n for n in listed["member"] if n.startswith(("quality", "pipelines", "sign_ins"))}

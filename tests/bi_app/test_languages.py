@@ -21,6 +21,7 @@ from tests.bi_app.fix_app import Served
 from tests.bi_app.test_accessible import ASKED, READY, grave
 from tests.fix_warehouse import NONE, use
 from warehouse.database import connect
+from warehouse.spec import datasets
 
 pytestmark = pytest.mark.browser
 OPEN = """() => {
@@ -44,8 +45,8 @@ SEEN = """() => {
 }"""  # noqa: E501
 OURS = re.compile(  # names that are the same in every language, and what Intl writes
     r"(?<!\S)/?[a-z_]+([./][a-z_*]+)+(?!\S)|(?<!\S)/[a-z_]+(?!\S)|python-httpx|csv"
-    r"|Not in the catalogue: T\d+|Carrel|carrel|CSV|Excel|UTC|Dewey|EUR|English|Deutsch|CREW|MUSTIE"
-    r"|Chrome|Linux|HeadlessChrome"
+    r"|Not in the catalogue: T\d+|Carrel|carrel|CSV|PDF|Excel|UTC|Dewey|EUR|English|Deutsch"
+    r"|CREW|MUSTIE|Chrome|Linux|HeadlessChrome"
     r"|Mon|Tue|Wed|Thu|Fri|Sat|Sun|January|February|March|April|May|June|July|August|September"
     r"|October|November|December|Jan|Feb|Mar|Apr|Jun|Jul|Aug|Sept|Oct|Nov|Dec"
     r"|(in )?[\d,]+ (days?|hours?|minutes?)( ago)?|yesterday|tomorrow|now|in \d+"
@@ -79,12 +80,15 @@ def unready(text: str, data: set[str]) -> bool:
 def data_of(connection: psycopg.Connection[Any]) -> set[str]:
     """Every text that the database holds."""
     columns = connection.execute(
-        "select table_schema, table_name, column_name from information_schema.columns"
-        " where data_type in ('text', 'ARRAY', 'jsonb') and table_schema in"
+        "select table_schema, table_name, column_name, data_type"
+        " from information_schema.columns where table_schema in"
         " ('app', 'silver', 'gold', 'bronze', 'quality', 'ops', 'quarantine')"
     ).fetchall()
-    found: set[str] = set()
-    for schema, table, column in columns:
+    found = {column for *_, column, _kind in columns}
+    found |= {str(spec.retention.reason) for spec in datasets().values()}
+    for schema, table, column, kind in columns:
+        if kind not in ("text", "ARRAY", "jsonb"):
+            continue
         query = sql.SQL("select distinct {}::text from {} limit 5000").format(
             sql.Identifier(column), sql.Identifier(schema, table)
         )

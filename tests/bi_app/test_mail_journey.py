@@ -41,7 +41,7 @@ def test_a_page_is_mailed_with_the_filters_that_are_set(page: Any, app: Served) 
     assert dialog.get_by_label("On day").is_hidden()
     dialog.get_by_label("Monthly").check()
     dialog.get_by_label("On day").select_option("15")
-    assert dialog.get_by_label("On", exact=True).is_hidden()
+    assert dialog.get_by_label("Weekday", exact=True).is_hidden()
     for theme in ("light", "dark"):
         page.evaluate(f"document.documentElement.dataset.theme = '{theme}'")
         assert grave(page) == []

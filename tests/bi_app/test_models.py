@@ -13,7 +13,7 @@ from psycopg.errors import QueryCanceled
 from sqlalchemy import text
 from sqlalchemy.exc import ProgrammingError
 
-from bi_app import queries
+from bi_app import queries, words
 from bi_app.models import explore, export, store, summary
 from bi_app.models.circulation import Circulation, circulation, measured
 from bi_app.models.freshness import freshness
@@ -269,7 +269,7 @@ def test_a_member_sees_own_loans_and_history_since_consent() -> None:
     assert [r["title"] for r in mine.past] == ["Quiet Rooms"]
     assert str(mine.owed) == "2.25"
     ahead = mine.running[1]["due_on"]
-    assert mine.cards()[0]["note"] == f"next due {ahead.day} {ahead:%b %Y}"
+    assert mine.cards()[0]["note"] == f"next due {words.day(ahead)}"
     assert [h["state"] for h in mine.holds] == ["ready to collect"]
     other = my_loans(Viewer("o@carrel.example", "member", (), OTHER))
     assert len(other.running) == 1

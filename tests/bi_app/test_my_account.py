@@ -10,6 +10,7 @@ from collections.abc import Callable
 import pytest
 from websockets.exceptions import ConnectionClosed
 
+from bi_app import words
 from bi_app.auth import people, sessions
 from bi_app.auth.accounts import check_password
 from bi_app.auth.my_account import device_name
@@ -278,5 +279,5 @@ def test_disabling_an_account_closes_its_open_pages_at_once(
 
 def test_the_times_of_a_session_are_told(signed_in: Callable[[], Client]) -> None:
     page = signed_in().http.get("/account").text
-    assert f"{dt.datetime.now(dt.UTC):%b %Y}" in page
+    assert words.month(dt.datetime.now(dt.UTC)) in page
     assert "with password" in page

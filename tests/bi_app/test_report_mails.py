@@ -121,7 +121,7 @@ def test_a_person_asks_for_a_report_sees_changes_and_ends_it(
     assert EMAILS["librarian"] in page
     answer = ask(client, query="period=30d&branch=CEN")
     assert answer.status_code == 200
-    assert answer.json()["done"].startswith("Mondays at 07:00, first on Mon ")
+    assert answer.json()["done"].startswith("Mondays at 07:00, first on Mon, ")
     (one,) = subscriptions.listed(viewer("librarian"))
     assert one.choice == {"period": ["30d"], "branch": ["CEN"]}
     assert one.times == Times("week", 1, 7)

@@ -12,6 +12,7 @@ import csv
 import datetime as dt
 import io
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -197,10 +198,12 @@ def test_an_order_tells_nothing_of_what_is_withheld(at_town: str, doors: str) ->
                 key = [k for k in ("quarter", "dimension", "category", "month") if k in rows[0]]
                 last = [[r[k] for k in key] for r in rows if r[count] == ""]
                 assert last == sorted(last)
-            answer = person.http.get(
-                "/download/explore/counts.csv", params={"table": table, "count_by": count}
-            )
+            asked = {"table": table, "by": count}
+            answer = person.http.get("/download/explore/summary.csv", params=asked)
             assert "(none)" in answer.text
+            asked = {"table": table, "by": "-", "measure": f"sum:{count}"}
+            answer = person.http.get("/download/explore/summary.csv", params=asked)
+            assert not re.search("[0-9]", answer.text), "a sum over what is withheld is withheld"
         person.close()
 
 

@@ -29,5 +29,5 @@ ended as (
     where s.session_id = f.session_id
 )
 select session_id, used_at is not null as reused, account_id, email, name, role, branches,
-    member_key
+    member_key, language
 from found
