@@ -109,11 +109,10 @@ def _text(contract: Contract) -> str:
     """The contract with the name of the connected database filled in."""
     source, _, schema, table = contract.content["dataset"].split("/")
     dataset = "/".join((source, settings().url().database or "", schema, table))
-    filled = {
-        "dataset": dataset,
-        "checks": [*map(_in_any_order, contract.content.get("checks", []))],
-    }
-    return yaml.safe_dump(contract.content | filled, sort_keys=False)
+    filled = contract.content | {"dataset": dataset}
+    if "checks" in filled:
+        filled["checks"] = [*map(_in_any_order, filled["checks"])]
+    return yaml.safe_dump(filled, sort_keys=False)
 
 
 def _in_any_order(check: dict[str, Any]) -> dict[str, Any]:
