@@ -14,7 +14,7 @@ import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
+from typing import Any, LiteralString
 from zoneinfo import ZoneInfo
 
 from psycopg import sql
@@ -215,6 +215,29 @@ ALERT_ACTS = (
 )
 
 
+SAVED_VIEWS = (
+    moment("made_at", N_("When you saved it")),
+    moment("changed_at", N_("When you changed it last")),
+    Field("name", N_("Its name")),
+    Field("page", N_("Of which page")),
+    Field("state", N_("The choices, as the page's address has them")),
+    Field("card", N_("Whether it is a card")),
+    Field("shared_with", N_("Who else may open it")),
+)
+SUBSCRIPTIONS = (
+    moment("made_at", N_("When you asked for it")),
+    Field("page", N_("Of which page")),
+    Field("choice", N_("The choices, as the page's address has them")),
+    Field("every", N_("How often")),
+    Field("files", N_("Which files come with it")),
+    moment("next_due_at", N_("When it is due next")),
+    moment("paused_at", N_("Since when it is paused")),
+)
+SENDINGS = (
+    moment("due_at", N_("When it was due")),
+    Field("state", N_("What became of it")),
+    moment("ended_at", N_("When it was done")),
+)
 LIFE, LOG, GOOD = N_("As long as you have the account"), "{log}", N_("For good")
 OWN = (  # name, title, what it is, why and how long it is kept, fields
     ("account", N_("Account"), N_("Who you are here"), N_("So that you can sign in"), LIFE,
@@ -245,6 +268,23 @@ OWN = (  # name, title, what it is, why and how long it is kept, fields
 )  # fmt: skip
 
 
+DELETED = N_("Until you delete it, or as long as you have the account")
+SHARED = (  # tables that show some people others' rows as well
+    ("saved_views", N_("Saved views"), N_("Choices on pages that you saved, and your cards"),
+     N_("So that you find them again"), DELETED, SAVED_VIEWS),
+    ("subscriptions", N_("Reports by mail"), N_("Reports that you have mailed to you"),
+     N_("So that they come"), DELETED, SUBSCRIPTIONS),
+    ("sendings", N_("Mails of reports"), N_("Each mail that fell due, and what became of it"),
+     N_("So that none is lost or comes twice"), N_("A year"), SENDINGS),
+)  # fmt: skip
+MINE: Mapping[str, LiteralString] = {
+    "saved_views": "owner = %(user)s",
+    "subscriptions": "account_id = (select app.viewer_account())",
+    "sendings": "subscription_id in (select s.subscription_id from app.subscriptions s"
+    " where s.account_id = (select app.viewer_account()))",
+}
+
+
 def _of_account() -> Iterator[Part]:
     """What is held about every account."""
     wanted = settings()
@@ -253,6 +293,8 @@ def _of_account() -> Iterator[Part]:
     for name, title, what, why, kept, fields in OWN:
         how_long = log if kept == LOG else _(kept, **given)
         yield Part(name, _(title), _(what), _(why), how_long, ("app", f"my_{name}"), fields)
+    for name, title, what, why, kept, fields in SHARED:
+        yield Part(name, _(title), _(what), _(why), _(kept), ("app", name), fields)
 
 
 # Asking -------------------------------------------------------------------------------------------
@@ -281,14 +323,16 @@ def records(viewer: Viewer, part: Part, most: int = SHOWN) -> list[dict[str, Any
 
 
 def _mine(part: Part) -> sql.Composable:
-    """Which rows are asked for: a view of the schema app has no others."""
+    """Which rows are asked for: a view `my_*` has no others."""
+    if part.name in MINE:
+        return sql.SQL(MINE[part.name])
     if not part.member:
         return sql.SQL("true")
     return sql.SQL("{} = %(member)s").format(sql.Identifier(part.member))
 
 
 def _asked(viewer: Viewer) -> dict[str, Any]:
-    return {"member": viewer.member_key}
+    return {"member": viewer.member_key, "user": viewer.user}
 
 
 def _null() -> sql.Composable:

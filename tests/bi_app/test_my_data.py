@@ -182,3 +182,20 @@ def test_tables_of_the_page_and_what_is_not_there() -> None:
     ):  # fmt: skip
         with pytest.raises(KeyError):
             TABLES["my_data"](viewer, name, arguments)
+
+
+def test_saved_views_are_the_own_ones_and_not_those_that_others_share() -> None:
+    for owner, shared in ((MO.user, None), (EMAILS["admin"], "member")):
+        execute(
+            "insert into app.saved_views (owner, page, name, state, shared_with)"
+            " values (%s, '/overview', 'Mine', 'period=7d', %s)", owner, shared,
+        )  # fmt: skip
+    try:
+        with acting_as(MO) as connection:
+            seen = connection.execute(text("select count(*) from app.saved_views")).scalar()
+        assert seen == 2, "the other is shared with members"
+        assert part(MO, "saved_views").shown == 1
+        table = my_data.part_table(MO, "saved_views")
+        assert (len(table), table.data["shared_with"]) == (1, [None])
+    finally:
+        execute("delete from app.saved_views")

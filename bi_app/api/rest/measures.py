@@ -24,6 +24,7 @@ from bi_app.api.rest.who import Exports, Reads
 from bi_app.auth.sql import NotAllowed
 from bi_app.models import (
     activity,
+    my_data,
     my_history,
     my_loans,
     overview,
@@ -65,6 +66,7 @@ PLAIN = {
     "my_loans.past": my_loans.DEFINITIONS["past"],
     "quality.score": "The health score of all datasets at the end of each day.",
     "quality.unusual": unusual.ABOUT,
+    "my_data.parts": my_data.DATA,
     "my_history.loans": my_history.PAST,
     "my_history.months": my_history.MONTHS,
     "my_history.subjects": my_history.SUBJECTS,
