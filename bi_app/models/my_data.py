@@ -143,6 +143,7 @@ ACCOUNT = (
     moment("approved_at", N_("When it was let in")),
     moment("second_factor_since", N_("Since when it has a second factor")),
     Field("recovery_codes_left", N_("Recovery codes not used yet"), "integer"),
+    Field("language", N_("Language")),
 )
 IDENTITIES = (
     moment("linked_at", N_("When it was linked")),

@@ -208,7 +208,11 @@ def test_a_measure_of_another_page_is_what_the_page_shows(
         assert told[0]["who"]
     elif part == "figures" and page in ("sign_ins", "activity"):
         assert [r["name"] for r in told] == [c["name"] for c in on_page(role, page, part)]
-    elif page in ("sign_ins", "activity", "my_data"):  # asking is itself on record: shapes, not counts
+    elif page in (
+        "sign_ins",
+        "activity",
+        "my_data",
+    ):  # asking is itself on record: shapes, not counts
         assert told is not None
     else:
         (same_cards if part == "figures" else same)(told, on_page(role, page, part))
