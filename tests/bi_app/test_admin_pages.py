@@ -213,6 +213,12 @@ def test_the_people_page_answers_for_one_account(guest: int) -> None:
     assert people_page.answer_of(ADMIN, {"account": "x"})["detail"].keys() == {"invite"}
 
 
+ALL_DISABLED = (
+    "[...document.querySelectorAll('[data-cell=people] tbody tr')]"
+    ".every(row => row.textContent.includes('disabled'))"
+)
+
+
 @pytest.mark.browser
 def test_an_admin_invites_and_disables(journey: Callable[..., Journey], guest: int) -> None:
     went = journey()
@@ -230,7 +236,8 @@ def test_an_admin_invites_and_disables(journey: Callable[..., Journey], guest: i
     page.wait_for_selector("[data-form=enable]")
     assert "disabled" in page.text_content(".banner.done")
     page.click("[data-segment=state][value=disabled]")
-    page.wait_for_function("document.querySelectorAll('[data-cell=people] tbody tr').length === 1")
+    page.wait_for_function(ALL_DISABLED)
+    assert GUEST in page.text_content("[data-cell=people]")
     assert "account=" in page.url
     assert "@" not in page.url
     page.goto(f"{went.base}/activity?act=account&days=1")
