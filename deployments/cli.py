@@ -20,6 +20,7 @@ from deployments import (
     judging,
     keeping,
     profiling,
+    querying,
     reporting,
     streaming,
 )
@@ -46,14 +47,14 @@ class Edge(TyperGroup):
             typer.echo("Interrupted.", err=True)
             raise typer.Exit(130) from None
         except Exception as error:
-            fault = _from_database(error)
+            fault = from_database(error)
         typer.echo(f"error: {fault.message}", err=True)
         if fault.remedy:
             typer.echo(f"remedy: {fault.remedy}", err=True)
         raise typer.Exit(fault.exit_code) from fault
 
 
-def _from_database(error: Exception) -> CarrelError:
+def from_database(error: Exception) -> CarrelError:
     """The database's refusal as one of our errors; anything else is raised again."""
     psycopg = sys.modules.get("psycopg")
     cause = getattr(error, "orig", error)  # SQLAlchemy wraps the driver's error
@@ -305,6 +306,7 @@ inviting.register(app, users)
 keeping.register(app)
 judging.register(app)
 profiling.register(app)
+querying.register(app)
 streaming.register(app)
 reporting.register(app)
 
