@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,6 +13,7 @@ from psycopg import sql
 from deployments.ready import Question, offered
 from deployments.showing import Form, show
 from tasks.asking import MOST, SECONDS, Answer, ask, asking
+from tasks.daily import Figure, daily
 from tasks.writers import Field
 from warehouse import audit
 from warehouse.access import Viewer
@@ -19,6 +21,14 @@ from warehouse.errors import ConfigurationError
 
 TABLES = Path(__file__).with_name("query_tables.sql")
 FIRST_ROWS = 5
+REVIEW = (
+    Field("part"), Field("figure"), Field("now", "numeric"), Field("before", "numeric"),
+    Field("look", "boolean"), Field("note"),
+)  # fmt: skip
+SHOWN = (
+    Field("figure"), Field("now", "numeric"), Field("before", "numeric"),
+    Field("change", "numeric"), Field("note"),
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -108,6 +118,23 @@ class Asker:
         statement = f"select {columns.as_string(None)} from {found.name} limit {rows}"  # noqa: S608
         self._answer(found.name, lambda: self._ask(statement))
 
+    def review(self) -> list[Figure]:
+        """Write the daily review; return its figures."""
+        role = self.viewer.role
+        with audit.acting(audit.shell(), "query", "daily review", seen_by=role) as facts:
+            figures = daily(self.viewer)
+            facts["rows"] = len(figures)
+        parts: dict[str, list[tuple[str, ...]]] = {}
+        for f in figures:
+            parts.setdefault(f.part, []).append((f.name, *f.shown, f.change, f.note))
+        if self.form is not Form.table:
+            show(Answer(REVIEW, [_bare(f) for f in figures], False, 0), self.form)
+            return figures
+        for part, rows in parts.items():
+            sys.stdout.write(f"\n{part}\n")
+            show(Answer(SHOWN, [*rows], False, 0), self.form, counted=False)
+        return figures
+
     def _ask(self, statement: str, values: Mapping[str, object] | None = None) -> Answer:
         return ask(self.viewer, statement, values, most=self.most, seconds=self.seconds)
 
@@ -122,3 +149,10 @@ class Asker:
         """Write a list of our own."""
         fields = tuple(Field(n) for n in names.split())
         show(Answer(fields, [*rows], False, 0), self.form, counted=False)
+
+
+def _bare(figure: Figure) -> tuple[str | None, ...]:
+    """A figure for programs."""
+    now, before = (None if v is None else str(v) for v in (figure.value, figure.earlier))
+    look = "true" if figure.look else "false"
+    return figure.part, figure.name, now, before, look, figure.note

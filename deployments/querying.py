@@ -7,9 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    from deployments.asker import Asker
     from warehouse.access import Viewer
 
-EPILOG = "Exit codes: 0 answered; 2 refused; 5 too slow, or the database did not answer."
+EPILOG = (
+    "Exit codes: 0 answered, and nothing in the review wants a look; 2 refused; 5 too slow, or the"
+    " database did not answer; 6 something in the review wants a look."
+)
 
 
 def register(app: typer.Typer) -> None:
@@ -27,6 +31,7 @@ def query(  # noqa: PLR0913, PLR0917 - each is an option
     statement: Annotated[
         str | None, typer.Option("--sql", metavar="SELECT", help="Answer this select.")
     ] = None,
+    batch: Annotated[bool, typer.Option("--batch", help="Print the daily review.")] = False,
     listed: Annotated[bool, typer.Option("--list", help="List the ready questions.")] = False,
     user: Annotated[
         str | None,
@@ -44,14 +49,18 @@ def query(  # noqa: PLR0913, PLR0917 - each is an option
     from deployments.showing import Form
     from warehouse.errors import ConfigurationError
 
-    if sum([question is not None, statement is not None, listed]) > 1 or (as_csv and as_json):
+    if sum([question is not None, statement is not None, batch, listed]) > 1 or (
+        as_csv and as_json
+    ):
         raise ConfigurationError(
             "Two things are asked for at once.",
-            remedy="Give a question, --sql or --list; and --csv or --json.",
+            remedy="Give a question, --sql, --batch or --list; and --csv or --json.",
         )
     form = Form.csv if as_csv else Form.json if as_json else Form.table
     asker = Asker(_viewer(user), form, limit, timeout)
-    if listed:
+    if batch:
+        _review(asker)
+    elif listed:
         asker.list_questions()
     elif statement is not None:
         asker.statement(statement)
@@ -59,6 +68,24 @@ def query(  # noqa: PLR0913, PLR0917 - each is an option
         asker.question(question, parameters(values or []))
     elif code := Shell(asker, from_database).run():
         raise typer.Exit(code)
+
+
+def _review(asker: Asker) -> None:
+    """Write the daily review, then what wants a look, to standard error.
+
+    Raises:
+        Exit: something does.
+    """
+    from deployments.showing import harmless
+    from tasks.daily import wants_a_look
+    from warehouse.errors import WITH_WARNINGS
+
+    looks = wants_a_look(asker.review())
+    for one in looks:
+        note = f" ({harmless(one.note)})" if one.note else ""
+        typer.echo(f"wants a look: {one.name}: {one.shown[0]}{note}", err=True)
+    if looks:
+        raise typer.Exit(WITH_WARNINGS)
 
 
 def _viewer(user: str | None) -> Viewer:

@@ -294,3 +294,20 @@ def wait_until_asked() -> None:
             driver.execute("select pg_stat_clear_snapshot()")
             time.sleep(0.1)
     raise AssertionError("the question never ran")
+
+
+# The daily review -------------------------------------------------------------------------------
+
+
+def test_the_review_exits_with_a_code_that_says_whether_to_look(database: str) -> None:
+    quiet = say("--batch")
+    assert re.search(r"loads that failed +0 +0", quiet)
+    with connect() as connection:
+        connection.execute("insert into ops.loads (dataset, state) values ('broken', 'failed')")
+    told = say("--batch", code=6)
+    assert "wants a look: loads that failed: 1 (broken)" in told
+    lines = [json.loads(line) for line in runner.invoke(
+        app, ["query", "--batch", "--json"]
+    ).stdout.splitlines()]  # fmt: skip
+    assert {"part": "Loads of the last 24 hours", "figure": "loads that failed", "now": 1,
+            "before": 0, "look": True, "note": "broken"} in lines  # fmt: skip
