@@ -13,6 +13,7 @@ from deployments import (
     alerting,
     api_access,
     auditing,
+    configuring,
     connecting,
     exporting,
     held_back,
@@ -299,6 +300,7 @@ def set_password(
 alerting.register(app)
 api_access.register(app)
 auditing.register(app)
+configuring.register(app)
 connecting.register(app)
 exporting.register(app)
 held_back.register(app)
