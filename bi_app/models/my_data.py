@@ -49,7 +49,7 @@ PAIR_COLUMNS = (
     Column("meaning", "Meaning"),
 )
 KINDS: Mapping[str, Kind] = {
-    "integer": "integer", "bigint": "integer", "numeric": "money", "double": "number",
+    "integer": "integer", "bigint": "integer", "numeric": "money", "double": "exact",
     "date": "date", "timestamp": "datetime",
 }  # fmt: skip
 
@@ -114,7 +114,8 @@ def _of_dataset(dataset: Dataset) -> Part:
     """What a dataset holds of a member."""
     rule = dataset.retention
     by = _words(rule.personal_by or dataset.event or "")
-    given = {"span": rule.personal, "by": by, "lines": rule.bronze}
+    span = words.span(rule.personal) if rule.personal else ""
+    given = {"span": span, "by": by, "lines": words.span(rule.bronze)}
     ends = rule.personal and by
     return Part(
         dataset.table,
@@ -131,19 +132,20 @@ def _of_dataset(dataset: Dataset) -> Part:
     )
 
 
+ROLE, LANGUAGE = Field("role", N_("Role")), Field("language", N_("Language"))
 ACCOUNT = (
     moment("created_at", N_("When the account was made")),
     Field("account_id", N_("Its number"), "integer"),
     Field("email", N_("E-mail address")),
     Field("name", N_("Name")),
-    Field("role", N_("Role")),
+    ROLE,
     Field("branches", N_("Branches of a librarian")),
     Field("card_linked", N_("Whether a library card is linked")),
     Field("has_password", N_("Whether a password is kept, as a hash")),
     moment("approved_at", N_("When it was let in")),
     moment("second_factor_since", N_("Since when it has a second factor")),
     Field("recovery_codes_left", N_("Recovery codes not used yet"), "integer"),
-    Field("language", N_("Language")),
+    LANGUAGE,
 )
 IDENTITIES = (
     moment("linked_at", N_("When it was linked")),
@@ -367,7 +369,7 @@ def shown_table(viewer: Viewer, name: str) -> Table:
     if len(table) != 1 or len(part.fields) <= WIDE:
         return table
     pairs = [
-        {"what": c.title, "value": said(table.data[c.key][0]), "meaning": _(f.meaning)}
+        {"what": _(c.title), "value": in_words(f, table.data[c.key][0]), "meaning": _(f.meaning)}
         for c, f in zip(part.columns, part.fields, strict=True)
     ]
     return table_of(part.name, part.title, PAIR_COLUMNS, pairs, table.notes)
@@ -491,11 +493,18 @@ def _shown(value: Any) -> Any:
     return json.dumps(value, ensure_ascii=False) if isinstance(value, dict) else value
 
 
+def in_words(field: Field, value: Any) -> str:
+    """A field's value as the page says it, in the language of the page."""
+    if field is LANGUAGE:
+        return words.languages().get(value, value or _("As the browser says"))
+    return _(said(value)) if field is ROLE and value else said(value)
+
+
 def said(value: Any) -> str:
     """A value of the database in words; nothing for what is not known."""
     if isinstance(value, dt.datetime):
         local = value.astimezone(ZoneInfo(settings().timezone)) if value.tzinfo else value
-        return f"{local:%Y-%m-%d %H:%M}"
+        return words.moment(local)
     return "" if value is None else str(value)
 
 
