@@ -60,6 +60,7 @@ class Columns:
         theme.say(self.hover, f"@name<br>{_(tip)}")
         plot.add_tools(self.hover)
         theme.counted(plot.yaxis[0])
+        theme.apart(plot.xaxis[0])
         self.figure, self.figures = plot, [plot]
 
     def show(self, data: Mapping[str, Sequence[Any]], choice: Mapping[str, Any]) -> None:

@@ -19,6 +19,7 @@ from bokeh.models import (
     GlyphRenderer,
     HoverTool,
     LinearColorMapper,
+    NoOverlap,
     Range1d,
 )
 from bokeh.plotting import figure
@@ -108,11 +109,21 @@ def figures() -> CustomJSTickFormatter:
     return CustomJSTickFormatter(code="return carrel.axisCount(tick)")
 
 
-def dated(axis: Any, ticks: int = 7) -> None:
-    """Write an axis of time as 3 Mar, Mar 2026 or 2026, by the page's locale, with few ticks."""
-    axis.formatter = CustomJSTickFormatter(code="return carrel.axisDay(tick, ticks)")
+def dated(axis: Any, ticks: int = 7, *, hours: bool = False) -> None:
+    """Write an axis of time as 3 Mar, Mar 2026 or 2026, by the page's locale, with few ticks.
+
+    Values are days, so no time of day is written, however few they are; with `hours` it is.
+    """
+    say = "true" if hours else "false"
+    axis.formatter = CustomJSTickFormatter(code=f"return carrel.axisDay(tick, ticks, {say})")
     axis.ticker.desired_num_ticks = ticks
     axis.ticker.num_minor_ticks = 0
+    apart(axis)
+
+
+def apart(axis: Any) -> None:
+    """Leave out the labels of an axis that would run into the one before."""
+    axis.major_label_policy = NoOverlap(min_distance=6)
 
 
 def hover(**options: Any) -> HoverTool:

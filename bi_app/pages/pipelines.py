@@ -143,7 +143,9 @@ def notes(away: bool, title: str, runs: int) -> dict[str, str]:
     return {
         "pipelines": _unknown() if away else _("What needs a look is on top"),
         "runs": _(
-            "{title}: {count} runs in a year; failed ones are marked", title=title, count=runs
+            "{title}: seconds of {count} runs in a year; failed ones are marked",
+            title=title,
+            count=runs,
         ),
         "failures": _("The last 30 days"),
         "asked": _("Runs that were asked for on this page, in seven days"),
