@@ -11,7 +11,7 @@ ROLES = (N_("admin"), N_("librarian"), N_("member"))
 ACTS = (
     N_("account"), N_("alert"), N_("backup"), N_("close records"), N_("export"), N_("migrate"),
     N_("open records"), N_("publish anyway"), N_("refusal"), N_("replay"), N_("restore"),
-    N_("consent"),
+    N_("consent"), N_("query"),
     N_("retain"), N_("run"), N_("sign in"), N_("sign in refused"), N_("sign out"), N_("view"),
 )  # fmt: skip
 DOORS = (N_("page"), N_("api"), N_("export"), N_("cli"), N_("mail"), N_("schedule"))
