@@ -91,11 +91,11 @@ class KafkaLog:
 
     patience = 5.0
 
-    def __init__(self, topic: str, *, answer_s: float = ANSWER_S) -> None:
+    def __init__(self, topic: str, *, answer_s: float | None = None) -> None:
         """`answer_s`: how long the broker may take to say what partitions and records there are."""
         kafka = _library()
         self.topic = topic
-        self._answer_s = answer_s
+        self._answer_s = answer_s or ANSWER_S
         self._place = kafka.TopicPartition
         self._past = {kafka.KafkaError.OFFSET_OUT_OF_RANGE, kafka.KafkaError._AUTO_OFFSET_RESET}
         self._failure = kafka.KafkaException
