@@ -39,7 +39,7 @@ def rebuild_streams() -> Any:
             with refusals():
                 done = rebuild.rebuild(subject)
             found.append({"stream": subject.table, **vars(done)})
-            # As `verify`, of which an alert's end is known: the next one that finds nothing.
+            # As `verify`: an alert of that ends by itself when the next ones find nothing.
             _told(subject, "verify", began, done.events, _difference(done.differing))
     _leave("stream-rebuild", "Sums made anew, and how many were wrong", found)
     return _ending(found, DIFFERED, [f["stream"] for f in found if f["differing"]])
