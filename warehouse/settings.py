@@ -280,6 +280,14 @@ class Settings(BaseSettings):
         "refuse", description="What becomes of people from the provider who have no account"
     )
 
+    stream: Literal["auto", "on", "off"] = Field(
+        "auto",
+        description="Whether `carrel up` keeps a consumer of the stream running; `auto`: where a"
+        " broker is set, or the folder log has been written to",
+    )
+    stream_report_s: float = Field(
+        10, ge=0.1, description="Seconds between two reports of a running consumer"
+    )
     stream_log: Path | None = Field(
         None, description="Folder of the event log; default: stream in the home"
     )

@@ -27,6 +27,7 @@ from bi_app.models import (
     schedule,
     sign_ins,
     staffing,
+    streams,
     summary,
     unusual,
 )
@@ -136,6 +137,7 @@ def run(viewer: Viewer, name: str, arguments: Arguments) -> Table:
             viewer, quality.standing(viewer), schedule.next_runs(), set()
         ),
         "failures": lambda: pipelines.failures(viewer),
+        "streams": lambda: streams.streams(viewer),
     }
     return written(tables[name]())
 

@@ -134,11 +134,15 @@ class Judge:
     def _remembered(
         self, connection: psycopg.Connection[Any], duck: Duck, partition: int
     ) -> Recent:
-        """The ids within the window, from bronze."""
+        """The ids within the window, from bronze and from what is kept of its former days."""
         query = sql.SQL(
-            'select "offset", {} from {} where partition = %(partition)s and "offset" >='
-            " (select next_offset - %(within)s from ops.stream_partitions"
+            'with since as (select next_offset - %(within)s as "offset" from ops.stream_partitions'
             " where (stream, topic, partition) = (%(stream)s, %(topic)s, %(partition)s))"
+            ' select "offset", {} from {} where partition = %(partition)s and "offset" >='
+            ' (select "offset" from since)'
+            ' union all select "offset", id from ops.stream_ids'
+            " where (stream, topic, partition) = (%(stream)s, %(topic)s, %(partition)s)"
+            ' and "offset" >= (select "offset" from since)'
         ).format(sql.Identifier(self._stream.id), sql.Identifier("bronze", self._stream.table))
         rows = connection.execute(query, {
             "partition": partition, "within": self._stream.duplicates_within,
