@@ -56,6 +56,6 @@ def check(stream: Stream) -> None:
             raise SpecError(
                 stream.path,
                 f"an expression cannot be worked out: {str(error).partition(chr(10))[0]}.",
-                remedy="Expressions are DuckDB's, over the columns of an event, what the spec derives,"
+                remedy="Expressions are DuckDB's, over an event's columns, what is derived before,"
                 " and local: its time in the stream's zone.",
             ) from error
