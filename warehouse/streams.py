@@ -21,6 +21,7 @@ from warehouse.policies import access_sql
 from warehouse.settings import settings
 from warehouse.sources import Name, Strict
 from warehouse.spec import Access, Span
+from warehouse.stream_values import check
 from warehouse.written import parsed
 
 SHIPPED = Path(__file__).parent / "streams"
@@ -321,8 +322,13 @@ def register(connection: psycopg.Connection[Any], one: Stream) -> int:
 
 
 def derive(connection: psycopg.Connection[Any]) -> None:
-    """Register the schemas, and give the streams' tables their policies and grants."""
+    """Register the schemas, and give the streams' tables their policies and grants.
+
+    Raises:
+        SpecError: a schema, an expression or a table does not fit.
+    """
     for one in streams().values():
+        check(one)
         register(connection, one)
         for table, private in one.tables.items():
             columns = list(stored(connection, table))
