@@ -51,13 +51,14 @@ class Batch:
     """What one transaction writes. `events`: the valid ones, with `partition` and `late_us`.
 
     `late_us` is null for an event that counts, else by how much it was behind (microseconds).
-    `folded` are the sums of those that count.
+    `folded` are the sums of those that count, `again` the times of duplicates (microseconds).
     """
 
     moves: list[Moved] = field(default_factory=list)
     events: pa.Table | None = None
     refused: list[Refused] = field(default_factory=list)
     folded: pa.Table | None = None
+    again: list[int] = field(default_factory=list)
 
 
 class Recent:
@@ -151,15 +152,17 @@ class Judge:
 
     def __call__(self, slices: list[Slice]) -> Batch:
         """The batch that some slices make."""
-        found = [self._judged(piece) for piece in slices]
+        again: list[int] = []
+        found = [self._judged(piece, again) for piece in slices]
         tables = [events for _, events, _ in found]
         return Batch(
             [moved for moved, _, _ in found],
             pa.concat_tables(tables).combine_chunks() if tables else None,
             [one for _, _, refused in found for one in refused],
+            again=again,
         )
 
-    def _judged(self, piece: Slice) -> tuple[Moved, pa.Table, list[Refused]]:
+    def _judged(self, piece: Slice, again: list[int]) -> tuple[Moved, pa.Table, list[Refused]]:
         parsed = self._parse(piece)
         events, refused = self._on_time(piece, parsed.events, parsed.refused)
         fresh = self._recent[piece.partition].fresh(
@@ -167,6 +170,7 @@ class Judge:
         )
         duplicates = int(len(fresh) - fresh.sum())
         if duplicates:
+            again += values(events["at"], np.int64)[~fresh].tolist()
             events = events.filter(mask(fresh))
         late_us, newest = self._late(piece.partition, values(events["at"], np.int64))
         late = len(late_us) - late_us.count(None)
