@@ -160,11 +160,17 @@ def here(library: str) -> Iterator[str]:
 @pytest.fixture(scope="session")
 def app(library: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """The app, served as `carrel up` does."""
-    log = tmp_path_factory.mktemp("app") / "app.log"
-    use(library)
-    port, variables = free_port(), os.environ | environment() | ACCOUNTS
+    with served_on(library, tmp_path_factory.mktemp("app"), **ACCOUNTS) as served:
+        yield served
+
+
+@contextmanager
+def served_on(database: str, folder: Path, **more: str) -> Iterator[Served]:
+    """The app on a database, with more settings; its log goes to a folder."""
+    use(database)
+    port, variables = free_port(), os.environ | environment() | more
     use(NONE)
-    with serving(command(port), port, log, variables) as served:
+    with serving(command(port), port, folder / "app.log", variables) as served:
         yield served
 
 

@@ -17,7 +17,7 @@ from psycopg import sql
 from bi_app import words
 from bi_app.auth.roles import PAGES
 from tests.bi_app.client import Client
-from tests.bi_app.fix_app import Served
+from tests.bi_app.fix_app import ACCOUNTS, Served, filled, served_on
 from tests.bi_app.test_accessible import ASKED, READY, grave
 from tests.fix_warehouse import NONE, use
 from warehouse.database import connect
@@ -98,6 +98,20 @@ def data_of(connection: psycopg.Connection[Any]) -> set[str]:
     return parts | {one.replace("_", " ").capitalize().replace("Dvd", "DVD") for one in parts} | {
         f"{part[:1].upper()}{part[1:]}" for part in parts
     }  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def library(template: str) -> Iterator[str]:
+    """A database of this file's own: what other tests wrote is not what its pages are to show."""
+    with filled("carrel_words", template) as name:
+        yield name
+
+
+@pytest.fixture(scope="module")
+def app(library: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """The app on that database."""
+    with served_on(library, tmp_path_factory.mktemp("words"), **ACCOUNTS) as served:
+        yield served
 
 
 @pytest.fixture
