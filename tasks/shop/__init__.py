@@ -1,1 +1,1 @@
-"""Analyses of a shop's sales: orders, cancellations and baskets out of bronze, and gold from them."""
+"""Analyses of a shop's sales: orders, cancellations and baskets of bronze, and gold of them."""

@@ -44,7 +44,7 @@ ANEW = ("products", "pairs", "analysed")
 
 @dataclass(frozen=True)
 class Analysed:
-    """`lines` that were looked at, all sales before `complete_to`, and the rows of gold's tables."""
+    """`lines` that were looked at, all sales before `complete_to`, and gold's rows by table."""
 
     lines: int
     complete_to: dt.datetime | None
@@ -128,9 +128,7 @@ def _silver(
     return count
 
 
-def _bronze(
-    connection: psycopg.Connection[Any], stream: Stream, days: int
-) -> Iterator[pa.Table]:
+def _bronze(connection: psycopg.Connection[Any], stream: Stream, days: int) -> Iterator[pa.Table]:
     """The events that count and are not too old, in pieces."""
     parts = {
         "late": sql.Identifier("silver", f"{stream.table}_late"),
@@ -164,7 +162,7 @@ def _described(duck: Duck, stream: Stream, piece: pa.Table, after: int) -> None:
     select = (
         'select partition, "offset", number, sold_at, day, invoice, stock_code, description,'
         " quantity, customer_key, country, amount, cancelled, sale, product from ("
-        f"select *{derived} from (select * replace (\"{stream.time}\"::timestamptz as"
+        f'select *{derived} from (select * replace ("{stream.time}"::timestamptz as'
         f' "{stream.time}"), timezone({literal(stream.timezone)}, "{stream.time}"::timestamptz)'
         f" as local, local::date as day, {after} + row_number() over () as number from piece))"
     )
@@ -197,7 +195,11 @@ def _analysed(stream: Stream, told_to: dt.datetime | None) -> str:
 
 
 def _keep(
-    connection: psycopg.Connection[Any], name: str, rows: pa.Table, key: tuple[str, ...], better: str
+    connection: psycopg.Connection[Any],
+    name: str,
+    rows: pa.Table,
+    key: tuple[str, ...],
+    better: str,
 ) -> None:
     """Add rows to a silver table, or put them in place of those of their key."""
     target = sql.Identifier("silver", name)
@@ -216,7 +218,7 @@ def _keep(
         ).format(
             target, columns, columns, anew,
             sql.SQL(", ").join(map(sql.Identifier, key)),
-            sql.SQL(", ").join(changes), sql.SQL(better),  # type: ignore[arg-type]
+            sql.SQL(", ").join(changes), sql.SQL(better),
         )
     )  # fmt: skip
 
@@ -256,9 +258,7 @@ def _gold(
     ))  # fmt: skip
     for table in tables:
         if table.lattice and known.get(table.table) not in (None, digests[table.table]):
-            connection.execute(
-                sql.SQL("truncate {}").format(sql.Identifier("gold", table.table))
-            )
+            connection.execute(sql.SQL("truncate {}").format(sql.Identifier("gold", table.table)))
     rows = gold.publish(connection, list(digests), changed={})
     for name, digest in digests.items():
         connection.execute(
