@@ -17,11 +17,13 @@ from bi_app.pages import (
     activity,
     alerts,
     annual_return,
+    baskets,
     branches,
     busy_hours,
     cards,
     circulation,
     collection,
+    customers,
     dataset,
     explore,
     fines,
@@ -34,6 +36,8 @@ from bi_app.pages import (
     people,
     pipelines,
     quality,
+    returns,
+    sales,
     sign_ins,
 )
 from warehouse import log
@@ -62,8 +66,15 @@ IMPORTED = (
     pipelines,
     quality,
     sign_ins,
+    sales,
+    returns,
+    customers,
+    baskets,
 )  # now, so that the first visitor need not wait
-REPORTS = (circulation, busy_hours, collection, holds, fines, branches, members, annual_return)
+REPORTS = (
+    circulation, busy_hours, collection, holds, fines, branches, members, annual_return, sales,
+    returns, customers, baskets,
+)  # fmt: skip
 
 
 def whatever(prepare: Callable[[Viewer], Any]) -> Callable[[Viewer, Any], Any]:

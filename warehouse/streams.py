@@ -19,6 +19,7 @@ from pydantic import Field, ValidationError, model_validator
 from warehouse.errors import ConfigurationError, SpecError
 from warehouse.policies import access_sql
 from warehouse.settings import settings
+from warehouse.shop import Analysis
 from warehouse.sources import Name, Strict
 from warehouse.spec import Access, Span
 from warehouse.stream_values import check
@@ -137,6 +138,7 @@ class Stream(Strict):
     derived: dict[Name, str] = Field(default_factory=dict)
     measures: tuple[Measure, ...]
     dimensions: tuple[Dimension, ...]
+    gold: Analysis | None = None
 
     @property
     def table(self) -> str:
@@ -209,6 +211,7 @@ class Stream(Strict):
             f"{self.table}_by": [],
             f"{self.table}_by_person": ["value"],
             f"{self.table}_late": [],
+            f"{self.table}_duplicates": [],
         }
 
 

@@ -86,7 +86,8 @@ class Chart:
 class Months(Chart):
     """Active members of each month as bars, of twelve months as a line."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, tip: str = "") -> None:
+        """`tip` is what the hover box says, where it is not about members."""
         super().__init__(name, ("_at", "borrowers", "active_12_months", "_hidden"))
         plot = theme.bare_figure(
             height=280, min_border_left=46, x_range=Range1d(start=0, end=1),
@@ -111,7 +112,7 @@ class Months(Chart):
             self.source,
             Line(x="_at", y="active_12_months", line_width=2.4, line_color=colour),
         )
-        box = _(
+        box = _(tip) or _(
             "@_said<br><b>@borrowers{0,0}</b> active in the month"
             "<br><small>@active_12_months{0,0} in twelve months</small>"
         )
@@ -231,10 +232,12 @@ class Places(Chart):
 class Cohorts(Chart):
     """A heat map of cohorts by the quarters since they joined; withheld cells are hatched."""
 
-    def __init__(self, name: str, rows: int) -> None:
+    def __init__(self, name: str, rows: int, head: str = "", told: str = "") -> None:
+        """`head` and `told` make the hover box, where the cohorts are not of members but whole."""
         super().__init__(name, ("since", "_row", "value", "_hidden"))
         self.mapper = theme.scale("checkouts")
         self.mapper.nan_color = "#00000000"
+        self.whole_at_first = bool(told)
         self.rows = FactorRange(range_padding=0.02)
         plot = theme.bare_figure(
             height=46 + 30 * rows, name=f"{name}_chart", x_range=(-0.5, 11.5), y_range=self.rows,
@@ -255,11 +258,11 @@ class Cohorts(Chart):
         hatched = theme.draw(
             plot, self.source, Rect(x="_hidden", **place, border_radius=5, **HATCH)
         )
-        box = _(
+        box = f"{head}{told}" or _(
             "Joined @row, @quarter<br><b>@value{0.0} %</b> active"
             "<br><small>@active{0,0} of @members{0,0} members</small>"
         )
-        plot.add_tools(*self.tips(cells, box, hatched, _("Joined @row, @quarter")))
+        plot.add_tools(*self.tips(cells, box, hatched, head or _("Joined @row, @quarter")))
         plot.ygrid.visible = False
         plot.xaxis.ticker = FixedTicker(ticks=list(range(12)))
         self.figure = plot
@@ -267,10 +270,12 @@ class Cohorts(Chart):
     def show(self, data: Columns, choice: Mapping[str, Any]) -> None:
         """Show the columns of the table of cohorts, the oldest on top."""
         values, hidden = numbers(data["value"]), withheld(data)
-        known = values[~np.isnan(values)]
+        since = np.array(data["since"], float)
+        # Where all of a cohort count at first, that would leave no shades for what comes after.
+        compared = values[since > 0] if self.whole_at_first and (since > 0).any() else values
+        known = compared[~np.isnan(compared)]
         self.mapper.update(low=0, high=max(float(known.max(initial=0)) * 1.15, 1e-9))
         self.rows.factors = list(dict.fromkeys(data["row"]))[::-1]
-        since = np.array(data["since"], float)
         self.figure.x_range.update(start=-0.5, end=max(since.max(initial=0), 1) + 0.5)
         self.source.data = {
             **data, "value": values, "since": since, "_row": data["row"],

@@ -265,7 +265,7 @@ def reacting(
     controls.param.watch(partial(answer_later, work) if work else answer, "query")
 
 
-def every(look: Callable[[], Awaitable[None]]) -> None:
+def every(look: Callable[[], Awaitable[None]], period_ms: int = LOOK_MS) -> None:
     """Look every few seconds, as long as the page is open, whether a load has landed."""
     document, spoken = pn.state.curdoc, words.language()
 
@@ -274,7 +274,7 @@ def every(look: Callable[[], Awaitable[None]]) -> None:
             await look()
 
     if document and document.session_context:
-        pn.state.add_periodic_callback(looked, LOOK_MS)
+        pn.state.add_periodic_callback(looked, period_ms)
 
 
 def following(

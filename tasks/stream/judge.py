@@ -51,13 +51,14 @@ class Batch:
     """What one transaction writes. `events`: the valid ones, with `partition` and `late_us`.
 
     `late_us` is null for an event that counts, else by how much it was behind (microseconds).
-    `folded` are the sums of those that count.
+    `folded` are the sums of those that count, `again` the times of duplicates (microseconds).
     """
 
     moves: list[Moved] = field(default_factory=list)
     events: pa.Table | None = None
     refused: list[Refused] = field(default_factory=list)
     folded: pa.Table | None = None
+    again: list[int] = field(default_factory=list)
 
 
 class Recent:
@@ -177,11 +178,13 @@ class Judge:
                 quarantined[number],
             ))  # fmt: skip
             self._at[number] = piece.next_offset
+        again: list[int] = []
         if sum(map(len, behind)) < len(at):
-            events = events.filter(mask(np.concatenate(fresh)))
+            counts = np.concatenate(fresh)
+            again, events = at[~counts].tolist(), events.filter(mask(counts))
         late_us = np.concatenate(behind)
         events = events.append_column("late_us", numbers(late_us, late_us > 0))
-        return Batch(moves, events, refused)
+        return Batch(moves, events, refused, again=again)
 
     def _on_time(
         self, slices: list[Slice], events: pa.Table, refused: list[Refused]
