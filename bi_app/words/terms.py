@@ -36,3 +36,10 @@ CHECKS = (N_("passed"), N_("failed"), N_("error"))
 CATEGORIES = (
     N_("source"), N_("schema"), N_("validation"), N_("load"), N_("infrastructure"),
 )  # fmt: skip
+SEGMENTS = (  # of customers, as warehouse/streams/retail/sales.yml ships them
+    N_("Champions"), N_("Loyal"), N_("Big spenders"), N_("New"), N_("Promising"), N_("At risk"),
+    N_("Hibernating"), N_("Lost"),
+)  # fmt: skip
+BY_SEGMENT = N_(
+    "B2B or B2C as the till says; else B2B where a known customer buys a dozen or more"
+)
