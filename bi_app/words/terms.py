@@ -40,6 +40,4 @@ SEGMENTS = (  # of customers, as warehouse/streams/retail/sales.yml ships them
     N_("Champions"), N_("Loyal"), N_("Big spenders"), N_("New"), N_("Promising"), N_("At risk"),
     N_("Hibernating"), N_("Lost"),
 )  # fmt: skip
-BY_SEGMENT = N_(
-    "B2B or B2C as the till says; else B2B where a known customer buys a dozen or more"
-)
+BY_SEGMENT = N_("B2B or B2C as the till says; else B2B where a known customer buys a dozen or more")
