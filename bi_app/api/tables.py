@@ -31,6 +31,7 @@ from bi_app.models import (
     schedule,
     sign_ins,
     staffing,
+    streams,
     summary,
     unusual,
 )
@@ -140,6 +141,7 @@ def run(viewer: Viewer, name: str, arguments: Arguments) -> Table:
             viewer, quality.standing(viewer), schedule.next_runs(), set()
         ),
         "failures": lambda: pipelines.failures(viewer),
+        "streams": lambda: streams.streams(viewer),
     }
     return written(tables[name]())
 

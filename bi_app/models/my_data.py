@@ -21,7 +21,7 @@ from psycopg import sql
 
 from bi_app import words
 from bi_app.models.export import to_csv
-from bi_app.models.personal import MINE, Part, parts
+from bi_app.models.personal import LANGUAGE, MINE, ROLE, Field, Part, parts
 from bi_app.models.report import Card, card, table_of
 from bi_app.models.table import Column, Table
 from bi_app.queries import rows
@@ -124,7 +124,7 @@ def shown_table(viewer: Viewer, name: str) -> Table:
     if len(table) != 1 or len(part.fields) <= WIDE:
         return table
     pairs = [
-        {"what": c.title, "value": said(table.data[c.key][0]), "meaning": _(f.meaning)}
+        {"what": _(c.title), "value": valued(f, table.data[c.key][0]), "meaning": _(f.meaning)}
         for c, f in zip(part.columns, part.fields, strict=True)
     ]
     return table_of(part.name, part.title, PAIR_COLUMNS, pairs, table.notes)
@@ -248,9 +248,16 @@ def _shown(value: Any) -> Any:
     return json.dumps(value, ensure_ascii=False) if isinstance(value, dict) else value
 
 
+def valued(field: Field, value: Any) -> str:
+    """A field's value as the page says it, in the language of the page."""
+    if field is LANGUAGE:
+        return words.languages().get(value, value or _("As the browser says"))
+    return _(said(value)) if field is ROLE and value else said(value)
+
+
 def said(value: Any) -> str:
     """A value of the database in words; nothing for what is not known."""
     if isinstance(value, dt.datetime):
         local = value.astimezone(ZoneInfo(settings().timezone)) if value.tzinfo else value
-        return f"{local:%Y-%m-%d %H:%M}"
+        return words.moment(local)
     return "" if value is None else str(value)

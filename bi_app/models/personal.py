@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import LiteralString
 
+from bi_app import words
 from bi_app.auth.sessions import DEVICE_DAYS
 from bi_app.models.table import Column, Kind
 from bi_app.words import N_, _
@@ -18,7 +19,7 @@ from warehouse.settings import settings
 from warehouse.spec import Dataset, datasets
 
 KINDS: Mapping[str, Kind] = {
-    "integer": "integer", "bigint": "integer", "numeric": "money", "double": "number",
+    "integer": "integer", "bigint": "integer", "numeric": "money", "double": "exact",
     "date": "date", "timestamp": "datetime",
 }  # fmt: skip
 
@@ -74,7 +75,8 @@ def _of_dataset(dataset: Dataset) -> Part:
     """What a dataset holds of a member."""
     rule = dataset.retention
     by = in_words(rule.personal_by or dataset.event or "")
-    given = {"span": rule.personal, "by": by, "lines": rule.bronze}
+    span = words.span(rule.personal) if rule.personal else ""
+    given = {"span": span, "by": by, "lines": words.span(rule.bronze)}
     ends = rule.personal and by
     return Part(
         dataset.table,
@@ -91,19 +93,20 @@ def _of_dataset(dataset: Dataset) -> Part:
     )
 
 
+ROLE, LANGUAGE = Field("role", N_("Role")), Field("language", N_("Language"))
 ACCOUNT = (
     moment("created_at", N_("When the account was made")),
     Field("account_id", N_("Its number"), "integer"),
     Field("email", N_("E-mail address")),
     Field("name", N_("Name")),
-    Field("role", N_("Role")),
+    ROLE,
     Field("branches", N_("Branches of a librarian")),
     Field("card_linked", N_("Whether a library card is linked")),
     Field("has_password", N_("Whether a password is kept, as a hash")),
     moment("approved_at", N_("When it was let in")),
     moment("second_factor_since", N_("Since when it has a second factor")),
     Field("recovery_codes_left", N_("Recovery codes not used yet"), "integer"),
-    Field("language", N_("Language")),
+    LANGUAGE,
 )
 IDENTITIES = (
     moment("linked_at", N_("When it was linked")),

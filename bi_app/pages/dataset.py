@@ -74,8 +74,7 @@ class OneDataset:
         found = [
             Cell("trend", "Over time", "", [self.chart.figure], "trend", TREND_COLUMNS),
             Cell("checks", "Checks", quality.FAILING, kind="table", rows=12, download="checks"),
-            Cell("rules", "Records held back", kind="table", search=False, download="rules",
-                 span=6 if self.viewer.role == "admin" else 12),
+            Cell("rules", "Records held back", kind="table", search=False, download="rules"),
             Cell("repair", "Mend and send again", repair.ABOUT, kind="drawn"),
             Cell("override", "Publish anyway", repair.PUBLISHING, kind="drawn"),
             Cell("unusual", "Unusual", unusual.ABOUT, kind="table", search=False,
@@ -87,7 +86,7 @@ class OneDataset:
         ]  # fmt: skip
         if self.viewer.role == "admin":
             sample = Cell("samples", "Samples from quarantine", dataset.SAMPLES, kind="table",
-                          search=False, span=6)  # fmt: skip
+                          search=False)  # fmt: skip
             found.insert(3, sample)
         return Page(self.title, source="dataset", controls=self.controls, cells=found)
 

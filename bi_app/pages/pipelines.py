@@ -10,7 +10,7 @@ import panel as pn
 
 from bi_app.auth.sessions import SignedIn
 from bi_app.charts.trend import Point, Trend
-from bi_app.models import pipelines, quality, schedule
+from bi_app.models import pipelines, quality, schedule, streams
 from bi_app.models.selection import firsts_of
 from bi_app.models.table import Column
 from bi_app.pages.shell import (
@@ -87,6 +87,9 @@ class Pipelines:
             Cell("failures", "Failures by kind", pipelines.FAILURES, kind="table", search=False,
                  span=6, download="failures"),
         ]  # fmt: skip
+        if self.controls.tables["streams"]["data"]["stream"]:
+            found.insert(1, Cell("streams", "Streams", streams.ABOUT, kind="table", search=False,
+                                 download="streams"))  # fmt: skip
         if self.viewer.role == "admin":
             found.append(Cell("asked", "Asked for", kind="table", search=False))
         return Page(TITLE, source="pipelines", controls=self.controls, cells=found)
@@ -112,6 +115,7 @@ def answer_of(viewer: Viewer, asked: dict[str, Any]) -> Answer:
     tables = {
         "pipelines": sendable(pipelines.pipelines(viewer, now, planned, waiting)),
         "failures": {**sendable(pipelines.failures(viewer)), "none": _("No failure in 30 days.")},
+        "streams": {**sendable(streams.streams(viewer)), "none": streams.none()},
         "asked": {**sendable(pipelines.asked_table(wanted)), "none": _("Nothing in seven days.")},
     }
     told = {
@@ -143,9 +147,12 @@ def notes(away: bool, title: str, runs: int) -> dict[str, str]:
     return {
         "pipelines": _unknown() if away else _("What needs a look is on top"),
         "runs": _(
-            "{title}: {count} runs in a year; failed ones are marked", title=title, count=runs
+            "{title}: seconds of {count} runs in a year; failed ones are marked",
+            title=title,
+            count=runs,
         ),
         "failures": _("The last 30 days"),
+        "streams": _("Events that are taken in as they happen"),
         "asked": _("Runs that were asked for on this page, in seven days"),
     }
 

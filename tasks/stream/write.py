@@ -16,7 +16,7 @@ from tasks.stream.fold import add
 from tasks.stream.judge import Batch
 from warehouse.streams import Stream
 
-WORKING = ("at", "hash", "late_us")  # columns for judging alone
+WORKING = ("at", "hash", "record", "late_us")  # columns for judging alone
 INSTANT = pa.timestamp("us", "UTC")
 
 
