@@ -94,7 +94,8 @@ class SalesOverTime:
         top = max(float(np.nanmax(np.concatenate([value, mean, [1e-9]]))), 1e-9)
         stamped = np.array([at is not None for at in data["restated"]], bool)
         self.source.data = {
-            **{k: data[k] for k in ("orders", "late", "duplicates")},
+            **{k: data[k] for k in ("orders", "average", "late", "duplicates")},
+            "restated": [at and at.isoformat() for at in data["restated"]],
             "start": low, "end": high - DAY_MS, "value": value, "mean": mean,
             "_middle": (low + high) / 2, "_width": (high - low) * 0.86,
             "_said": _said(data, choice["grain"]),

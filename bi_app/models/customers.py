@@ -297,7 +297,7 @@ REPORT: Report[Customers] = Report(
     reads=TABLES,
     load=customers,
     cards=cards,
-    measures={"segments": segments, "rules": rules, "over_months": over_months, "cohorts": cohorts},
+    measures={"segments": segments, "rules": rules, "cohorts": cohorts, "over_months": over_months},
     selects=selects,
     periods=False,
 )

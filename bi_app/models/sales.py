@@ -489,9 +489,9 @@ REPORT: Report[Sales] = Report(
     measures={
         "over_time": over_time,
         "by_country": partial(by, dimension="country"),
+        "products": partial(products, most=100),
         "by_segment": partial(by, dimension="segment"),
         "by_hour": partial(by, dimension="hour", order=False),
-        "products": partial(products, most=100),
         "customers": customers,
         "partitions": partitions,
     },

@@ -29,7 +29,7 @@ def notes(known: Sales, answer: Answer) -> dict[str, str]:
     return {
         "over_time": _("{title}; {standing}", title=title, standing=model.standing(known)),
         "by_country": before,
-        "by_segment": dimension["segment"].meaning,
+        "by_segment": _(dimension["segment"].meaning),
         "by_hour": title,
         "products": before,
         "customers": _("What customers did is known of the first part alone"),

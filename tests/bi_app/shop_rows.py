@@ -62,14 +62,14 @@ def _sales(connection: psycopg.Connection[Any], until: dt.date) -> None:
 
 
 def _stream(connection: psycopg.Connection[Any], until: dt.date) -> None:
-    """Three partitions, late events and duplicates."""
-    noon = dt.datetime.combine(until, dt.time(12), dt.UTC)
+    """Three partitions, late events and duplicates; a log of a test is read from its beginning."""
+    midnight, noon = (dt.datetime.combine(until, dt.time(h), dt.UTC) for h in (0, 12))
     for partition in range(3):
         connection.execute(
             "insert into ops.stream_partitions (stream, topic, partition, next_offset, newest_at,"
             " events, counted, late, duplicates, moved_at) values ('retail_sales', 'retail_sales',"
-            " %s, 490, %s, 490, 480, 4, 6, %s)",
-            [partition, noon - dt.timedelta(minutes=partition), noon],
+            " %s, 0, %s, 490, 480, 4, 6, %s)",
+            [partition, midnight - dt.timedelta(minutes=partition), midnight],
         )
     for number in range(12):
         connection.execute(
