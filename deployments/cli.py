@@ -138,27 +138,35 @@ def down() -> None:
 @app.command()
 def status() -> None:
     """Say what runs; exit code 1 unless everything does."""
-    from deployments import stack
+    from deployments import stack, stream_health
 
     rows = stack.status()
     for program, described, _ in rows:
         typer.echo(f"{program.name:<16} {described:<32} {program.address}")
-    for line in stack.failing_hosts():
+    streams = list(stream_health.lines()) if rows else []
+    for line in (*(line for line, _ in streams), *stack.failing_hosts()):
         typer.echo(line)
     if not rows:
         typer.echo("Nothing runs; start it with `carrel up`.")
-    if not rows or not all(runs for *_, runs in rows):
+    if not rows or not all(runs for *_, runs in (*rows, *streams)):
         raise typer.Exit(1)
 
 
 @app.command()
-def doctor() -> None:
+def doctor(
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+) -> None:
     """Examine this machine: pass or fail with a remedy; exit code 1 when anything fails."""
+    import json
+
     from deployments.doctor import examine
 
     healthy = True
     for finding in examine():
         healthy &= finding.ok
+        if as_json:
+            typer.echo(json.dumps(vars(finding), ensure_ascii=False))
+            continue
         typer.echo(f"{'pass' if finding.ok else 'FAIL'}  {finding.subject:<12} {finding.found}")
         if not finding.ok:
             typer.echo(f"      remedy: {finding.remedy}")

@@ -280,6 +280,14 @@ class Settings(BaseSettings):
         "refuse", description="What becomes of people from the provider who have no account"
     )
 
+    stream: Literal["auto", "on", "off"] = Field(
+        "auto",
+        description="Whether `carrel up` keeps a consumer of the stream running; `auto`: where a"
+        " broker is set, or the folder log has been written to",
+    )
+    stream_report_s: float = Field(
+        10, ge=0.1, description="Seconds between two reports of a running consumer"
+    )
     stream_log: Path | None = Field(
         None, description="Folder of the event log; default: stream in the home"
     )
@@ -289,7 +297,7 @@ class Settings(BaseSettings):
         " segment is full, or when the system sees fit",
     )
     stream_batch: int = Field(
-        20_000, ge=1, le=200_000, description="Most events in one transaction of the stream"
+        50_000, ge=1, le=200_000, description="Most events in one transaction of the stream"
     )
     stream_lease_s: float = Field(
         15, ge=1, description="Seconds after which another consumer may take a silent one's share"

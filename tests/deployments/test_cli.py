@@ -184,6 +184,7 @@ def test_doctor_passes_what_is_there(database: str) -> None:
         "port",
         "database",
         "Prefect",
+        "stream",
         "browser",
         "exposure",
     }
