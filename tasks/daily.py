@@ -17,10 +17,17 @@ import psycopg
 
 from tasks.asking import asking
 from warehouse.access import Viewer
+from warehouse.errors import CarrelError
 from warehouse.settings import settings
+from warehouse.streams import streams
 
 PARTS = Path(__file__).parent / "sql" / "daily"
 TITLE = "-- title: "
+STREAM = "3_stream"
+POSITIONS = """
+select stream, partition, next_offset, coalesce(held_until > now(), false)
+from ops.stream_partitions
+"""
 
 
 @dataclass(frozen=True)
@@ -66,15 +73,16 @@ def daily(viewer: Viewer, today: dt.date | None = None) -> list[Figure]:
     """
     day = today or dt.datetime.now(ZoneInfo(settings().timezone)).date()
     values = {"yesterday": day - dt.timedelta(days=1)}
-    return [
-        figure
-        for path in sorted(PARTS.glob("*.sql"))
-        for figure in _part(viewer, path.read_text("utf-8"), values)
-    ]
+    found: list[Figure] = []
+    for path in sorted(PARTS.glob("*.sql")):
+        text = path.read_text("utf-8")
+        found += _part(viewer, text, values)
+        if path.stem == STREAM:
+            found += _waiting(viewer, text)
+    return found
 
 
 def _part(viewer: Viewer, text: str, values: dict[str, dt.date]) -> Iterator[Figure]:
-    title = text.partition("\n")[0].removeprefix(TITLE)
     with asking(viewer) as connection:
         try:
             with connection.transaction():
@@ -82,7 +90,38 @@ def _part(viewer: Viewer, text: str, values: dict[str, dt.date]) -> Iterator[Fig
         except (psycopg.errors.UndefinedTable, psycopg.errors.InsufficientPrivilege):
             return
     for row in rows:
-        yield Figure(title, *row)
+        yield Figure(_title(text), *row)
+
+
+def _waiting(viewer: Viewer, text: str) -> Iterator[Figure]:
+    """How many records of each log nobody has read: PostgreSQL knows positions, the log its end."""
+    from tasks.stream.ends import ends
+
+    with asking(viewer) as connection:
+        try:
+            with connection.transaction():
+                rows = connection.execute(POSITIONS).fetchall()
+        except psycopg.errors.InsufficientPrivilege:
+            return
+    for stream in streams().values():
+        read = {p: (at, held) for table, p, at, held in rows if table == stream.table}
+        try:
+            reach = ends(stream)
+        except CarrelError as error:
+            yield Figure(_title(text), f"{stream.table}: its log", None, None, True, error.message)
+            continue
+        left = {
+            p: max(0, end - read.get(p, (first, False))[0]) for p, (first, end) in reach.items()
+        }
+        alone = sum(n for p, n in left.items() if not read.get(p, (0, False))[1])
+        if read or any(left.values()):
+            note = f"{alone:,} of them in partitions that nobody reads" if alone else ""
+            name = f"{stream.table}: records waiting"
+            yield Figure(_title(text), name, Decimal(sum(left.values())), None, alone > 0, note)
+
+
+def _title(text: str) -> str:
+    return text.partition("\n")[0].removeprefix(TITLE)
 
 
 def wants_a_look(figures: list[Figure]) -> list[Figure]:

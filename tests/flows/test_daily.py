@@ -14,7 +14,7 @@ TODAY = dt.date(2026, 3, 3)
 
 
 def test_the_flow_counts_what_wants_a_look_and_is_on_record(filled: str) -> None:
-    assert daily_review.fn() == 5
+    assert daily_review.fn() == 4
     with connect() as connection:
         row = connection.execute(
             "select door, subject, outcome from audit.entries where act = 'query'"

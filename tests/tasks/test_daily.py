@@ -6,9 +6,11 @@ import datetime as dt
 from decimal import Decimal
 
 from tasks.daily import Figure, daily, wants_a_look
+from tests.fix_stream import message, send
 from tests.tasks.fix_daily import FILLED
 from warehouse.access import Viewer
 from warehouse.database import connect
+from warehouse.streams import Stream
 
 ADMIN = Viewer("ann@example.org", "admin")
 MEMBER = Viewer("mo@example.org", "member", (), "m1")
@@ -38,6 +40,7 @@ def test_each_figure_is_what_it_says(filled: str) -> None:
         "retail_sales: duplicates dropped": (1, None),
         "retail_sales: in quarantine": (1, None),
         "retail_sales: partitions nobody reads": (1, None),
+        "retail_sales: records waiting": (0, None),
         "late sales not folded in": (2, None),
         "checkouts": (50, 100),
         "renewals": (1, 2),
@@ -52,7 +55,6 @@ def test_each_figure_is_what_it_says(filled: str) -> None:
         "loads that failed": "broken",
         "datasets held back": "a",
         "alerts open": "A fails",
-        "retail_sales: partitions nobody reads": "of 2",
         "late sales not folded in": "`carrel stream restate` folds them in",
     }
 
@@ -76,3 +78,25 @@ def test_a_table_that_is_not_there_leaves_its_part_out(filled: str) -> None:
     found = by_name(daily(ADMIN, TODAY))
     assert "sales" not in found
     assert "checkouts" in found
+
+
+def test_what_waits_in_the_log_wants_a_look_where_nobody_reads(
+    database: str, sales: Stream
+) -> None:
+    send(sales, message(1), message(2), partition=0)
+    send(sales, message(3), partition=1)
+    with connect() as connection:
+        connection.execute(
+            "insert into ops.stream_partitions (stream, topic, partition, next_offset, held_until)"
+            " values ('retail_sales', 'retail_sales', 0, 1, now() + interval '1 min')"
+        )
+    found = by_name(daily(ADMIN, TODAY))["retail_sales: records waiting"]
+    assert (found.value, found.look) == (2, True)
+    assert found.note == "1 of them in partitions that nobody reads"
+    with connect() as connection:
+        connection.execute(
+            "insert into ops.stream_partitions (stream, topic, partition, next_offset)"
+            " values ('retail_sales', 'retail_sales', 1, 1)"
+        )
+    found = by_name(daily(ADMIN, TODAY))["retail_sales: records waiting"]
+    assert (found.value, found.look) == (1, False)

@@ -25,7 +25,7 @@ cross join lateral (
             ), false, ''
         ),
         (
-            6, s.stream || ': partitions nobody reads', s.unread, s.unread > 0,
+            6, s.stream || ': partitions nobody reads', s.unread, false,
             case when s.unread > 0 then 'of ' || s.partitions else '' end
         )
 ) f (place, figure, value, look, note)
