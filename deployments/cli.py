@@ -13,6 +13,7 @@ from deployments import (
     alerting,
     api_access,
     auditing,
+    configuring,
     connecting,
     exporting,
     held_back,
@@ -20,6 +21,7 @@ from deployments import (
     judging,
     keeping,
     profiling,
+    querying,
     reporting,
     streaming,
 )
@@ -46,14 +48,14 @@ class Edge(TyperGroup):
             typer.echo("Interrupted.", err=True)
             raise typer.Exit(130) from None
         except Exception as error:
-            fault = _from_database(error)
+            fault = from_database(error)
         typer.echo(f"error: {fault.message}", err=True)
         if fault.remedy:
             typer.echo(f"remedy: {fault.remedy}", err=True)
         raise typer.Exit(fault.exit_code) from fault
 
 
-def _from_database(error: Exception) -> CarrelError:
+def from_database(error: Exception) -> CarrelError:
     """The database's refusal as one of our errors; anything else is raised again."""
     psycopg = sys.modules.get("psycopg")
     cause = getattr(error, "orig", error)  # SQLAlchemy wraps the driver's error
@@ -306,6 +308,7 @@ def set_password(
 alerting.register(app)
 api_access.register(app)
 auditing.register(app)
+configuring.register(app)
 connecting.register(app)
 exporting.register(app)
 held_back.register(app)
@@ -313,6 +316,7 @@ inviting.register(app, users)
 keeping.register(app)
 judging.register(app)
 profiling.register(app)
+querying.register(app)
 streaming.register(app)
 reporting.register(app)
 

@@ -202,6 +202,25 @@ def _have_consumed(subject: Stream) -> None:
         typer.echo(f"warning: no consumer was started: {error.message}", err=True)
 
 
+@stream.command()
+def analyse(
+    again: Annotated[
+        bool, typer.Option(help="Go on, every so often as the stream's YAML says.")
+    ] = False,
+    name: Which = SALES,
+) -> None:
+    """Customers, cohorts, baskets and cancellations anew, from all sales so far."""
+    from tasks.shop.analyse import analyse as work
+
+    subject, stop = _stream(name), _until_told()
+    while True:
+        done = work(subject)
+        typer.echo(f"{done.lines:,} lines analysed in {done.seconds} s,"
+                   f" all sales before {done.complete_to or '-'}")  # fmt: skip
+        if not again or stop.wait(subject.gold.every_s if subject.gold else None):
+            return
+
+
 def _stream(name: str) -> Stream:
     from warehouse.streams import stream as found
 

@@ -19,8 +19,10 @@ from pydantic import Field, ValidationError, model_validator
 from warehouse.errors import ConfigurationError, SpecError
 from warehouse.policies import access_sql
 from warehouse.settings import settings
+from warehouse.shop import Analysis
 from warehouse.sources import Name, Strict
 from warehouse.spec import Access, Span
+from warehouse.stream_values import check
 from warehouse.written import parsed
 
 SHIPPED = Path(__file__).parent / "streams"
@@ -136,6 +138,7 @@ class Stream(Strict):
     derived: dict[Name, str] = Field(default_factory=dict)
     measures: tuple[Measure, ...]
     dimensions: tuple[Dimension, ...]
+    gold: Analysis | None = None
 
     @property
     def table(self) -> str:
@@ -208,6 +211,7 @@ class Stream(Strict):
             f"{self.table}_by": [],
             f"{self.table}_by_person": ["value"],
             f"{self.table}_late": [],
+            f"{self.table}_duplicates": [],
         }
 
 
@@ -321,8 +325,13 @@ def register(connection: psycopg.Connection[Any], one: Stream) -> int:
 
 
 def derive(connection: psycopg.Connection[Any]) -> None:
-    """Register the schemas, and give the streams' tables their policies and grants."""
+    """Register the schemas, and give the streams' tables their policies and grants.
+
+    Raises:
+        SpecError: a schema, an expression or a table does not fit.
+    """
     for one in streams().values():
+        check(one)
         register(connection, one)
         for table, private in one.tables.items():
             columns = list(stored(connection, table))

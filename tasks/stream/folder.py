@@ -23,7 +23,8 @@ from warehouse.errors import Busy, SourceUnavailable
 from warehouse.settings import settings
 
 SEGMENT = 64 << 20  # bytes after which a new one begins
-READ = 4 << 20  # bytes read of a partition at a time
+READ = 4 << 20  # most bytes read of a partition at a time
+RECORD = 320  # bytes that most records have at most
 NAP_S = 0.02
 
 
@@ -86,17 +87,16 @@ class FolderLog:
         place = self._place(partition, offset)
         if place is None:
             return None
-        text = _whole_lines(place, most)
+        text, count = _whole_lines(place, most)
         if not text:
             later = [s for s in segments(place.segment.parent) if s[0] > int(place.segment.stem)]
             # The next one begins where this ends: what is beyond its last line feed was torn.
             if not later or later[0][0] != place.offset:
                 return None
             place.segment, place.byte = later[0][1], 0
-            text = _whole_lines(place, most)
+            text, count = _whole_lines(place, most)
         if not text:
             return None
-        count = _lines(text)
         place.offset += count
         place.byte += len(text)
         now = np.full(count, int(time.time() * 1_000_000), np.int64)
@@ -126,15 +126,16 @@ class FolderLog:
         )
 
 
-def _whole_lines(place: _Place, most: int) -> bytes:
-    """At most so many whole lines from a place on."""
+def _whole_lines(place: _Place, most: int) -> tuple[bytes, int]:
+    """At most so many whole lines from a place on, and their number."""
+    size = min(READ, most * RECORD)
     with place.segment.open("rb") as file:
         file.seek(place.byte)
-        text = file.read(READ)
+        text = file.read(size)
         while text and b"\n" not in text and (more := file.read(READ)):
             text += more  # a line longer than what is read at a time
-    ends = np.flatnonzero(np.frombuffer(text, np.uint8) == 10)
-    return text[: int(ends[min(most, len(ends)) - 1]) + 1] if len(ends) else b""
+    ends = np.flatnonzero(np.frombuffer(text, np.uint8) == 10)[:most]
+    return (text[: int(ends[-1]) + 1], len(ends)) if len(ends) else (b"", 0)
 
 
 def _byte_of(path: Path, record: int) -> int | None:

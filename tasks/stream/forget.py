@@ -9,8 +9,8 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
-from tasks.stream.fold import NONE
 from warehouse.pseudonyms import NOBODY
+from warehouse.stream_values import NONE
 from warehouse.streams import Stream
 
 

@@ -6,8 +6,9 @@ moving the rows that are locked here.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import psycopg
@@ -105,14 +106,20 @@ def restate(stream: Stream) -> int:
 def _locked(connection: psycopg.Connection[Any], stream: Stream) -> int:
     """Have the consumers wait until the transaction ends; how many events bronze holds.
 
+    The partitions' time moves, so that open pages look again.
+
     Raises:
         LoadFailed: fewer than were written, and not let go of by retention.
         Busy: retention is under way.
     """
     alone(connection, stream)
+    connection.execute(
+        "select from ops.stream_partitions where stream = %s order by partition for update",
+        [stream.table],
+    )
     rows = connection.execute(
-        "select counted + late from ops.stream_partitions where stream = %s"
-        " order by partition for update",
+        "update ops.stream_partitions set moved_at = now() where stream = %s"
+        " returning counted + late",
         [stream.table],
     ).fetchall()
     written = sum(count for (count,) in rows)
@@ -150,7 +157,7 @@ def bronze(
         sql.Identifier("bronze", stream.table),
         condition,
     )
-    typed = f'select * replace ("{stream.time}"::timestamptz as "{stream.time}") from rows'  # noqa: S608
+    timed = f'select * replace ("{stream.time}"::timestamptz as "{stream.time}") from rows'  # noqa: S608
     # A connection of its own: a COPY that is not read to its end would block the other's use.
     with connect() as beside, beside.cursor() as cursor, cursor.copy(query) as copied:
         lines, size = list[bytes](), 0
@@ -158,21 +165,24 @@ def bronze(
             lines.append(bytes(line))
             size += len(line)
             if size > PIECE:
-                yield duck.ask(typed, rows=_table(stream, b"".join(lines)))
+                yield duck.ask(timed, rows=typed(stream, b"".join(lines)))
                 lines, size = [], 0
         if lines:
-            yield duck.ask(typed, rows=_table(stream, b"".join(lines)))
+            yield duck.ask(timed, rows=typed(stream, b"".join(lines)))
 
 
-def _table(stream: Stream, text: bytes) -> pa.Table:
+def typed(stream: Stream, text: bytes, ahead: Mapping[str, str] = MappingProxyType({})) -> pa.Table:
+    """Rows of bronze as a table, from CSV; `ahead` are columns before the event's, with types."""
     from pyarrow import csv
+
+    columns = {**ahead, **stream.columns}
 
     return csv.read_csv(
         pa.py_buffer(text),
-        csv.ReadOptions(column_names=list(stream.columns), block_size=len(text) + 1),
+        csv.ReadOptions(column_names=list(columns), block_size=len(text) + 1),
         csv.ParseOptions(newlines_in_values=True),
         csv.ConvertOptions(
-            column_types={name: ARROW[kind] for name, kind in stream.columns.items()},
+            column_types={name: ARROW[kind] for name, kind in columns.items()},
             strings_can_be_null=True,
             quoted_strings_can_be_null=False,
             null_values=[""],

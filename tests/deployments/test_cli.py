@@ -23,6 +23,7 @@ COMMANDS = (
     "up", "down", "status", "doctor", "sample", "migrate", "datasets", "ingest", "add", "scan",
     "export", "backup", "restore", "retain", "stages", "users", "invite", "quarantine",
     "quality", "alerts", "audit", "api", "api-key", "reports", "produce", "consume", "stream",
+    "query", "settings",
 )  # fmt: skip
 
 
