@@ -23,6 +23,7 @@ COMMANDS = {
     "anomalies": [],
     "quality_pages": [],
     "api": [],
+    "stream": ["--peer"],
 }
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 
-from deployments import pipeline, supervision
+from deployments import pipeline, stream_health, supervision
 from deployments.ports import is_free
 from warehouse.errors import CarrelError
 from warehouse.settings import ROOT, settings
@@ -38,6 +38,7 @@ def examine() -> Iterator[Finding]:
     yield from _ports()
     yield _database()
     yield _prefect()
+    yield from stream_health.examine()
     yield _browser()
     yield _exposure()
 

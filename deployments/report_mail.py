@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
-from dataclasses import dataclass
 from email.message import EmailMessage
 from typing import Any
 
@@ -25,6 +24,7 @@ from bi_app.models.paper.pages import PAGES
 from bi_app.models.report import said as day_words
 from bi_app.models.subscriptions import FILES, Times, zone
 from tasks import mail
+from tasks.outbox import Delivered
 from warehouse import audit
 from warehouse.access import Viewer
 from warehouse.database import connect
@@ -100,35 +100,14 @@ where subscription_id = %s
 FORGET = "delete from app.sendings where made_at < now() - interval '1 year'"
 
 
-@dataclass(frozen=True)
-class Sent:
-    """How many mails went out, and why others did not yet."""
-
-    sent: int = 0
-    failed: tuple[str, ...] = ()
-
-    def require_success(self) -> Sent:
-        """Itself.
-
-        Raises:
-            CarrelError: a mail could not be sent; it is tried again later.
-        """
-        if self.failed:
-            raise CarrelError(
-                f"{len(self.failed)} reports could not be mailed: {'; '.join(set(self.failed))}",
-                remedy="They are tried again with growing pauses, for a day.",
-            )
-        return self
-
-
-def send_due(now: dt.datetime | None = None) -> Sent:
+def send_due(now: dt.datetime | None = None) -> Delivered:
     """Send every report that is due; nothing where no mail server is set, or another is sending."""
     if not settings().mails:
-        return Sent()
+        return Delivered()
     sent, failed = 0, []
     with connect(autocommit=True, row_factory=namedtuple_row) as connection:
         if not connection.execute(LOCK).fetchone()[0]:  # type: ignore[index]
-            return Sent()
+            return Delivered()
         for one in connection.execute(INTERRUPTED).fetchall():
             log.warning("sending %s was cut short: nobody knows whether it went", one.sending_id)
         fall_due(connection, now or dt.datetime.now(dt.UTC))
@@ -137,7 +116,7 @@ def send_due(now: dt.datetime | None = None) -> Sent:
                 failed.append(outcome)
             sent += outcome == SENT_ONE
         connection.execute(FORGET)
-    return Sent(sent, tuple(failed))
+    return Delivered(sent, tuple(failed))
 
 
 def fall_due(connection: Connection, now: dt.datetime) -> None:

@@ -24,12 +24,14 @@ from deployments.ports import free_port
 from deployments.postgres import server
 from deployments.programs import Program, programs
 from deployments.sign_ins import SignIn
+from deployments.stream_health import is_used
 from deployments.supervision import is_up
 from tasks.connect import connected
 from warehouse.database import connect
 from warehouse.errors import CarrelError, LoadFailed, QualityFailed
 from warehouse.migrate import migrate
 from warehouse.settings import settings
+from warehouse.streams import streams
 
 T = TypeVar("T")
 Say = Callable[[str], None]
@@ -86,8 +88,10 @@ def up(say: Say, *, demo: bool = False) -> Started:
     exposure.check(demo=demo)
     with _one_at_a_time():
         # The pool is outside: when what its threads wait for is stopped, they end at once.
-        with ThreadPoolExecutor(4) as pool, _undone_on_failure(say, unless=_begin(say)):
+        ran = _begin(say)
+        with ThreadPoolExecutor(4) as pool, _undone_on_failure(say, unless=ran):
             problem = _bring_up(Steps(say), pool, demo)
+            _consume(say, afresh=not ran)
         made = sign_ins.make_demo() if demo else sign_ins.make_first()
     return Started(_addresses(), made, time.monotonic() - began, problem)
 
@@ -192,6 +196,14 @@ def _prefect(steps: Steps) -> None:
         pipeline.make_pool()
         supervision.start_program("prefect-worker")
         pipeline.deploy()
+
+
+def _consume(say: Say, *, afresh: bool) -> None:
+    """Have the streams in use be consumed, by a run in Prefect; it starts while `up` returns."""
+    own = bool(settings().prefect_api_url)  # whose other workers may have runs that are alive
+    for stream in streams().values():
+        if is_used(stream) and pipeline.keep_consuming(stream.table, afresh=afresh and not own):
+            say(f"{stream.table} is consumed by a run in Prefect.")
 
 
 def _load(steps: Steps) -> CarrelError | None:

@@ -12,10 +12,11 @@ import pyarrow as pa
 MOST_BYTES = (1 << 31) - 1  # of an array of texts
 
 
-def numbers(values: npt.NDArray[np.int64]) -> pa.Array:
-    """64-bit integers."""
+def numbers(values: npt.NDArray[np.int64], filled: npt.NDArray[np.bool_] | None = None) -> pa.Array:
+    """64-bit integers; null where not `filled`."""
     data = np.ascontiguousarray(values, np.int64)
-    return pa.Array.from_buffers(pa.int64(), len(data), [None, pa.py_buffer(data)])
+    bits = None if filled is None else pa.py_buffer(np.packbits(filled, bitorder="little"))
+    return pa.Array.from_buffers(pa.int64(), len(data), [bits, pa.py_buffer(data)])
 
 
 def mask(values: npt.NDArray[np.bool_]) -> pa.Array:

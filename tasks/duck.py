@@ -13,12 +13,12 @@ from warehouse.settings import settings
 class Duck:
     """One connection, for one thread."""
 
-    def __init__(self) -> None:
+    def __init__(self, threads: int = 2) -> None:
         """Make the macros, and the keys of pseudonyms as variables."""
         self._duck = duckdb.connect(
             config={
                 "memory_limit": f"{settings().load_memory_mb}MB",
-                "threads": 2,
+                "threads": threads,
                 "autoinstall_known_extensions": False,
                 "autoload_known_extensions": False,
                 "enable_external_access": False,
@@ -43,3 +43,9 @@ class Duck:
         for name, table in views.items():
             self._duck.register(name, table)
         return self._duck.sql(query).to_arrow_table()
+
+    def do(self, statement: str, **views: pa.Table) -> None:
+        """Run a statement that has no rows."""
+        for name, table in views.items():
+            self._duck.register(name, table)
+        self._duck.execute(statement)

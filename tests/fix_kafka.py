@@ -11,7 +11,6 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
-import socket
 import subprocess
 import tempfile
 import time
@@ -21,6 +20,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.ports import free_port
 from warehouse.settings import settings
 
 VERSION = "4.0.0"
@@ -86,6 +86,12 @@ class Broker:
             self.running.kill()
             self.running.wait()
 
+    def remove(self) -> None:
+        """End it, and leave nothing."""
+        self.kill()
+        if self.folder:
+            shutil.rmtree(self.folder, ignore_errors=True)
+
     def restart(self) -> None:
         """Kill it, and start it again; somebody else's is left alone."""
         if self.folder:
@@ -118,14 +124,12 @@ def kafka() -> Iterator[Broker]:
     missing = [name for name in ("java", "mvn") if not shutil.which(name)]
     if missing and not (_jars() / "complete").exists():
         _absent(f"no broker: {' and '.join(missing)} not installed, CARREL_KAFKA_BOOTSTRAP not set")
-    broker = _formatted()
+    broker = formatted()
     try:
         broker.start()
         yield broker
     finally:
-        broker.kill()
-        assert broker.folder
-        shutil.rmtree(broker.folder, ignore_errors=True)
+        broker.remove()
 
 
 def _absent(reason: str) -> None:
@@ -134,11 +138,11 @@ def _absent(reason: str) -> None:
     pytest.skip(f"{reason} (Debian: apt-get install default-jre-headless maven)")
 
 
-def _formatted() -> Broker:
+def formatted() -> Broker:
     """A broker with an empty data folder, not started yet."""
     _fetch()
     folder = Path(tempfile.mkdtemp(prefix="carrel_kafka_"))
-    port, controller = _free_ports()
+    port, controller = free_port(), free_port()
     properties = folder / "server.properties"
     properties.write_text(PROPERTIES.format(port=port, controller=controller, data=folder / "data"))
     tool = _java("kafka.tools.StorageTool", "format", "-t", CLUSTER, "-c", str(properties))
@@ -171,10 +175,3 @@ def _fetch() -> None:
         if done.returncode:
             _absent(f"no broker: Maven brought no jars: {done.stdout[-500:]}")
         (folder / "complete").touch()
-
-
-def _free_ports() -> tuple[int, int]:
-    with socket.socket() as one, socket.socket() as two:
-        one.bind(("127.0.0.1", 0))
-        two.bind(("127.0.0.1", 0))
-        return one.getsockname()[1], two.getsockname()[1]

@@ -7,12 +7,16 @@ a change between light and dark needs no message to the server.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from bokeh.models import (
     BasicTicker,
+    ColumnDataSource,
     CustomJSHover,
     CustomJSTickFormatter,
+    Glyph,
+    GlyphRenderer,
     HoverTool,
     LinearColorMapper,
     NoOverlap,
@@ -71,6 +75,27 @@ def bare(plot: figure) -> figure:
         axis.major_label_text_font = "Inter, Segoe UI, Helvetica, Arial, sans-serif"
     plot.xgrid.visible = False
     return plot
+
+
+def draw(
+    plot: figure,
+    source: ColumnDataSource,
+    glyph: Glyph,
+    *,
+    hovered: Mapping[str, Any] | None = None,
+) -> GlyphRenderer:
+    """Draw a source's rows; `hovered` is what of the glyph is another under the pointer.
+
+    What is chosen looks like the rest: one model goes to the browser, not the three of `plot.vbar`.
+    """
+    return plot.add_glyph(
+        source,
+        glyph,
+        hover_glyph=glyph.clone(**hovered) if hovered else None,
+        selection_glyph=None,
+        nonselection_glyph=None,
+        muted_glyph=None,
+    )
 
 
 def counted(axis: Any, ticks: int = 4) -> None:

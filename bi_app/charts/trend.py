@@ -48,11 +48,11 @@ class Trend:
         )  # fmt: skip
         area = VArea(x="at", y1="floor", y2="value", fill_color=colour, fill_alpha=0.16)
         mark = Scatter(x="at", y="value", size=7, fill_color="colour", line_color=None)
-        plot.add_glyph(self.source, area)
-        line = plot.add_glyph(
-            self.source, Line(x="at", y="value", line_width=2.2, line_color=colour)
+        theme.draw(plot, self.source, area)
+        line = theme.draw(
+            plot, self.source, Line(x="at", y="value", line_width=2.2, line_color=colour)
         )
-        plot.add_glyph(self.marks, mark)
+        theme.draw(plot, self.marks, mark)
         self.hover = theme.hover(
             renderers=[line], mode="vline", line_policy="nearest", point_policy="follow_mouse"
         )

@@ -11,6 +11,7 @@ from bi_app.auth.sessions import SignedIn
 from bi_app.charts.trend import Point, Trend
 from bi_app.models import dataset, lineage, profile, quality, repair, unusual
 from bi_app.models.quality import Row
+from bi_app.models.selection import firsts_of
 from bi_app.models.table import Column
 from bi_app.pages.explore import licence
 from bi_app.pages.shell import Cell, Controls, Page, acting, reacting, sendable, serving
@@ -195,7 +196,7 @@ def notes(viewer: Viewer, entry: Row, check: str, rule: str) -> dict[str, str]:
 
 def build(signed_in: SignedIn) -> Page:
     """The page for one person."""
-    asked = {k: v[0].decode("utf-8", "replace") for k, v in pn.state.session_args.items()}
+    asked = firsts_of(pn.state.session_args)
     return OneDataset(signed_in, asked).page()
 
 

@@ -33,6 +33,7 @@ SHOWN = {  # arguments that are shown to people, by the name of what is called
     "Table": (1, "title"),
     "card": (1, 3, "title", "definition"),
     "in_currency": (0,),
+    "priced": (0,),
     "figure": (1, 4, "title", "definition"),
     "table": (1,),
     "table_of": (1,),

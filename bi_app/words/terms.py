@@ -11,7 +11,7 @@ ROLES = (N_("admin"), N_("librarian"), N_("member"))
 ACTS = (
     N_("account"), N_("alert"), N_("backup"), N_("close records"), N_("export"), N_("migrate"),
     N_("open records"), N_("publish anyway"), N_("refusal"), N_("replay"), N_("restore"),
-    N_("consent"),
+    N_("consent"), N_("query"),
     N_("retain"), N_("run"), N_("sign in"), N_("sign in refused"), N_("sign out"), N_("view"),
 )  # fmt: skip
 DOORS = (N_("page"), N_("api"), N_("export"), N_("cli"), N_("mail"), N_("schedule"))
@@ -48,3 +48,8 @@ OWN_DATA = (  # names of columns on the page My data
     N_("Note"), N_("Changed at"), N_("Page"), N_("Card"), N_("Shared with"), N_("Choice"),
     N_("Every"), N_("Files"), N_("Next due at"), N_("Paused at"), N_("Due at"),
 )  # fmt: skip
+SEGMENTS = (  # of customers, as warehouse/streams/retail/sales.yml ships them
+    N_("Champions"), N_("Loyal"), N_("Big spenders"), N_("New"), N_("Promising"), N_("At risk"),
+    N_("Hibernating"), N_("Lost"),
+)  # fmt: skip
+BY_SEGMENT = N_("B2B or B2C as the till says; else B2B where a known customer buys a dozen or more")

@@ -1,8 +1,8 @@
 """One event's way: polled from the log, parsed and judged, folded, written in one transaction.
 
-Reading, judging and writing overlap on three threads, each at most one batch ahead: when the
-database is slow, nothing piles up. After any failure the consumer takes up where the database says
-it stands; what was under way is forgotten and read again.
+Reading, judging, folding and writing overlap on four threads, each at most one batch ahead: when
+the database is slow, nothing piles up. After any failure the consumer takes up where the database
+says it stands; what was under way is forgotten and read again.
 """
 
 from __future__ import annotations
@@ -122,13 +122,15 @@ class Consumer:
                 return
             yield slices
 
-    def _folded(self, held: dict[int, Hold]) -> Iterator[Batch]:
-        """Each batch judged, with the sums of what counts."""
+    def _judged(self, held: dict[int, Hold]) -> Iterator[Batch]:
         with connect() as beside:
             judge = Judge(self.stream, beside, _positions(held))
+        yield from map(judge, ahead(self._polled(held)))
+
+    def _folded(self, held: dict[int, Hold]) -> Iterator[Batch]:
+        """Each batch judged, with the sums of what counts."""
         fold = Fold(self.stream)
-        for slices in ahead(self._polled(held)):
-            batch = judge(slices)
+        for batch in ahead(self._judged(held)):
             counted = on_time(batch)
             yield batch if counted is None else replace(batch, folded=fold(counted))
 

@@ -12,16 +12,15 @@ from psycopg import sql
 from tasks.bulk import copy_in
 from tasks.duck import Duck
 from warehouse.ddl import literal
+from warehouse.stream_values import values_query
 from warehouse.streams import Stream
-
-NONE = "(none)"
 
 
 class Fold:
     """Folds the events of a stream; for one thread."""
 
     def __init__(self, stream: Stream) -> None:
-        self._duck = Duck()
+        self._duck = Duck(threads=1)
         self._query = _query(stream)
 
     def __call__(self, events: pa.Table) -> pa.Table:
@@ -30,19 +29,18 @@ class Fold:
 
 
 def _query(stream: Stream) -> str:
-    """DuckDB: one pass that makes the columns, and a group-by a dimension."""
-    zone = literal(stream.timezone)
-    derived = "".join(f', {text} as "{name}"' for name, text in stream.derived.items())
-    sums = ", ".join(f'sum({m.sum})::decimal(38,4) as "{m.name}"' for m in stream.measures)
-    groups = " union all ".join(
-        f"select {literal(d.name)} as dimension, day,"
-        f" coalesce(({d.by})::varchar, '{NONE}') as value, {d.person} as person, {sums}"
-        " from described group by day, value"
-        for d in stream.dimensions
-    )
+    """DuckDB: each event once for each dimension, and one group-by over all."""
+    names = ", ".join(literal(d.name) for d in stream.dimensions)
+    people = ", ".join(str(d.person) for d in stream.dimensions)
+    measures = [f'"{m.name}"' for m in stream.measures]
+    sums = ", ".join(f"coalesce(sum({m}), 0)::decimal(38,4) as {m}" for m in measures)
     return (
-        f'with described as materialized (select *, timezone({zone}, "{stream.time}") as local,'
-        f" local::date as day{derived} from events) {groups}"
+        f"with valued as ({values_query(stream)}),"
+        " apart as (select day, unnest(members) as value, unnest(range(1, len(members) + 1)) as n,"
+        f" {', '.join(measures)} from valued),"
+        f" summed as (select n, day, value, {sums} from apart group by n, day, value)"
+        f" select [{names}][n] as dimension, [{people}][n] as person, day, value,"
+        f" {', '.join(measures)} from summed"
     )
 
 

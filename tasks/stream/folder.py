@@ -12,6 +12,7 @@ import os
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import date
 from io import FileIO
 from pathlib import Path
 
@@ -22,7 +23,8 @@ from warehouse.errors import Busy, SourceUnavailable
 from warehouse.settings import settings
 
 SEGMENT = 64 << 20  # bytes after which a new one begins
-READ = 4 << 20  # bytes read of a partition at a time
+READ = 4 << 20  # most bytes read of a partition at a time
+RECORD = 320  # bytes that most records have at most
 NAP_S = 0.02
 
 
@@ -65,7 +67,7 @@ class FolderLog:
         until = time.monotonic() + seconds
         share = max(1, most // max(1, len(positions)))
         while True:
-            found = [self._read(partition, at, share) for partition, at in positions.items()]
+            found = [self._tried(partition, at, share) for partition, at in positions.items()]
             slices = [one for one in found if one]
             if slices or time.monotonic() >= until:
                 return slices
@@ -74,21 +76,27 @@ class FolderLog:
     def close(self) -> None:
         """Nothing is held open."""
 
+    def _tried(self, partition: int, offset: int, most: int) -> Slice | None:
+        try:
+            return self._read(partition, offset, most)
+        except FileNotFoundError:  # retention let the segment go, whose end we stood at
+            self._places.pop(partition, None)
+            return None
+
     def _read(self, partition: int, offset: int, most: int) -> Slice | None:
         place = self._place(partition, offset)
         if place is None:
             return None
-        text = _whole_lines(place, most)
+        text, count = _whole_lines(place, most)
         if not text:
             later = [s for s in segments(place.segment.parent) if s[0] > int(place.segment.stem)]
             # The next one begins where this ends: what is beyond its last line feed was torn.
             if not later or later[0][0] != place.offset:
                 return None
             place.segment, place.byte = later[0][1], 0
-            text = _whole_lines(place, most)
+            text, count = _whole_lines(place, most)
         if not text:
             return None
-        count = _lines(text)
         place.offset += count
         place.byte += len(text)
         now = np.full(count, int(time.time() * 1_000_000), np.int64)
@@ -118,15 +126,16 @@ class FolderLog:
         )
 
 
-def _whole_lines(place: _Place, most: int) -> bytes:
-    """At most so many whole lines from a place on."""
+def _whole_lines(place: _Place, most: int) -> tuple[bytes, int]:
+    """At most so many whole lines from a place on, and their number."""
+    size = min(READ, most * RECORD)
     with place.segment.open("rb") as file:
         file.seek(place.byte)
-        text = file.read(READ)
+        text = file.read(size)
         while text and b"\n" not in text and (more := file.read(READ)):
             text += more  # a line longer than what is read at a time
-    ends = np.flatnonzero(np.frombuffer(text, np.uint8) == 10)
-    return text[: int(ends[min(most, len(ends)) - 1]) + 1] if len(ends) else b""
+    ends = np.flatnonzero(np.frombuffer(text, np.uint8) == 10)[:most]
+    return (text[: int(ends[-1]) + 1], len(ends)) if len(ends) else (b"", 0)
 
 
 def _byte_of(path: Path, record: int) -> int | None:
@@ -176,9 +185,15 @@ class FolderWriter:
     def append(self, partition: int, lines: Iterable[bytes]) -> None:
         """Append records; see `EventWriter`."""
         end = self._ends[partition]
-        if end.bytes >= self._segment:
-            end.rotate(sync=settings().stream_fsync != "never")
+        # A segment a day at least: what retention lets go of are whole ones.
+        if end.bytes >= self._segment or (end.bytes and end.day != date.today()):
+            self.rotate([partition])
         end.write([as_line(line) for line in lines])
+
+    def rotate(self, partitions: Iterable[int]) -> None:
+        """Have new segments begin."""
+        for one in partitions:
+            self._ends[one].rotate(sync=settings().stream_fsync != "never")
 
     def flush(self) -> None:
         """Have it on disk, if that is the policy."""
@@ -203,8 +218,10 @@ class _End:
         first, path = found[-1] if found else (0, folder / f"{0:020d}.jsonl")
         text = path.read_bytes() if path.exists() else b""
         whole = text.rfind(b"\n") + 1
+        self.day = date.fromtimestamp(path.stat().st_mtime) if path.exists() else date.today()
         self.file: FileIO = path.open("ab", buffering=0)
-        self.file.truncate(whole)
+        if whole < len(text):
+            self.file.truncate(whole)
         self.bytes, self.next_offset = whole, first + _lines(text)
 
     def write(self, lines: list[bytes]) -> None:
@@ -220,4 +237,4 @@ class _End:
         folder = Path(str(self.file.name)).parent
         self.file.close()
         self.file = (folder / f"{self.next_offset:020d}.jsonl").open("ab", buffering=0)
-        self.bytes = 0
+        self.bytes, self.day = 0, date.today()

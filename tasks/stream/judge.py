@@ -6,6 +6,7 @@ fell into batches or on when a consumer was killed. So the same log gives the sa
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,13 +17,12 @@ import psycopg
 import pyarrow as pa
 from psycopg import sql
 
-from tasks.arrays import integers, mask, values
+from tasks.arrays import mask, numbers, values
 from tasks.duck import Duck
 from tasks.stream.log import Slice
 from tasks.stream.parse import Parser, Refused
 from warehouse.streams import Stream
 
-NEVER = np.iinfo(np.int64).min
 LEVELS = 8  # batches of ids kept apart before they are put together
 Ints = npt.NDArray[np.int64]
 Hashes = npt.NDArray[np.uint64]
@@ -51,13 +51,14 @@ class Batch:
     """What one transaction writes. `events`: the valid ones, with `partition` and `late_us`.
 
     `late_us` is null for an event that counts, else by how much it was behind (microseconds).
-    `folded` are the sums of those that count.
+    `folded` are the sums of those that count, `again` the times of duplicates (microseconds).
     """
 
     moves: list[Moved] = field(default_factory=list)
     events: pa.Table | None = None
     refused: list[Refused] = field(default_factory=list)
     folded: pa.Table | None = None
+    again: list[int] = field(default_factory=list)
 
 
 class Recent:
@@ -121,7 +122,7 @@ class Judge:
     ) -> None:
         """Take up from the positions (next offset by partition) that the database has."""
         self._stream = stream
-        duck = Duck()
+        duck = Duck(threads=1)
         self._parse = Parser(stream, duck)
         self._newest = dict(connection.execute(
             "select partition, (extract(epoch from newest_at) * 1000000)::bigint"
@@ -134,11 +135,15 @@ class Judge:
     def _remembered(
         self, connection: psycopg.Connection[Any], duck: Duck, partition: int
     ) -> Recent:
-        """The ids within the window, from bronze."""
+        """The ids within the window, from bronze and from what is kept of its former days."""
         query = sql.SQL(
-            'select "offset", {} from {} where partition = %(partition)s and "offset" >='
-            " (select next_offset - %(within)s from ops.stream_partitions"
+            'with since as (select next_offset - %(within)s as "offset" from ops.stream_partitions'
             " where (stream, topic, partition) = (%(stream)s, %(topic)s, %(partition)s))"
+            ' select "offset", {} from {} where partition = %(partition)s and "offset" >='
+            ' (select "offset" from since)'
+            ' union all select "offset", id from ops.stream_ids'
+            " where (stream, topic, partition) = (%(stream)s, %(topic)s, %(partition)s)"
+            ' and "offset" >= (select "offset" from since)'
         ).format(sql.Identifier(self._stream.id), sql.Identifier("bronze", self._stream.table))
         rows = connection.execute(query, {
             "partition": partition, "within": self._stream.duplicates_within,
@@ -151,68 +156,62 @@ class Judge:
 
     def __call__(self, slices: list[Slice]) -> Batch:
         """The batch that some slices make."""
-        found = [self._judged(piece) for piece in slices]
-        tables = [events for _, events, _ in found]
-        return Batch(
-            [moved for moved, _, _ in found],
-            pa.concat_tables(tables).combine_chunks() if tables else None,
-            [one for _, _, refused in found for one in refused],
-        )
-
-    def _judged(self, piece: Slice) -> tuple[Moved, pa.Table, list[Refused]]:
-        parsed = self._parse(piece)
-        events, refused = self._on_time(piece, parsed.events, parsed.refused)
-        fresh = self._recent[piece.partition].fresh(
-            values(events["offset"], np.int64), values(events["hash"], np.uint64)
-        )
-        duplicates = int(len(fresh) - fresh.sum())
-        if duplicates:
-            events = events.filter(mask(fresh))
-        late_us, newest = self._late(piece.partition, values(events["at"], np.int64))
-        late = len(late_us) - late_us.count(None)
-        count = events.num_rows
-        events = events.append_column("late_us", integers(late_us))
-        events = events.append_column("partition", integers([piece.partition] * count))
-        began, self._at[piece.partition] = self._at[piece.partition], piece.next_offset
-        moved = Moved(
-            piece.partition, began, piece.next_offset, newest, len(piece.offsets),
-            count - late, late, duplicates, len(refused),
-        )  # fmt: skip
-        return moved, events, refused
+        if not slices:
+            return Batch()
+        parsed = self._parse(slices)
+        events, refused = self._on_time(slices, parsed.events, parsed.refused)
+        at, hashes = values(events["at"], np.int64), values(events["hash"], np.uint64)
+        offsets, records = (values(events[name], np.int64) for name in ("offset", "record"))
+        quarantined = Counter(one.partition for one in refused)
+        # The events of a slice stand together.
+        ends = np.searchsorted(records, np.cumsum([len(one.offsets) for one in slices]))
+        begin, fresh, behind, moves = 0, list[Any](), list[Ints](), list[Moved]()
+        for piece, end in zip(slices, ends.tolist(), strict=True):
+            here, number = slice(begin, end), piece.partition
+            begin = end
+            fresh.append(self._recent[number].fresh(offsets[here], hashes[here]))
+            behind.append(self._behind(number, at[here][fresh[-1]]))
+            count, late = len(behind[-1]), int(np.count_nonzero(behind[-1]))
+            moves.append(Moved(
+                number, self._at[number], piece.next_offset, self._newest.get(number),
+                len(piece.offsets), count - late, late, end - here.start - count,
+                quarantined[number],
+            ))  # fmt: skip
+            self._at[number] = piece.next_offset
+        again: list[int] = []
+        if sum(map(len, behind)) < len(at):
+            counts = np.concatenate(fresh)
+            again, events = at[~counts].tolist(), events.filter(mask(counts))
+        late_us = np.concatenate(behind)
+        events = events.append_column("late_us", numbers(late_us, late_us > 0))
+        return Batch(moves, events, refused, again=again)
 
     def _on_time(
-        self, piece: Slice, events: pa.Table, refused: list[Refused]
+        self, slices: list[Slice], events: pa.Table, refused: list[Refused]
     ) -> tuple[pa.Table, list[Refused]]:
         """Hold back what a wrong clock dated far ahead: it would make all that follows late."""
         arrived = values(events["logged_at"], np.int64)
         early = values(events["at"], np.int64) > arrived + self._stream.clock_ahead * 1_000_000
         if not early.any():
             return events, refused
-        lines = dict(zip(piece.offsets.tolist(), piece.block.split(b"\n"), strict=False))
+        lines = b"".join(one.block for one in slices).split(b"\n")
         reason = f"{self._stream.time}: is ahead of its arrival by more than allowed"
+        held = events.filter(mask(early)).select(["partition", "offset", "logged_at", "record"])
+        rows = zip(*(column.to_pylist() for column in held.columns), strict=True)
         refused = refused + [
-            Refused(piece.partition, offset, at, reason, lines[offset])
-            for offset, at in zip(
-                values(events["offset"], np.int64)[early].tolist(),
-                arrived[early].tolist(),
-                strict=True,
-            )
+            Refused(partition, offset, logged_at, reason, lines[number])
+            for partition, offset, logged_at, number in rows
         ]
         return events.filter(mask(~early)), refused
 
-    def _late(self, partition: int, at: Ints) -> tuple[list[int | None], int | None]:
-        """By how much each event is too late, None where it is not; and the newest time now."""
-        before = self._newest.get(partition)
+    def _behind(self, partition: int, at: Ints) -> Ints:
+        """By how much each event is too late (microseconds), 0 where it is not."""
         if not len(at):
-            return [], before
-        start = NEVER if before is None else before
-        newest = np.maximum.accumulate(np.concatenate(([start], at)))
+            return at
+        before = self._newest.get(partition)
         # Nothing can be late before there was anything.
-        behind = np.where(newest[:-1] == NEVER, 0, newest[:-1] - at)
-        late = behind > self._stream.lateness * 1_000_000
+        start = at[0] if before is None else before
+        newest = np.maximum.accumulate(np.concatenate(([start], at)))
         self._newest[partition] = int(newest[-1])
-        if not late.any():
-            return [None] * len(at), int(newest[-1])
-        return [int(b) if is_late else None for b, is_late in zip(behind, late, strict=True)], int(
-            newest[-1]
-        )
+        behind = newest[:-1] - at
+        return np.where(behind > self._stream.lateness * 1_000_000, behind, 0)

@@ -11,18 +11,19 @@ from __future__ import annotations
 import io
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from itertools import repeat
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tasks.arrays import numbers
+from tasks.arrays import numbers, values
 from tasks.duck import Duck
 from tasks.stream.log import Slice
 from warehouse.ddl import literal
@@ -41,7 +42,7 @@ ARROW: dict[Kind, pa.DataType] = {
     "number": pa.decimal128(18, 4),
     "boolean": pa.bool_(),
 }
-Offsets = npt.NDArray[np.int64]
+Numbers = npt.NDArray[np.int64]
 
 
 class NoEvent(Exception):
@@ -61,14 +62,30 @@ class Refused:
 
 @dataclass(frozen=True)
 class Parsed:
-    """Events of one partition, in order, and what is none.
+    """Events of a batch in the order of its records, and what is none.
 
-    `events` has the columns of the stream, `rest`, and `offset`, `logged_at`, `at` (microseconds)
-    and `hash` (of the event's id).
+    `events` has the columns of the stream, `rest`, and `partition`, `offset`, `logged_at`, `at`
+    (the event's time; microseconds both), `hash` (of the event's id) and `record` (its number
+    within the batch).
     """
 
     events: pa.Table
     refused: list[Refused]
+
+
+class Records(NamedTuple):
+    """Some records of a batch: the `numbers` they have in it, and a line for each."""
+
+    numbers: Numbers
+    block: bytes
+
+
+class Fault(NamedTuple):
+    """Why a record is no event."""
+
+    number: int
+    reason: str
+    line: bytes
 
 
 class Parser:
@@ -87,35 +104,37 @@ class Parser:
         self._duck = duck
         self._people: dict[str, str] = {}
 
-    def __call__(self, piece: Slice) -> Parsed:
-        """The events of a slice."""
-        refused: list[Refused] = []
-        tables = [self._typed(*part) for part in self._parsed(piece, refused)]
-        events = pa.concat_tables(tables).combine_chunks()
-        fit = events["fit"]
-        if not pc.all(fit).as_py():
-            unfit = set(events.filter(pc.invert(fit))["offset"].to_pylist())
-            rows = self._one_by_one(_only(piece, unfit), refused)
-            events = pa.concat_tables([events.filter(fit), self._typed(*rows)])
-            odd = set(events.filter(pc.invert(events["fit"]))["offset"].to_pylist())
-            refused += _refused(_only(piece, odd), "cannot be converted")
-            events = events.filter(events["fit"]).sort_by("offset")
-        return Parsed(events.drop_columns("fit"), refused)
+    def __call__(self, slices: Sequence[Slice]) -> Parsed:
+        """The events of a batch: one slice or more."""
+        faults: list[Fault] = []
+        records = Records(
+            np.arange(sum(len(one.offsets) for one in slices)),
+            b"".join(one.block for one in slices),
+        )
+        events = self._typed(*self._parsed(records, faults))
+        if not pc.all(events["fit"]).as_py():
+            fit = events.filter(events["fit"])
+            rows = self._one_by_one(_only(records, _unfit(events)), faults)
+            closer = self._typed(*rows)
+            odd = _only(records, _unfit(closer))
+            lines = odd.block.split(b"\n")
+            faults += map(Fault, odd.numbers.tolist(), repeat("cannot be converted"), lines)
+            events = pa.concat_tables([fit, closer.filter(closer["fit"])]).sort_by("record")
+        return _placed(events.drop_columns("fit"), faults, slices)
 
     # The quick way ---------------------------------------------------------------------------
 
-    def _parsed(
-        self, piece: Slice, refused: list[Refused]
-    ) -> Iterator[tuple[pa.Table, Offsets, Offsets]]:
-        """Fields as they were sent, with offsets and times of arrival; part by part."""
-        table = self._taken(piece.block, len(piece.offsets))
+    def _parsed(self, records: Records, faults: list[Fault]) -> tuple[pa.Table, Numbers]:
+        """Fields as they were sent, and the numbers of their records."""
+        table = self._taken(records.block, len(records.numbers))
         if table is not None:
-            yield table, piece.offsets, piece.logged_at
-        elif len(piece.offsets) <= CLOSE_LOOK:
-            yield self._one_by_one(piece, refused)
-        else:
-            for part in _parts(piece):
-                yield from self._parsed(part, refused)
+            return table, records.numbers
+        if len(records.numbers) <= CLOSE_LOOK:
+            return self._one_by_one(records, faults)
+        tables, numbers = zip(
+            *(self._parsed(part, faults) for part in _parts(records)), strict=True
+        )
+        return pa.concat_tables(tables), np.concatenate(numbers)
 
     def _taken(self, block: bytes, count: int) -> pa.Table | None:
         """The block as a table with `rest`; None where a record of it needs a closer look."""
@@ -124,7 +143,7 @@ class Parser:
         # Each line begins and ends an object, and there are as many rows as lines: so each line
         # is exactly one object.
         lines = block.startswith(b"{") and block.endswith(b"}\n")
-        if not lines or block.count(b"}\n{") != count - 1 or b"\\u0000" in block:
+        if not lines or block.count(b"}\n{") != count - 1 or _has_zero(block):
             return None
         try:
             if not block.isascii():
@@ -142,10 +161,9 @@ class Parser:
             return None
         return table.append_column("rest", pa.nulls(count, pa.string()))
 
-    def _typed(self, table: pa.Table, offsets: Offsets, logged_at: Offsets) -> pa.Table:
+    def _typed(self, table: pa.Table, records: Numbers) -> pa.Table:
         """Types, the event's time in UTC, pseudonyms, and which rows are `fit`."""
-        table = table.append_column("offset", numbers(offsets))
-        table = table.append_column("logged_at", numbers(logged_at))
+        table = table.append_column("record", numbers(records))
         for name, field in self._fields.items():
             if field.pseudonym:
                 table = table.append_column(f"_{name}", self._pseudonyms(table[name]))
@@ -168,19 +186,15 @@ class Parser:
 
     # The close look --------------------------------------------------------------------------
 
-    def _one_by_one(
-        self, piece: Slice, refused: list[Refused]
-    ) -> tuple[pa.Table, Offsets, Offsets]:
+    def _one_by_one(self, records: Records, faults: list[Fault]) -> tuple[pa.Table, Numbers]:
         rows, kept = [], []
-        for number, line in enumerate(piece.block.split(b"\n")[: len(piece.offsets)]):
+        for number, line in zip(records.numbers.tolist(), records.block.split(b"\n"), strict=False):
             try:
                 rows.append(self._row(line))
                 kept.append(number)
             except NoEvent as fault:
-                offset, logged = int(piece.offsets[number]), int(piece.logged_at[number])
-                refused.append(Refused(piece.partition, offset, logged, str(fault), line))
-        table = pa.Table.from_pylist(rows, self._rows)
-        return table, piece.offsets[kept], piece.logged_at[kept]
+                faults.append(Fault(number, str(fault), line))
+        return pa.Table.from_pylist(rows, self._rows), np.array(kept, np.int64)
 
     def _row(self, line: bytes) -> dict[str, Any]:
         """The fields of one message, converted and judged; unknown ones as JSON in `rest`."""
@@ -197,6 +211,11 @@ class Parser:
             _check_storable(name, value)
         others = {name: value for name, value in event.items() if name not in known}
         return known | {"rest": json.dumps(others, default=str) if others else None}
+
+
+def _has_zero(block: bytes) -> bool:
+    """Whether a zero character may stand in a text; most blocks escape nothing."""
+    return b"\\" in block and b"\\u0000" in block
 
 
 def _query(stream: Stream) -> str:
@@ -218,8 +237,8 @@ def _query(stream: Stream) -> str:
     time, key = f'try_cast("{stream.time}" as timestamptz)', f'"{stream.id}"'
     conditions = " and ".join(f"coalesce({one}, false)" for one in fit)
     return (
-        f'select "offset", logged_at, {", ".join(named)}, rest, epoch_us({time}) as at,'
-        f" hash({key}) as hash, {conditions} as fit from parsed"
+        f"select {', '.join(named)}, rest, epoch_us({time}) as at, hash({key}) as hash, record,"
+        f" {conditions} as fit from parsed"
     )
 
 
@@ -316,28 +335,36 @@ def _is_instant(value: object) -> bool:
     return bool(re.fullmatch(INSTANT, value, re.ASCII)) and bool(datetime.fromisoformat(value))
 
 
-def _parts(piece: Slice) -> Iterator[Slice]:
-    """A slice in pieces of CLOSE_LOOK records."""
-    lines = piece.block.split(b"\n")
-    for at in range(0, len(piece.offsets), CLOSE_LOOK):
-        here = slice(at, min(at + CLOSE_LOOK, len(piece.offsets)))
-        block = b"".join(line + b"\n" for line in lines[here])
-        yield Slice(
-            piece.partition, piece.offsets[here], piece.logged_at[here], block, piece.next_offset
-        )
+def _parts(records: Records) -> Iterator[Records]:
+    """The records in pieces of CLOSE_LOOK."""
+    lines = records.block.split(b"\n")
+    for at in range(0, len(records.numbers), CLOSE_LOOK):
+        here = slice(at, min(at + CLOSE_LOOK, len(records.numbers)))
+        yield Records(records.numbers[here], b"".join(line + b"\n" for line in lines[here]))
 
 
-def _refused(piece: Slice, reason: str) -> list[Refused]:
-    """All of a slice's messages, for one reason."""
-    found = zip(piece.offsets, piece.logged_at, piece.block.split(b"\n"), strict=False)
-    return [Refused(piece.partition, int(o), int(at), reason, line) for o, at, line in found]
+def _only(records: Records, numbers: Numbers) -> Records:
+    """Those of a whole batch's records that have the numbers."""
+    lines = records.block.split(b"\n")
+    return Records(numbers, b"".join(lines[number] + b"\n" for number in numbers))
 
 
-def _only(piece: Slice, offsets: set[int]) -> Slice:
-    """The records at some offsets."""
-    lines = piece.block.split(b"\n")
-    kept = [n for n, offset in enumerate(piece.offsets) if int(offset) in offsets]
-    block = b"".join(lines[n] + b"\n" for n in kept)
-    return Slice(
-        piece.partition, piece.offsets[kept], piece.logged_at[kept], block, piece.next_offset
-    )
+def _unfit(events: pa.Table) -> Numbers:
+    """The records whose events are not as the schema says."""
+    return values(events.filter(pc.invert(events["fit"]))["record"], np.int64)
+
+
+def _placed(events: pa.Table, faults: list[Fault], slices: Sequence[Slice]) -> Parsed:
+    """Each event and each fault with its place in the log."""
+    counts = [len(one.offsets) for one in slices]
+    partition = np.repeat(np.array([one.partition for one in slices], np.int64), counts)
+    offset = np.concatenate([one.offsets for one in slices])
+    logged_at = np.concatenate([one.logged_at for one in slices])
+    at = values(events["record"], np.int64)
+    for name, column in (("partition", partition), ("offset", offset), ("logged_at", logged_at)):
+        events = events.append_column(name, numbers(column[at]))
+    refused = [
+        Refused(int(partition[n]), int(offset[n]), int(logged_at[n]), reason, line)
+        for n, reason, line in faults
+    ]
+    return Parsed(events, refused)

@@ -17,7 +17,7 @@ from psycopg import sql
 from bi_app import words
 from bi_app.auth.roles import PAGES
 from tests.bi_app.client import Client
-from tests.bi_app.fix_app import Served
+from tests.bi_app.fix_app import ACCOUNTS, Served, filled, served_on
 from tests.bi_app.test_accessible import ASKED, READY, grave
 from tests.fix_warehouse import NONE, use
 from warehouse.database import connect
@@ -100,6 +100,20 @@ def data_of(connection: psycopg.Connection[Any]) -> set[str]:
     }  # fmt: skip
 
 
+@pytest.fixture(scope="module")
+def library(template: str) -> Iterator[str]:
+    """A database of this file's own: what other tests wrote is not what its pages are to show."""
+    with filled("carrel_words", template) as name:
+        yield name
+
+
+@pytest.fixture(scope="module")
+def app(library: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """The app on that database."""
+    with served_on(library, tmp_path_factory.mktemp("words"), **ACCOUNTS) as served:
+        yield served
+
+
 @pytest.fixture
 def speaking(library: str) -> Iterator[Callable[[str | None], None]]:
     """Let every account of the tests speak a language; none again at the end."""
@@ -150,7 +164,7 @@ def data(library: str) -> set[str]:
     """The database's texts, and those of specs, which stay as they are."""
     use(library)
     with connect() as connection:
-        found = data_of(connection) | {words.PSEUDO}  # My data names the language
+        found = data_of(connection) | {words.PSEUDO}  # which these tests write into it later
     use(NONE)
     return found
 

@@ -23,6 +23,7 @@ COMMANDS = (
     "up", "down", "status", "doctor", "sample", "migrate", "datasets", "ingest", "add", "scan",
     "export", "backup", "restore", "retain", "stages", "users", "invite", "quarantine",
     "quality", "alerts", "audit", "api", "api-key", "reports", "produce", "consume", "stream",
+    "query", "settings",
 )  # fmt: skip
 
 
@@ -183,6 +184,7 @@ def test_doctor_passes_what_is_there(database: str) -> None:
         "port",
         "database",
         "Prefect",
+        "stream",
         "browser",
         "exposure",
     }

@@ -239,6 +239,27 @@ def test_an_aggregation_is_added_by_configuration_alone(sales: Stream) -> None:
     assert by("initial", "lines") == {"F": 2, "S": 1}
 
 
+def test_a_value_that_an_expression_fails_on_stops_nothing(sales: Stream) -> None:
+    """The dimension says so, the measure adds nothing; the other figures of the event stand."""
+    from warehouse.streams import Dimension, Measure
+
+    changes = {
+        "derived": sales.derived | {"till": "channel::integer"},
+        "dimensions": (*sales.dimensions, Dimension(name="till", by="till + 1", meaning="Till")),
+        "measures": tuple(
+            Measure(name="nameless", sum="10 ** till * till", meaning=m.meaning)
+            if m.name == "nameless" else m for m in sales.measures
+        ),
+    }  # fmt: skip
+    odd = sales.model_copy(update=changes)
+    send(odd, *(message(n, channel=c) for n, c in enumerate(("2", "x", None, "999999999", "3"))))
+    consume(odd, once=True)
+    assert by("till", "lines") == {"3": 1, "4": 1, "1000000000": 1, "(none)": 2}
+    assert ask("select lines, gross, nameless from silver.retail_sales_by"
+               " where dimension = 'total'") == [(5, Decimal("15.0000"), 3200)]  # fmt: skip
+    assert rebuild(odd).differing == 0
+
+
 def test_staff_see_the_sums_and_nobody_sees_who_bought(sales: Stream) -> None:
     from sqlalchemy import text
     from sqlalchemy.exc import ProgrammingError

@@ -29,7 +29,7 @@ def parser() -> Parser:
 def parse(*lines: bytes) -> Parsed:
     offsets = np.arange(100, 100 + len(lines), dtype=np.int64)
     block = b"".join(as_line(line) + b"\n" for line in lines)
-    return parser()(Slice(0, offsets, offsets * 0, block, 100 + len(lines)))
+    return parser()([Slice(0, offsets, offsets * 0, block, 100 + len(lines))])
 
 
 def told(line: bytes) -> str | None:
