@@ -59,8 +59,8 @@ LAYOUT = Layout(
     ],
     nothing=(
         "No sale has come yet",
-        "Sales appear here as they happen: carrel produce sends some into the log, and"
-        " carrel consume takes them into the database.",
+        "Sales appear here as they happen. Some to try it with: carrel produce. From the log into"
+        " the database: carrel consume.",
     ),
     notes=notes,
 )  # fmt: skip
