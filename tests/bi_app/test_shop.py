@@ -89,6 +89,24 @@ def test_each_dimension_adds_up_to_the_whole(name: str) -> None:
 
 
 @pytest.mark.usefixtures("here")
+def test_a_click_on_a_country_shows_it_over_time() -> None:
+    page = ReportPage(sales.LAYOUT, signed_in("admin"), ALL)
+    choice = page.charts["by_country"].choice(0, page.shown.as_dict() if page.shown else {})
+    country = choice["of"].removeprefix("country:")
+    found = table(SALES, "over_time", {**ALL, **choice})
+    assert sum(found["value"]) == pytest.approx(float(owner(
+        "select sum(net) from silver.retail_sales_by where dimension = 'country'"
+        f" and value = '{country}'"
+    )))  # fmt: skip
+    assert set(found["orders"]) == {None}
+    assert sum(found["late"]) == 12
+    page.show(page.answer({**ALL, **choice}))
+    assert page.controls.notes["over_time"].startswith(f"Net revenue, {country};")
+    again = page.charts["by_country"].choice(0, page.shown.as_dict() if page.shown else {})
+    assert again == {"of": ""}
+
+
+@pytest.mark.usefixtures("here")
 def test_sales_without_a_customer_are_shown_with_their_share() -> None:
     found = table(SALES, "customers", ALL)
     shares = dict(zip(found["name"], found["line_share"], strict=True))
