@@ -38,13 +38,12 @@ WHOLE = ("lag", "records", "counted", "late", "duplicates", "quarantined", "rebu
 
 def streams(viewer: Viewer) -> Table:
     """Every stream that was ever consumed; none for a viewer who may not see how runs go."""
-    now = dt.datetime.now(dt.UTC)
-    return table("streams", "Streams", COLUMNS, [_row(r, now) for r in rows(viewer, "streams")],
+    return table("streams", "Streams", COLUMNS, [_row(r) for r in rows(viewer, "streams")],
                  [ABOUT])  # fmt: skip
 
 
-def _row(found: Any, now: dt.datetime) -> dict[str, Any]:
-    facts = found["now"]
+def _row(found: Any) -> dict[str, Any]:
+    facts, now = found["now"], found["asked_at"]
     return {
         "stream": found["stream"],
         "state": badge(state(facts), LOOKS),
@@ -69,7 +68,11 @@ def state(facts: dict[str, float | None]) -> str:
 
 
 def _ago(now: dt.datetime, seconds: float | None) -> dt.datetime | None:
-    return None if seconds is None else now - dt.timedelta(seconds=seconds)
+    """So long before, to the second: that does not change from one question to the next."""
+    if seconds is None:
+        return None
+    at = now - dt.timedelta(seconds=seconds) + dt.timedelta(milliseconds=500)
+    return at.replace(microsecond=0)
 
 
 def none() -> str:
