@@ -40,14 +40,13 @@ WHOLE = ("lag", "records", "counted", "late", "duplicates", "quarantined", "rebu
 
 def streams(viewer: Viewer) -> Table:
     """Every stream that was ever consumed; none for a viewer who may not see how runs go."""
-    now = dt.datetime.now(dt.UTC)
     titles = {one.table: one.title for one in known().values()}
-    found = [_row(r, now, titles) for r in rows(viewer, "streams")]
+    found = [_row(r, titles) for r in rows(viewer, "streams")]
     return table("streams", "Streams", COLUMNS, found, [ABOUT])
 
 
-def _row(found: Any, now: dt.datetime, titles: Mapping[str, str]) -> dict[str, Any]:
-    facts = found["now"]
+def _row(found: Any, titles: Mapping[str, str]) -> dict[str, Any]:
+    facts, now = found["now"], found["asked_at"]
     return {
         "stream": titles.get(found["stream"], found["stream"]),
         "state": badge(state(facts), LOOKS),
@@ -72,7 +71,11 @@ def state(facts: dict[str, float | None]) -> str:
 
 
 def _ago(now: dt.datetime, seconds: float | None) -> dt.datetime | None:
-    return None if seconds is None else now - dt.timedelta(seconds=seconds)
+    """So long before, to the second: that does not change from one question to the next."""
+    if seconds is None:
+        return None
+    at = now - dt.timedelta(seconds=seconds) + dt.timedelta(milliseconds=500)
+    return at.replace(microsecond=0)
 
 
 def none() -> str:
