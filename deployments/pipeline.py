@@ -23,6 +23,7 @@ DECLARED = ROOT / "prefect.yaml"
 RUN_SECONDS = 900
 RUNS_AT_ONCE = 2
 OURS = {RUNS_AT_ONCE, RUNS_AT_ONCE + 1}
+SILENT_S = 120  # four heartbeats of the deployment `consume`
 BUSY_PAUSES = (0.5, 1.0, 2.0, 4.0, 8.0)  # seconds
 ENDED = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
 
@@ -75,8 +76,40 @@ def deploy() -> bool:
     if done.returncode:
         said = (done.stdout + done.stderr).strip()[-2000:]
         raise CarrelError(f"prefect.yaml could not be deployed: {said}")
+    watch_for_silence()
     note(deployed=digest)
     return True
+
+
+def watch_for_silence(within: float = SILENT_S) -> None:
+    """Have Prefect call a consumer crashed that sends no heartbeat, as when its worker died too.
+
+    prefect.yaml cannot say so: an automation there can only start runs.
+
+    Args:
+        within: seconds without one.
+    """
+    name = "consume falls silent"
+    for one in _call("POST", "/automations/filter", {}):
+        if one["name"] == name:
+            _call("DELETE", f"/automations/{one['id']}")
+    ends = [f"prefect.flow-run.{end.capitalize()}" for end in ENDED]
+    trigger = {
+        "type": "event",
+        "posture": "Proactive",
+        "after": ["prefect.flow-run.heartbeat"],
+        "expect": ["prefect.flow-run.heartbeat", *ends],
+        "match": {"prefect.resource.id": "prefect.flow-run.*"},
+        "match_related": {"prefect.resource.role": "flow", "prefect.resource.name": "consume"},
+        "for_each": ["prefect.resource.id"],
+        "threshold": 1,
+        "within": within,
+    }
+    said = "No heartbeat: its process and its worker are gone."
+    action = {"type": "change-flow-run-state", "state": "CRASHED", "message": said}
+    about = "A run of the consumer that sends no heartbeat has crashed."
+    made = {"name": name, "description": about, "trigger": trigger, "actions": [action]}
+    _call("POST", "/automations/", made)
 
 
 def _is_deployed() -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
+import threading
 from dataclasses import replace
 from typing import Any
 from uuid import UUID
@@ -42,10 +43,10 @@ def consume(name: str = "retail_sales") -> dict[str, int]:
         ConfigurationError: there is no such stream.
         LoadFailed: the database refused; it is tried again.
     """
-    subject, began = stream(name), dt.datetime.now(dt.UTC)
+    subject, began, stop = stream(name), dt.datetime.now(dt.UTC), threading.Event()
     with run() as run_id, refusals():
         try:
-            return report.run(subject, run_id, shown=Page(subject).show).fates
+            return report.run(subject, run_id, stop=stop, shown=Page(subject, stop).show).fates
         except Exception as fault:
             end = StepEnd("consume", subject.table, "failed", began, None, said(fault))
             record(replace(end, category=category(fault)))
@@ -55,27 +56,34 @@ def consume(name: str = "retail_sales") -> dict[str, int]:
 class Page:
     """The artifact on the run's page."""
 
-    def __init__(self, subject: Stream) -> None:
+    def __init__(self, subject: Stream, stop: threading.Event) -> None:
         """Nothing is there before the first `show`."""
         context = FlowRunContext.get()
         self._run: UUID | None = context.flow_run.id if context and context.flow_run else None
-        self._subject = subject
+        self._subject, self._stop = subject, stop
         self._artifact: UUID | None = None
 
     def show(self) -> None:
-        """Make the artifact, or bring it up to date. Where Prefect is away the stream goes on."""
+        """Make the artifact, or bring it up to date. Where Prefect is away the stream goes on.
+
+        Where Prefect took the run for dead (the machine slept) another consumes: this one stops.
+        """
         if self._run is None:
             return
         try:
-            self._put(rows(self._subject))
+            if self._put(rows(self._subject)):
+                self._stop.set()
         except Exception as error:  # httpx's, psycopg's, Prefect's own: none may end the stream
             log.warning("no artifact", extra={"error": type(error).__name__})
 
-    def _put(self, data: list[dict[str, Any]]) -> None:
+    def _put(self, data: list[dict[str, Any]]) -> bool:
+        """Put the artifact; whether Prefect holds that the run is over."""
+        assert self._run
         with get_client(sync_client=True) as client:
             if self._artifact:
                 client.update_artifact(self._artifact, ArtifactUpdate(data=data))
-                return
+                state = client.read_flow_run(self._run).state
+                return bool(state and state.is_final())
             made = client.create_artifact(
                 ArtifactCreate(
                     key=key(self._subject),
@@ -86,6 +94,7 @@ class Page:
                 )
             )
             self._artifact = made.id
+            return False
 
 
 def key(subject: Stream) -> str:

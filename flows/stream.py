@@ -1,4 +1,4 @@
-"""What is done to streams by the calendar: rebuild and compare, let go, review the checkpoints."""
+"""What is done to streams by the calendar: analyse, rebuild and compare, let go, review."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from prefect.states import Completed
 
 from flows.run import run
 from tasks.record import StepEnd, record, refusals
+from tasks.shop import analyse
 from tasks.stream import rebuild, retain, review
 from warehouse.streams import Stream, streams
 
@@ -95,6 +96,28 @@ def review_checkpoints() -> Any:
             _told(subject, "review", began, len(done.cleared), "; ".join(done.faults) or None)
     _leave("stream-checkpoints", "Checkpoints: what does not fit, and what was cleared", found)
     return _ending(found, WITH_FAULTS, faulty)
+
+
+@flow(name="analyse-streams", flow_run_name="analyse streams", persist_result=False)
+def analyse_streams() -> list[dict[str, Any]]:
+    """Make gold of the sales anew, for every stream that has moved since the last time.
+
+    Raises:
+        LoadFailed: the database refused.
+    """
+    found: list[dict[str, Any]] = []
+    with run():
+        for subject in streams().values():
+            if not analyse.is_due(subject):
+                continue
+            began = dt.datetime.now(dt.UTC)
+            with refusals():
+                done = analyse.analyse(subject)
+            found.append({"stream": subject.table, "lines": done.lines,
+                          "all sales before": str(done.complete_to)})  # fmt: skip
+            _told(subject, "publish", began, sum(done.rows.values()))
+    _leave("stream-analysis", "Sales that were analysed", found)
+    return found
 
 
 def _difference(count: int) -> str | None:

@@ -101,7 +101,8 @@ class Bars:
         """Show the first rows of a table's columns; what is not chosen is faint."""
         self.source.selected.indices = []
         shown: dict[str, Any] = {key: list(v)[: self.rows] for key, v in data.items()}
-        picked = self.picked(choice)
+        # Of charts that choose for the same, those without what is chosen show all alike.
+        picked = self.picked(choice) & set(data.get("code", data[self.look.label]))
         codes = shown.get("code", shown[self.look.label])
         labels = short([str(name) for name in shown[self.look.label]])
         shown["_label"] = labels

@@ -88,13 +88,12 @@ class SalesOverTime:
         self.source.selected.indices = []
         low, high = _ms(data["start"]), _ms(data["end"]) + DAY_MS
         value, mean, late, duplicates = (
-            np.array([np.nan if v is None else v for v in data[k]], float)
-            for k in ("value", "mean", "late", "duplicates")
+            _numbers(data[k]) for k in ("value", "mean", "late", "duplicates")
         )
         top = max(float(np.nanmax(np.concatenate([value, mean, [1e-9]]))), 1e-9)
         stamped = np.array([at is not None for at in data["restated"]], bool)
         self.source.data = {
-            **{k: data[k] for k in ("orders", "average", "late", "duplicates")},
+            **{k: _numbers(data[k]) for k in ("orders", "average", "late", "duplicates")},
             "restated": [at and at.isoformat() for at in data["restated"]],
             "start": low, "end": high - DAY_MS, "value": value, "mean": mean,
             "_middle": (low + high) / 2, "_width": (high - low) * 0.86,
@@ -129,6 +128,10 @@ class SalesOverTime:
 
     def paint(self, series: str, unit: str) -> None:
         """Its colour is its own."""
+
+
+def _numbers(values: Sequence[Any]) -> np.ndarray[Any, Any]:
+    return np.array([np.nan if v is None else v for v in values], float)
 
 
 def _ms(days: Any) -> np.ndarray[Any, Any]:

@@ -177,6 +177,14 @@ class Sales:
         found: Array = self.by[dimension].sums[..., SUMMED.index(measure)]
         return found
 
+    def days_of(self, measure: str, dimension: str = "", value: str = "") -> Array:
+        """A measure by day, of one value of a dimension or of everything."""
+        if not value:
+            whole: Array = self.days(measure).sum(axis=0)
+            return whole
+        found: Array = self.days(measure, dimension)[self.by[dimension].values.index(value)]
+        return found
+
     def count(self, kind: str) -> Array:
         """Orders, late events, those folded in, or duplicates, by day."""
         found: Array = self.beside[:, BESIDE.index(kind)]
@@ -243,7 +251,8 @@ def over_time(known: Sales, chosen: Selection) -> Table:
     """The figure, orders and counters by day, week or month."""
     grain, figure = chosen.get("grain"), chosen.get("figure")
     _name, smooth, _year = GRAINS[grain]
-    day_sums = known.days(figure).sum(axis=0)
+    dimension, _colon, value = chosen.get("of").partition(":")
+    day_sums = known.days_of(figure, dimension, value)
     starts = starts_of(known.first, len(day_sums), grain)
     sums = np.add.reduceat(day_sums, starts - known.first)
     means = _moving_mean(sums, smooth)
@@ -255,21 +264,29 @@ def over_time(known: Sales, chosen: Selection) -> Table:
         np.append(starts, known.first + len(day_sums))[begin + 1 : end + 1] - 1, last
     )
     of = partial(_within, lows - known.first, highs - known.first)
-    orders, gross = of(known.count("orders")), of(known.days("gross").sum(axis=0))
+    orders, gross = of(known.count("orders")), of(known.days_of("gross"))
+    if value:  # an order is folded by day alone
+        orders = np.full(len(lows), np.nan)
     data: dict[str, list[Any]] = {
         "start": [day_of(d) for d in lows],
         "end": [day_of(d) for d in highs],
         "value": rounded(of(day_sums), 2),
         "mean": rounded(means[begin:end], 2),
-        "orders": orders.astype(int).tolist(),
+        "orders": [None if np.isnan(n) else int(n) for n in orders],
         "average": rounded(ratio(gross, orders), 2),
         "late": of(known.count("late")).astype(int).tolist(),
         "duplicates": of(known.count("duplicates")).astype(int).tolist(),
         "restated": _restated(known, lows - known.first, highs - known.first),
     }
-    title = _(BY_GRAIN[grain], title=_(FIGURES[figure]))
+    title = _(BY_GRAIN[grain], title=titled(chosen))
     return Table("over_time", title, time_columns(), data,
                  notes(chosen, OVER_TIME, DEFINED[figure], DEFINED["counters"]))  # fmt: skip
+
+
+def titled(chosen: Selection) -> str:
+    """The figure, and of what it is shown over time, where that is not everything."""
+    title, of = _(FIGURES[chosen.get("figure")]), chosen.get("of").partition(":")[2]
+    return f"{title}, {of}" if of else title
 
 
 BY_GRAIN = {
@@ -317,7 +334,7 @@ def by(known: Sales, chosen: Selection, dimension: str, order: bool = True) -> T
     places = [i for i in (np.argsort(-sums, kind="stable") if order else range(len(values)))
               if sums[i] or gross[i] or before[i] > 0]  # fmt: skip
     data: dict[str, list[Any]] = {
-        "code": [values[i] for i in places],
+        "code": [f"{dimension}:{values[i]}" for i in places],
         "name": [values[i] for i in places],
         "value": rounded(sums[places], 2),
         "share": rounded(ratio(sums[places] * 100, np.full(len(places), sums.sum()))),
@@ -426,7 +443,7 @@ def cards(known: Sales, chosen: Selection) -> list[Card]:
     """Revenue, orders and returns with their change, and how the stream stands."""
     now, earlier = known.span(chosen), known.span(chosen.before)
     there = chosen.before.start >= known.bounds.first
-    of = {m: known.days(m).sum(axis=0) for m in ("net", "gross", "cancelled")}
+    of = {m: known.days_of(m) for m in ("net", "gross", "cancelled")}
     of["orders"] = known.count("orders")
     total = {m: float(v[now].sum()) for m, v in of.items()}
     before = {m: float(v[earlier].sum()) if there else None for m, v in of.items()}
@@ -481,6 +498,16 @@ def standing(known: Sales) -> str:
     )
 
 
+def selects(known: Sales) -> tuple[Select, ...]:
+    """What is counted, by what, and of what it is shown over time."""
+    parts = [
+        (f"{dimension}:{value}", value)
+        for dimension in ("segment", "country")
+        for value in known.by[dimension].values
+    ]
+    return FIGURE, GRAIN, Select("of", "Over time", (("", "All"), *parts))
+
+
 REPORT: Report[Sales] = Report(
     "sales",
     reads=TABLES,
@@ -496,5 +523,5 @@ REPORT: Report[Sales] = Report(
         "partitions": partitions,
     },
     longer={"products": products},
-    selects=lambda _: (FIGURE, GRAIN),
+    selects=selects,
 )

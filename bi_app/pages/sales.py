@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 
 from bi_app.charts.bars import Bars, Look
@@ -16,8 +17,9 @@ from bi_app.pages.shell import serving
 from bi_app.words import N_, _, joined
 
 ROWS = 12
-BARS = Look(mark="before", unit="", format="0,0.[00]", about=N_("share @share{0.0} %, before"
-            " @before{0,0.[00]}, cancelled @rate{0.0} %"))  # fmt: skip
+ABOUT = N_("share @share{0.0} %, before @before{0,0.[00]}, cancelled @rate{0.0} %")
+BARS = Look(mark="before", picks="of", unit="", format="0,0.[00]", about=ABOUT)
+PLAIN = replace(BARS, picks="")
 HOURS = N_("<b>@value{0,0.[00]}</b><br><small>share @share{0.0} %</small>")
 
 
@@ -26,9 +28,12 @@ def notes(known: Sales, answer: Answer) -> dict[str, str]:
     title = _(model.FIGURES[answer.chosen.get("figure")])
     dimension = {d.name: d for d in shop().dimensions}
     before = _("{title}; the mark is the period before", title=title)
+    picked = _("{title}; a click shows it over time", title=title)
     return {
-        "over_time": _("{title}; {standing}", title=title, standing=model.standing(known)),
-        "by_country": before,
+        "over_time": _(
+            "{title}; {standing}", title=model.titled(answer.chosen), standing=model.standing(known)
+        ),
+        "by_country": picked,
         "by_segment": _(dimension["segment"].meaning),
         "by_hour": title,
         "products": before,
@@ -47,7 +52,7 @@ LAYOUT = Layout(
         Part("by_country", "By country", model.BY_COUNTRY, model.by_columns("Country"),
              chart=lambda known: Bars("by_country", ROWS, BARS), span=6),
         Part("products", "Top products", model.PRODUCTS, model.product_columns(),
-             chart=lambda _: Bars("products", ROWS, BARS), span=6),
+             chart=lambda _: Bars("products", ROWS, PLAIN), span=6),
         Part("by_segment", "By segment", model.BY_SEGMENT, model.by_columns("Segment"),
              chart=lambda _: Bars("by_segment", 2, BARS), span=5),
         Part("by_hour", "By hour of the day", model.BY_HOUR, model.by_columns("Hour"),
@@ -59,8 +64,8 @@ LAYOUT = Layout(
     ],
     nothing=(
         "No sale has come yet",
-        "Sales appear here as they happen: carrel produce sends some into the log, and"
-        " carrel consume takes them into the database.",
+        "Sales appear here as they happen. Some to try it with: carrel produce. From the log into"
+        " the database: carrel consume.",
     ),
     notes=notes,
 )  # fmt: skip

@@ -23,11 +23,13 @@ from psycopg import IsolationLevel, sql
 from tasks.bulk import copy_in
 from tasks.duck import Duck
 from tasks.shop.cancelled import Line, match
+from tasks.stream.forget import before
 from tasks.stream.rebuild import typed
 from warehouse import gold
 from warehouse.database import connect
 from warehouse.ddl import literal
 from warehouse.errors import ConfigurationError
+from warehouse.pseudonyms import NOBODY
 from warehouse.shop import Analysis
 from warehouse.streams import Stream
 
@@ -50,6 +52,21 @@ class Analysed:
     complete_to: dt.datetime | None
     rows: dict[str, int]
     seconds: float
+
+
+def is_due(stream: Stream) -> bool:
+    """Whether events have come since gold was made, or it never was."""
+    if stream.gold is None:
+        return False
+    tables = [t.table for t in gold.tables().values() if t.domain == stream.domain]
+    with connect() as connection:
+        row = connection.execute(
+            "select max(moved_at) > coalesce((select min(published_at) from ops.publications"
+            " where table_name = any(%s)), '-infinity') from ops.stream_partitions"
+            " where stream = %s",
+            [tables, stream.table],
+        ).fetchone()
+    return bool(row and row[0])
 
 
 def analyse(stream: Stream) -> Analysed:
@@ -123,9 +140,20 @@ def _silver(
     }
     for name, (key, better) in KEPT.items():
         _keep(connection, f"{stream.table}_{name}", tables[name], key, better)
+    _forget(connection, stream)
     for name in ANEW:
         _replace(connection, f"{stream.table}_{name}", tables[name])
     return count
+
+
+def _forget(connection: psycopg.Connection[Any], stream: Stream) -> None:
+    """Have the orders before the day be nobody's up to which people are forgotten."""
+    connection.execute(
+        sql.SQL(
+            "update {} set customer_key = null where customer_key is not null and day < %s"
+        ).format(sql.Identifier("silver", f"{stream.table}_orders")),
+        [before(connection, stream)],
+    )
 
 
 def _bronze(connection: psycopg.Connection[Any], stream: Stream, days: int) -> Iterator[pa.Table]:
@@ -161,7 +189,8 @@ def _described(duck: Duck, stream: Stream, piece: pa.Table, after: int) -> None:
     derived = "".join(f', {text} as "{name}"' for name, text in stream.derived.items())
     select = (
         'select partition, "offset", number, sold_at, day, invoice, stock_code, description,'
-        " quantity, customer_key, country, amount, cancelled, sale, product from ("
+        f" quantity, nullif(customer_key, '{NOBODY}') as customer_key, country, amount,"
+        " cancelled, sale, product from ("
         f'select *{derived} from (select * replace ("{stream.time}"::timestamptz as'
         f' "{stream.time}"), timezone({literal(stream.timezone)}, "{stream.time}"::timestamptz)'
         f" as local, local::date as day, {after} + row_number() over () as number from piece))"

@@ -9,7 +9,7 @@ import pytest
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
 
-from flows.stream import rebuild_streams, retain_streams, review_checkpoints
+from flows.stream import analyse_streams, rebuild_streams, retain_streams, review_checkpoints
 from quality.alerts import PASSES
 from tasks.stream.consume import consume
 from tests.fix_stream import ask, message, send
@@ -49,6 +49,17 @@ def test_the_weekly_rebuild_says_what_differed_and_right_ones_close_the_alert(
         *[(2, 0)] * PASSES,
         (2, 1),
     ]
+
+
+def test_sales_are_analysed_where_some_have_come(sales: Stream) -> None:
+    assert analyse_streams() == []
+    send(sales, message(1), message(2, invoice="C1", quantity=-2))
+    consume(sales, once=True)
+    (done,) = analyse_streams()
+    assert (done["stream"], done["lines"]) == ("retail_sales", 2)
+    assert artifact("stream-analysis") == [done]
+    assert ask("select outcome, lines from gold.retail_cancellations") == [("no customer", 1)]
+    assert analyse_streams() == [], "nothing has come since"
 
 
 def test_retention_tells_what_went(sales: Stream) -> None:

@@ -9,7 +9,10 @@ from functools import partial
 from typing import Any
 
 import psutil
+import pytest
 
+from deployments import pipeline
+from deployments.pipeline import ENDED
 from tests.fix_stream import by, check_offsets, fates, message, send
 from tests.flows import fix_orchestra
 from tests.flows.fix_orchestra import Orchestra
@@ -65,6 +68,7 @@ def test_the_run_goes_on_is_followed_after_a_kill_and_ends_when_cancelled(
     orchestra: Orchestra, sales: Stream, setting: Callable[..., None]
 ) -> None:
     setting(stream_report_s=0.5)
+    others = {r["id"] for r in runs(orchestra)}
     send(sales, *(message(n, n / 60) for n in range(100)), b"{")
     with orchestra.worker("stream worker"):
         first = start(orchestra)
@@ -83,7 +87,7 @@ def test_the_run_goes_on_is_followed_after_a_kill_and_ends_when_cancelled(
         wait_for(lambda: fates()["counted"] == 200, what="the run that the automation made")
         assert by("total", "lines", "gross") == {"all": (200, 600)}
         check_offsets()
-        (second,) = [r["id"] for r in runs(orchestra) if r["id"] != first]
+        (second,) = {r["id"] for r in runs(orchestra)} - others - {first}
 
         wait_for(lambda: shown(orchestra, second).get("records") == 201, what="its artifact")
         cancel(orchestra, second)
@@ -95,4 +99,38 @@ def test_the_run_goes_on_is_followed_after_a_kill_and_ends_when_cancelled(
         held = connection.execute("select count(consumer) from ops.stream_partitions").fetchone()
     assert rows == [(True, None)]
     assert held == (0,)
-    assert len(runs(orchestra)) == 2, "a cancelled run is followed by no other"
+    assert {r["id"] for r in runs(orchestra)} - others == {first, second}, "none after a cancelled"
+
+
+@pytest.mark.full
+def test_a_run_whose_worker_died_too_is_called_crashed_and_followed(
+    orchestra: Orchestra, sales: Stream, setting: Callable[..., None]
+) -> None:
+    """The heartbeat that is missing tells it; the time until then is cut short here."""
+    setting(stream_report_s=0.5, prefect_api_url=orchestra.api)
+    pipeline.watch_for_silence(within=5)
+    pipeline.watch_for_silence(within=5)
+    (made,) = [
+        a
+        for a in orchestra.call("POST", "/automations/filter", {})
+        if a["name"] == "consume falls silent"
+    ]
+    send(sales, message(1))
+    with orchestra.worker("worker that dies") as worker:
+        first = start(orchestra)
+        wait_for(lambda: fates()["events"] == 1, what="the run")
+        known = psutil.Process(worker.pid)
+        for process in (known, *known.children(recursive=True)):
+            process.kill()
+    send(sales, message(2))
+    with orchestra.worker("worker that lives"):
+        wait_for(lambda: state(orchestra, first) == "CRASHED", what="the crash")
+        wait_for(lambda: fates()["counted"] == 2, what="the run after it")
+        for one in runs(orchestra):
+            if one["state_type"] in ("RUNNING", "PENDING", "SCHEDULED"):
+                cancel(orchestra, one["id"])
+        wait_for(
+            lambda: all(r["state_type"] in ENDED for r in runs(orchestra)), what="the end of all"
+        )
+    check_offsets()
+    orchestra.call("DELETE", f"/automations/{made['id']}")

@@ -255,6 +255,17 @@ def test_a_month_waits_for_the_partition_that_is_behind(sales: Stream) -> None:
     assert told() == {}
 
 
+def test_who_is_forgotten_in_bronze_is_forgotten_in_the_orders(sales: Stream) -> None:
+    sell(sales, 30, 0)
+    consume(sales, once=True)
+    retention = sales.retention.model_copy(update={"personal": dt.timedelta(days=1)})
+    analyse(sales)
+    count = "select count(customer_key) from silver.retail_sales_orders"
+    assert ask(count) == [(30,)]
+    analyse(sales.model_copy(update={"retention": retention}))
+    assert ask(count) == [(0,)]
+
+
 def test_other_break_points_tell_the_segments_anew(
     sales: Stream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -269,7 +280,7 @@ def test_other_break_points_tell_the_segments_anew(
     monkeypatch.setattr("warehouse.streams.stream", lambda _: changed)
     analyse(changed)
     after = told()
-    # On 31 January all ordered 26 days ago, once, for as much: of equals all are in the least fifth.
+    # On 31 January all ordered 26 days ago, once, for as much: equals are in the least fifth.
     january = dt.date(2026, 1, 1)
     assert (before[january, "segment", "lost"], before[january, "segment", "new"]) == (30, 0)
     assert (after[january, "segment", "lost"], after[january, "segment", "new"]) == (0, 30)

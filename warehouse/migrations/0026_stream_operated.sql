@@ -120,7 +120,10 @@ known as (
     left join rebuilt b using (stream)
     left join lateral (
         select count(*) as parts, sum(pg_total_relation_size(i.inhrelid)) as bytes
-        from pg_inherits i where i.inhparent = to_regclass(format('bronze.%I', p.stream))
+        from pg_inherits i
+        join pg_class c on c.oid = i.inhparent
+        join pg_namespace n on n.oid = c.relnamespace  -- viewers may not use the schema itself
+        where n.nspname = 'bronze' and c.relname = p.stream
     ) size on true
 )
 select k.stream, m.metric, m.unit, m.meaning, m.value::double precision as value
