@@ -59,8 +59,8 @@ LAYOUT = Layout(
     ],
     nothing=(
         "No sale has come yet",
-        "Sales appear here as they happen: carrel produce sends some into the log, and"
-        " carrel consume takes them into the database.",
+        "Sales appear here as they happen: `carrel produce` sends some into the log, and"
+        " `carrel consume` takes them into the database.",
     ),
     notes=notes,
 )  # fmt: skip

@@ -552,7 +552,7 @@ def test_nonsense_becomes_the_default(layout: Layout) -> None:
 @pytest.mark.usefixtures("here")
 @pytest.mark.parametrize(
     "layout",
-    [a for a in LAYOUTS if a not in {members.LAYOUT, *(p.LAYOUT for p in SHOP)}],
+    [a for a in LAYOUTS if a not in [members.LAYOUT, *(p.LAYOUT for p in SHOP)]],
     ids=names,
 )
 def test_who_sees_nothing_is_told(layout: Layout) -> None:
