@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from bi_app import words
-from bi_app.api.closed import close_imports, limit_bodies
+from bi_app.api.closed import begin_safely, close_embedding, close_imports, limit_bodies
 from bi_app.api.leaving import finish_first
 from bi_app.auth import accounts, exposure, gate
 from bi_app.auth.roles import add_own_pages
@@ -86,7 +86,9 @@ log.start()
 exposure.check(demo=settings().demo or exposure.is_loopback(settings().app_listen))
 add_own_pages()
 close_imports()
+close_embedding()
 limit_bodies()
+begin_safely()
 finish_first()
 accounts.decoy()  # now, so that the first stranger does not wait longer than others
 threading.Thread(target=words.ready, name="words", daemon=True).start()

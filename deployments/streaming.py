@@ -114,10 +114,17 @@ def status(
             f" {'a consumer has it' if one['held'] else 'nobody reads it'}"
         )
     for one in metrics:
-        value = "-" if one["value"] is None else f"{one['value']:,.6g}"
+        value = _figure(one["value"])
         typer.echo(f"{one['metric']:<20} {value:>16} {one['unit']:<18} {one['meaning']}")
     if not partitions:
         typer.echo("Nothing was consumed yet.")
+
+
+def _figure(value: float | None) -> str:
+    """A metric's value; what is large has no decimals."""
+    if value is None:
+        return "-"
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:,.4g}"
 
 
 @stream.command()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Mapping
 from typing import Any
 
 from bi_app.models.quality import badge, table
@@ -10,6 +11,7 @@ from bi_app.models.table import Column, Table
 from bi_app.queries import rows
 from bi_app.words import N_, _
 from warehouse.access import Viewer
+from warehouse.streams import streams as known
 
 ABOUT = N_(
     "A stream is consumed by a run that goes on. Lag: records in the log that it has not read yet."
@@ -38,14 +40,15 @@ WHOLE = ("lag", "records", "counted", "late", "duplicates", "quarantined", "rebu
 
 def streams(viewer: Viewer) -> Table:
     """Every stream that was ever consumed; none for a viewer who may not see how runs go."""
-    return table("streams", "Streams", COLUMNS, [_row(r) for r in rows(viewer, "streams")],
-                 [ABOUT])  # fmt: skip
+    titles = {one.table: one.title for one in known().values()}
+    found = [_row(r, titles) for r in rows(viewer, "streams")]
+    return table("streams", "Streams", COLUMNS, found, [ABOUT])
 
 
-def _row(found: Any) -> dict[str, Any]:
+def _row(found: Any, titles: Mapping[str, str]) -> dict[str, Any]:
     facts, now = found["now"], found["asked_at"]
     return {
-        "stream": found["stream"],
+        "stream": titles.get(found["stream"], found["stream"]),
         "state": badge(state(facts), LOOKS),
         "committed_at": _ago(now, facts["committed_age"]),
         "watermark": _ago(now, facts["watermark_age"]),

@@ -181,6 +181,7 @@ def test_doctor_passes_what_is_there(database: str) -> None:
         "Python",
         "packages",
         "disk",
+        "permissions",
         "port",
         "database",
         "Prefect",
@@ -195,9 +196,11 @@ def test_doctor_passes_what_is_there(database: str) -> None:
 
 
 def test_doctor_fails_with_a_remedy(tmp_path: Path, setting) -> None:
-    setting(home=tmp_path, chromium="/no/such/browser")
+    (tmp_path / "file").touch()
+    setting(home=tmp_path, project=tmp_path / "file/local", chromium="/no/such/browser")
     result = runner.invoke(app, ["doctor"])
     assert result.exit_code == 1
+    assert f"FAIL  permissions  project at {tmp_path}/file/local cannot be written" in result.stdout
     assert result.stdout.count("FAIL") >= 3
     assert result.stdout.count("FAIL") == result.stdout.count("remedy:")
 
