@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import psutil
 import psycopg
@@ -62,7 +62,8 @@ def kill_postgres(postgres: Server) -> None:
     """Kill the server with all its processes, as a power cut would, and start it again."""
     main = psutil.Process(int((postgres.data / "postmaster.pid").read_text().split()[0]))
     for process in (main, *main.children(recursive=True)):
-        process.kill()
+        with suppress(psutil.NoSuchProcess):  # it saw that the main one is gone, and went by itself
+            process.kill()
     main.wait(10)
     postgres.start()
 
