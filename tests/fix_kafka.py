@@ -63,7 +63,7 @@ log.cleaner.enable=false
 """
 JAVA = ("-Xmx256m", "-Xss512k", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC")
 QUIET = "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn"
-USER, PASSWORD = "carrel", "a passphrase of the tests"
+USER, PASSWORD = "carrel", "a passphrase of the tests"  # pragma: allowlist secret
 CLUSTER = "Q2FycmVsVGVzdHNCcm9rZQ"  # any 16 bytes in base64
 START_S = 120  # of a machine that does much else; by itself it takes four
 

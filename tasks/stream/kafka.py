@@ -177,7 +177,7 @@ class KafkaLog:
         try:
             first, following = self._consumer.get_watermark_offsets(place, timeout=self._answer_s)
         except self._failure as error:
-            raise _unavailable(error.args[0]) from error
+            raise _unavailable(error.args[0], self._heard) from error
         return first, following
 
     def _judge(self, error: Any) -> None:

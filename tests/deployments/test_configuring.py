@@ -60,7 +60,10 @@ def test_each_is_shown_once_with_its_origin(tmp_path: Path, setting: Callable[..
     [
         ("database_url", "postgresql://u:hush@h/d"),  # pragma: allowlist secret
         ("backup_key", "hush hush hush hush hush"),
-        ("alert_webhook", "https://u:hush@hooks.example.org/T0/hush?k=hush"),
+        (
+            "alert_webhook",
+            "https://u:hush@hooks.example.org/T0/hush?k=hush",
+        ),  # pragma: allowlist secret
         ("prefect_api_url", "https://u:hush@prefect.example.org/api"),
     ],
 )

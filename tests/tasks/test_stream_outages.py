@@ -230,7 +230,7 @@ def test_what_is_wrong_with_a_sign_in_is_said(
     """No password is in the error, and nobody who only says that he is the broker is believed."""
     if not kafka.folder:
         pytest.skip("the broker is somebody else's")
-    secret = "wrong-one" if wrong == "password" else PASSWORD
+    secret = "wrong-one" if wrong == "password" else PASSWORD  # pragma: allowlist secret
     monkeypatch.setenv("CARREL_SECRET_KAFKA_PASSWORD", secret)
     monkeypatch.setattr(kafka_log, "ANSWER_S", 1)
     setting(kafka_bootstrap=kafka.signed_in, kafka_security="sasl_ssl", kafka_user=USER)
