@@ -197,7 +197,6 @@ class Stream(Strict):
                 "restated_at": "When late events were folded in; null: none were",
                 "partition": "Partition of the log",
                 "offset": "Number of the record in its partition",
-                "events": "How many",
                 "arrived_on": "Day of arrival (UTC)",
                 "arrived_at": "When it was committed",
                 "late_by": "How far it was behind the newest event of its partition",
