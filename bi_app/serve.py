@@ -17,8 +17,9 @@ from warehouse.settings import ROOT, settings
 HERE = Path(__file__).parent
 SHIPPED = (
     "overview", "circulation", "busy_hours", "collection", "holds", "fines", "branches",
-    "members", "annual_return", "my_loans", "my_history", "my_data", "explore", "cards",
-    "quality", "pipelines", "alerts", "dataset", "people", "sign_ins", "activity",
+    "members", "annual_return", "sales", "returns", "customers", "baskets", "my_loans",
+    "my_history", "my_data", "explore", "cards", "quality", "pipelines", "alerts", "dataset",
+    "people", "sign_ins", "activity",
 )  # fmt: skip
 LOOPBACK = "127.0.0.1"
 

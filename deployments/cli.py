@@ -13,6 +13,7 @@ from deployments import (
     alerting,
     api_access,
     auditing,
+    configuring,
     connecting,
     exporting,
     held_back,
@@ -20,6 +21,7 @@ from deployments import (
     judging,
     keeping,
     profiling,
+    querying,
     reporting,
     streaming,
 )
@@ -46,14 +48,14 @@ class Edge(TyperGroup):
             typer.echo("Interrupted.", err=True)
             raise typer.Exit(130) from None
         except Exception as error:
-            fault = _from_database(error)
+            fault = from_database(error)
         typer.echo(f"error: {fault.message}", err=True)
         if fault.remedy:
             typer.echo(f"remedy: {fault.remedy}", err=True)
         raise typer.Exit(fault.exit_code) from fault
 
 
-def _from_database(error: Exception) -> CarrelError:
+def from_database(error: Exception) -> CarrelError:
     """The database's refusal as one of our errors; anything else is raised again."""
     psycopg = sys.modules.get("psycopg")
     cause = getattr(error, "orig", error)  # SQLAlchemy wraps the driver's error
@@ -136,27 +138,35 @@ def down() -> None:
 @app.command()
 def status() -> None:
     """Say what runs; exit code 1 unless everything does."""
-    from deployments import stack
+    from deployments import stack, stream_health
 
     rows = stack.status()
     for program, described, _ in rows:
         typer.echo(f"{program.name:<16} {described:<32} {program.address}")
-    for line in stack.failing_hosts():
+    streams = list(stream_health.lines()) if rows else []
+    for line in (*(line for line, _ in streams), *stack.failing_hosts()):
         typer.echo(line)
     if not rows:
         typer.echo("Nothing runs; start it with `carrel up`.")
-    if not rows or not all(runs for *_, runs in rows):
+    if not rows or not all(runs for *_, runs in (*rows, *streams)):
         raise typer.Exit(1)
 
 
 @app.command()
-def doctor() -> None:
+def doctor(
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+) -> None:
     """Examine this machine: pass or fail with a remedy; exit code 1 when anything fails."""
+    import json
+
     from deployments.doctor import examine
 
     healthy = True
     for finding in examine():
         healthy &= finding.ok
+        if as_json:
+            typer.echo(json.dumps(vars(finding), ensure_ascii=False))
+            continue
         typer.echo(f"{'pass' if finding.ok else 'FAIL'}  {finding.subject:<12} {finding.found}")
         if not finding.ok:
             typer.echo(f"      remedy: {finding.remedy}")
@@ -298,6 +308,7 @@ def set_password(
 alerting.register(app)
 api_access.register(app)
 auditing.register(app)
+configuring.register(app)
 connecting.register(app)
 exporting.register(app)
 held_back.register(app)
@@ -305,6 +316,7 @@ inviting.register(app, users)
 keeping.register(app)
 judging.register(app)
 profiling.register(app)
+querying.register(app)
 streaming.register(app)
 reporting.register(app)
 

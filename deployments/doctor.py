@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import sys
@@ -9,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 
-from deployments import pipeline, supervision
+from deployments import pipeline, stream_health, supervision
 from deployments.ports import is_free
 from warehouse.errors import CarrelError
 from warehouse.settings import ROOT, settings
@@ -35,9 +36,11 @@ def examine() -> Iterator[Finding]:
     yield _python()
     yield _packages()
     yield _disk()
+    yield from _permissions()
     yield from _ports()
     yield _database()
     yield _prefect()
+    yield from stream_health.examine()
     yield _browser()
     yield _exposure()
 
@@ -78,6 +81,19 @@ def _disk() -> Finding:
     free = shutil.disk_usage(place).free
     found = f"{free / 1e9:.1f} GB free at {place}"
     return Finding("disk", free > LEAST_FREE, found, "Free 2 GB, or set CARREL_HOME elsewhere.")
+
+
+def _permissions() -> Iterator[Finding]:
+    """Whether the folders that are written to can be; what is not there yet is made."""
+    folders = {"home": settings().home, "project": settings().project}
+    for name, folder in folders.items():
+        place = folder
+        while not place.exists():
+            place = place.parent
+        fits = place.is_dir() and os.access(place, os.W_OK | os.X_OK)
+        found = f"{name} at {folder} can{'' if fits else 'not'} be written"
+        remedy = f"Run `chown` on {place}, or set CARREL_{name.upper()} elsewhere."
+        yield Finding("permissions", fits, found, remedy)
 
 
 def _ports() -> Iterator[Finding]:

@@ -14,12 +14,16 @@ import yaml
 
 from deployments.facts import note
 from deployments.programs import POOL
+from deployments.stream_health import is_used
 from warehouse.errors import CarrelError, ConfigurationError, LoadFailed
 from warehouse.settings import ROOT, child_environment, settings
+from warehouse.streams import streams
 
 DECLARED = ROOT / "prefect.yaml"
 RUN_SECONDS = 900
 RUNS_AT_ONCE = 2
+OURS = {RUNS_AT_ONCE, RUNS_AT_ONCE + 1}
+SILENT_S = 120  # four heartbeats of the deployment `consume`
 BUSY_PAUSES = (0.5, 1.0, 2.0, 4.0, 8.0)  # seconds
 ENDED = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
 
@@ -44,9 +48,14 @@ def declared() -> list[dict[str, Any]]:
 
 def make_pool() -> None:
     """Make the pool of process workers unless it is there; its worker fills in the job template."""
-    if not _call("POST", "/work_pools/filter", {"work_pools": {"name": {"any_": [POOL]}}}):
-        pool = {"name": POOL, "type": "process", "concurrency_limit": RUNS_AT_ONCE}
+    found = _call("POST", "/work_pools/filter", {"work_pools": {"name": {"any_": [POOL]}}})
+    # A consumer goes on: it must not take the place of what ends.
+    limit = RUNS_AT_ONCE + sum(map(is_used, streams().values()))
+    if not found:
+        pool = {"name": POOL, "type": "process", "concurrency_limit": limit}
         _call("POST", "/work_pools/", pool)
+    elif found[0]["concurrency_limit"] in OURS - {limit}:  # any other number is an admin's
+        _call("PATCH", f"/work_pools/{POOL}", {"concurrency_limit": limit})
 
 
 def deploy() -> bool:
@@ -67,8 +76,40 @@ def deploy() -> bool:
     if done.returncode:
         said = (done.stdout + done.stderr).strip()[-2000:]
         raise CarrelError(f"prefect.yaml could not be deployed: {said}")
+    watch_for_silence()
     note(deployed=digest)
     return True
+
+
+def watch_for_silence(within: float = SILENT_S) -> None:
+    """Have Prefect call a consumer crashed that sends no heartbeat, as when its worker died too.
+
+    prefect.yaml cannot say so: an automation there can only start runs.
+
+    Args:
+        within: seconds without one.
+    """
+    name = "consume falls silent"
+    for one in _call("POST", "/automations/filter", {}):
+        if one["name"] == name:
+            _call("DELETE", f"/automations/{one['id']}")
+    ends = [f"prefect.flow-run.{end.capitalize()}" for end in ENDED]
+    trigger = {
+        "type": "event",
+        "posture": "Proactive",
+        "after": ["prefect.flow-run.heartbeat"],
+        "expect": ["prefect.flow-run.heartbeat", *ends],
+        "match": {"prefect.resource.id": "prefect.flow-run.*"},
+        "match_related": {"prefect.resource.role": "flow", "prefect.resource.name": "consume"},
+        "for_each": ["prefect.resource.id"],
+        "threshold": 1,
+        "within": within,
+    }
+    said = "No heartbeat: its process and its worker are gone."
+    action = {"type": "change-flow-run-state", "state": "CRASHED", "message": said}
+    about = "A run of the consumer that sends no heartbeat has crashed."
+    made = {"name": name, "description": about, "trigger": trigger, "actions": [action]}
+    _call("POST", "/automations/", made)
 
 
 def _is_deployed() -> bool:
@@ -115,6 +156,34 @@ def run_deployment(
     return str(state["name"])
 
 
+def keep_consuming(stream: str, *, afresh: bool) -> bool:
+    """Have one run of the deployment `consume` go on; False when one does, or is about to.
+
+    `afresh`: no worker of ours ran until now, so that whatever is still called running is dead.
+
+    Raises:
+        CarrelError: Prefect is away, or refuses.
+    """
+    make_pool()
+    deployment = _call("GET", "/deployments/name/consume/consume")["id"]
+    wanted = {
+        "deployment_id": {"any_": [deployment]},
+        "state": {"type": {"any_": ["SCHEDULED", "PENDING", "RUNNING", "CANCELLING"]}},
+    }
+    alive = []
+    for run in _call("POST", "/flow_runs/filter", {"flow_runs": wanted}):
+        if afresh and run["state_type"] != "SCHEDULED":
+            gone = {"type": "CANCELLED", "message": "Its process ended with the stack."}
+            _call("POST", f"/flow_runs/{run['id']}/set_state", {"state": gone, "force": True})
+        elif run["parameters"].get("name", stream) == stream:
+            alive.append(run)
+    if alive:
+        return False
+    asked = {"parameters": {"name": stream}}
+    _call("POST", f"/deployments/{deployment}/create_flow_run", asked)
+    return True
+
+
 def start(name: str, parameters: dict[str, object], *, key: str) -> str:
     """Have a deployment run; returns the flow run's name. The same `key` starts no second one.
 
@@ -142,4 +211,4 @@ def _call(method: str, path: str, body: object = None) -> Any:
             answer.raise_for_status()
         except httpx.HTTPError as error:
             raise CarrelError(f"Prefect's API at {api} refused {path}: {error}") from error
-        return answer.json()
+        return answer.json() if answer.content else None

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -24,12 +25,14 @@ from deployments.ports import free_port
 from deployments.postgres import server
 from deployments.programs import Program, programs
 from deployments.sign_ins import SignIn
+from deployments.stream_health import is_used
 from deployments.supervision import is_up
 from tasks.connect import connected
 from warehouse.database import connect
 from warehouse.errors import CarrelError, LoadFailed, QualityFailed
 from warehouse.migrate import migrate
 from warehouse.settings import settings
+from warehouse.streams import stream, streams
 
 T = TypeVar("T")
 Say = Callable[[str], None]
@@ -86,8 +89,10 @@ def up(say: Say, *, demo: bool = False) -> Started:
     exposure.check(demo=demo)
     with _one_at_a_time():
         # The pool is outside: when what its threads wait for is stopped, they end at once.
-        with ThreadPoolExecutor(4) as pool, _undone_on_failure(say, unless=_begin(say)):
+        ran = _begin(say)
+        with ThreadPoolExecutor(4) as pool, _undone_on_failure(say, unless=ran):
             problem = _bring_up(Steps(say), pool, demo)
+            _consume(say, afresh=not ran)
         made = sign_ins.make_demo() if demo else sign_ins.make_first()
     return Started(_addresses(), made, time.monotonic() - began, problem)
 
@@ -160,9 +165,10 @@ def _bring_up(steps: Steps, pool: ThreadPoolExecutor, demo: bool) -> CarrelError
     if not demo:
         sign_ins.refuse_demo()
     app, api = pool.submit(_app, steps), pool.submit(_api, steps)
+    shop = [pool.submit(_sample_shop, steps)] if demo else []
     _all(prefect)
     problem = _load(steps)
-    _all(app, api)
+    _all(app, api, *shop)
     return problem
 
 
@@ -184,6 +190,21 @@ def _sample(steps: Steps) -> None:
         make_sample(settings().landing_folder)
 
 
+def _sample_shop(steps: Steps) -> None:
+    """Sell something in the demo's shop, as long as nothing was sold there."""
+    subject = stream("retail_sales")
+    if connected() or is_used(subject) or settings().stream != "auto":
+        return
+    with steps.step("sample shop"):
+        from deployments.sample.sales import make_sales
+        from tasks.shop.analyse import analyse
+        from tasks.stream.consume import consume
+
+        make_sales(subject, datetime.now(UTC))
+        consume(subject, once=True)
+        analyse(subject)
+
+
 def _prefect(steps: Steps) -> None:
     if not settings().prefect_api_url:
         with steps.step("Prefect server"):
@@ -192,6 +213,14 @@ def _prefect(steps: Steps) -> None:
         pipeline.make_pool()
         supervision.start_program("prefect-worker")
         pipeline.deploy()
+
+
+def _consume(say: Say, *, afresh: bool) -> None:
+    """Have the streams in use be consumed, by a run in Prefect; it starts while `up` returns."""
+    own = bool(settings().prefect_api_url)  # whose other workers may have runs that are alive
+    for subject in streams().values():
+        if is_used(subject) and pipeline.keep_consuming(subject.table, afresh=afresh and not own):
+            say(f"{subject.table} is consumed by a run in Prefect.")
 
 
 def _load(steps: Steps) -> CarrelError | None:

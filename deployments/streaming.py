@@ -7,7 +7,7 @@ import threading
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -65,6 +65,7 @@ def produce(  # noqa: PLR0913, PLR0917 - each is an option
     else:
         bursts = paced(sales, rate, burst)
     writer = open_writer(subject)
+    _have_consumed(subject)
     try:
         sent = send(writer, bursts, _until_told())
     finally:
@@ -77,41 +78,94 @@ def consume(
     name: Which = SALES,
 ) -> None:
     """Take events from the log into the database, each exactly once, until interrupted."""
-    from tasks.stream.consume import consume as run
+    from uuid import uuid4
+
+    from tasks.stream.report import run
     from warehouse.log import start
 
     start()
-    counts = {"events": 0, "late": 0, "duplicates": 0, "quarantined": 0}
-
-    def told(batch: Any) -> None:
-        for fact in counts:
-            counts[fact] += sum(getattr(moved, fact) for moved in batch.moves)
-
-    run(_stream(name), once=once, stop=_until_told(), told=told)
-    typer.echo(", ".join(f"{count:,} {fact}" for fact, count in counts.items()))
+    done = run(_stream(name), str(uuid4()), once=once, stop=_until_told())
+    shown = (fate for fate in done.fates if fate != "counted")
+    typer.echo(", ".join(f"{done.fates[fate]:,} {fate}" for fate in shown))
 
 
 @stream.command()
-def status(name: Which = SALES) -> None:
-    """Each partition: how far it was read, and what became of its events."""
-    from warehouse.database import connect
+def status(
+    name: Which = SALES,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+) -> None:
+    """Each partition: how far it was read, and what became of its events; then the metrics."""
+    import json
+
+    from tasks.stream import report
 
     subject = _stream(name)
-    with connect() as connection:
-        rows = connection.execute(
-            "select partition, next_offset, events, counted, late, duplicates, quarantined,"
-            " newest_at, held_until > now() from ops.stream_partitions"
-            " where stream = %s and topic = %s order by 1",
-            [subject.table, subject.topic],
-        ).fetchall()
-    for number, at, events, counted, late, duplicates, quarantined, newest, held in rows:
+    partitions, metrics = report.partitions(subject), report.metrics(subject)
+    if as_json:
+        facts = {"stream": name, "partitions": partitions, "metrics": metrics}
+        typer.echo(json.dumps(facts, default=str, ensure_ascii=False))
+        return
+    for one in partitions:
         typer.echo(
-            f"partition {number}: next record {at:,}; {events:,} read: {counted:,} counted,"
-            f" {late:,} late, {duplicates:,} duplicates, {quarantined:,} quarantined;"
-            f" newest {newest or '-'}; {'a consumer has it' if held else 'nobody reads it'}"
+            f"partition {one['partition']}: next record {one['next_offset']:,};"
+            f" {one['events']:,} read: {one['counted']:,} counted,"
+            f" {one['late']:,} late, {one['duplicates']:,} duplicates,"
+            f" {one['quarantined']:,} quarantined; newest {one['newest_at'] or '-'};"
+            f" {'a consumer has it' if one['held'] else 'nobody reads it'}"
         )
-    if not rows:
+    for one in metrics:
+        value = _figure(one["value"])
+        typer.echo(f"{one['metric']:<20} {value:>16} {one['unit']:<18} {one['meaning']}")
+    if not partitions:
         typer.echo("Nothing was consumed yet.")
+
+
+def _figure(value: float | None) -> str:
+    """A metric's value; what is large has no decimals."""
+    if value is None:
+        return "-"
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:,.4g}"
+
+
+@stream.command()
+def retain(
+    name: Which = SALES,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
+) -> None:
+    """Let go of what is too old by the stream's spec; put past months of bronze together."""
+    from tasks.stream import retain as keeping
+    from warehouse import audit
+
+    subject = _stream(name)
+    if dry_run:
+        went = keeping.plan(subject)
+    else:
+        with audit.acting(audit.shell(), "stream", name, part="retain") as facts:
+            went = keeping.retain(subject)
+            facts["things"] = len(went)
+    for one in went:
+        rows = "" if one.rows is None else f"{one.rows:,} rows, "
+        size = "" if one.bytes is None else f"{one.bytes:,} bytes, "
+        typer.echo(f"{one.what:<11} {one.name}: {rows}{size}{one.reason}")
+    typer.echo(f"{len(went)} things {'would go' if dry_run else 'went'}", err=True)
+
+
+@stream.command()
+def review(name: Which = SALES) -> None:
+    """Do positions and log fit; clears what dead consumers left. Exit code 1: look at something."""
+    from tasks.stream.review import review as look
+    from warehouse import audit
+
+    subject = _stream(name)
+    with audit.acting(audit.shell(), "stream", name, part="review") as facts:
+        done = look(subject)
+        facts["faults"] = len(done.faults)
+    for what, count in done.cleared.items():
+        typer.echo(f"{count:,} {what} cleared")
+    for fault in done.faults:
+        typer.echo(f"fault: {fault}", err=True)
+    if done.faults:
+        raise typer.Exit(1)
 
 
 @stream.command()
@@ -137,6 +191,41 @@ def restate(name: Which = SALES) -> None:
     with audit.acting(audit.shell(), "stream", name, part="restate") as facts:
         facts["events"] = making.restate(subject)
     typer.echo(f"{facts['events']:,} late events folded in")
+
+
+def _have_consumed(subject: Stream) -> None:
+    """Where `carrel up` runs, have it consume what is sent from now on; else someone else does."""
+    from warehouse.settings import settings
+
+    if settings().stack.get("prefect_port") is None:
+        return
+    from deployments import pipeline, stream_health
+    from warehouse.errors import CarrelError
+
+    try:
+        if stream_health.is_used(subject) and pipeline.answers():
+            pipeline.keep_consuming(subject.table, afresh=False)
+    except CarrelError as error:
+        typer.echo(f"warning: no consumer was started: {error.message}", err=True)
+
+
+@stream.command()
+def analyse(
+    again: Annotated[
+        bool, typer.Option(help="Go on, every so often as the stream's YAML says.")
+    ] = False,
+    name: Which = SALES,
+) -> None:
+    """Customers, cohorts, baskets and cancellations anew, from all sales so far."""
+    from tasks.shop.analyse import analyse as work
+
+    subject, stop = _stream(name), _until_told()
+    while True:
+        done = work(subject)
+        typer.echo(f"{done.lines:,} lines analysed in {done.seconds} s,"
+                   f" all sales before {done.complete_to or '-'}")  # fmt: skip
+        if not again or stop.wait(subject.gold.every_s if subject.gold else None):
+            return
 
 
 def _stream(name: str) -> Stream:

@@ -48,7 +48,7 @@ def analyze_data_quality(frame: pd.DataFrame, name: str) -> dict[str, Any]:
             "select count(*), count(distinct frame) from frame"
         ).fetchall()[0]
         types = connection.execute("select column_name, column_type from (describe frame)")
-        columns = {c: _column(connection, c, kind) for c, kind in types.fetchall()}
+        columns = {c: _column(connection, c, kind, rows) for c, kind in types.fetchall()}
     missing = sum(c["missing"] for c in columns.values())
     formed = sum(rows - c["missing"] for c in columns.values() if c["form"])
     parts = {
@@ -60,7 +60,9 @@ def analyze_data_quality(frame: pd.DataFrame, name: str) -> dict[str, Any]:
     return told | parts | {"score": _score(parts), "columns": columns}
 
 
-def _column(connection: duckdb.DuckDBPyConnection, name: str, kind: str) -> dict[str, Any]:
+def _column(
+    connection: duckdb.DuckDBPyConnection, name: str, kind: str, rows: int
+) -> dict[str, Any]:
     """What one column holds, each form counted in the same scan."""
     quoted = '"' + name.replace('"', '""') + '"'
     is_text = kind == "VARCHAR"
@@ -76,7 +78,6 @@ def _column(connection: duckdb.DuckDBPyConnection, name: str, kind: str) -> dict
         f"select count({value}), count(distinct {value}), {counts} from frame",  # noqa: S608
         [pattern for form, pattern in forms.items() if form != DATE],
     ).fetchall()  # fmt: skip
-    rows = connection.execute("select count(*) from frame").fetchall()[0][0]
     mostly = (f for f in zip(forms, found, strict=True) if f[1] > MOSTLY * there)
     form, having = next(mostly, (None, there))
     return {

@@ -39,7 +39,7 @@ from tasks.sealed import SALT, authentic, seal
 from warehouse.database import connect
 from warehouse.errors import Busy, CarrelError, ConfigurationError
 from warehouse.pseudonyms import pseudonym
-from warehouse.settings import settings
+from warehouse.settings import filed, settings
 
 FORMAT = 1
 MANIFEST = "manifest.json"
@@ -349,6 +349,8 @@ def _settings(*, with_secrets: bool) -> bytes:
     hidden = SECRET_SETTINGS if with_secrets else _secret_names()
     kept = [line for line in lines if _name(line) not in hidden]
     facts: dict[str, Any] = {"settings.env": kept}
+    if told := filed():  # it holds no secret
+        facts["carrel.toml"] = told.values
     if with_secrets:
         facts["secrets.json"] = settings().secrets
     return json.dumps(facts, indent=1).encode()

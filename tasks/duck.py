@@ -43,3 +43,9 @@ class Duck:
         for name, table in views.items():
             self._duck.register(name, table)
         return self._duck.sql(query).to_arrow_table()
+
+    def do(self, statement: str, **views: pa.Table) -> None:
+        """Run a statement that has no rows."""
+        for name, table in views.items():
+            self._duck.register(name, table)
+        self._duck.execute(statement)

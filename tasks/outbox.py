@@ -36,8 +36,8 @@ MOST_ALERTS, MOST_PARTS = 50, 20  # in one message; the page shows the rest
 class Delivered:
     """How many messages went out, and why others did not yet."""
 
-    sent: int
-    failed: tuple[str, ...]
+    sent: int = 0
+    failed: tuple[str, ...] = ()
 
     def require_success(self) -> Delivered:
         """Itself.
@@ -48,7 +48,7 @@ class Delivered:
         if self.failed:
             raise CarrelError(
                 f"{len(self.failed)} messages could not be sent: {'; '.join(set(self.failed))}",
-                remedy="They are tried again with growing pauses, for three days.",
+                remedy="They are tried again with growing pauses.",
             )
         return self
 

@@ -198,6 +198,9 @@ def _keys(folder: Path, manifest: Manifest, new_keys: bool) -> tuple[dict[str, s
     if facts["settings.env"]:
         names = ", ".join(line.partition("=")[0] for line in facts["settings.env"])
         notes.append(f"Settings that settings.env held at the time of the backup: {names}")
+    if "carrel.toml" in facts:
+        names = ", ".join(facts["carrel.toml"])
+        notes.append(f"Settings that carrel.toml held at the time of the backup: {names}")
     if manifest.key_print == key_print():
         return {}, notes
     if new_keys:

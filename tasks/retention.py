@@ -138,7 +138,7 @@ def retain(dataset: Dataset, run_id: str | None = None) -> list[Due]:
             due = _plan(connection, dataset)
             for one in due:
                 _let_go(connection, dataset, one)
-            _note(connection, due, run_id)
+            note(connection, due, run_id)
         for one in due:  # after the commit: a file without its note is found again
             if one.what == "file":
                 _kept(one.name).unlink(missing_ok=True)
@@ -173,7 +173,7 @@ def drop_strays(run_id: str | None = None) -> list[Due]:
     """Let go of `strays`; return what went."""
     due = strays()
     with connect() as connection:
-        _note(connection, due, run_id)
+        note(connection, due, run_id)
     for one in due:
         _kept(one.name).unlink(missing_ok=True)
     return due
@@ -310,7 +310,8 @@ def _let_go(connection: psycopg.Connection[Any], dataset: Dataset, due: Due) -> 
         connection.execute(STALE, [dataset.table])
 
 
-def _note(connection: psycopg.Connection[Any], due: Iterable[Due], run_id: str | None) -> None:
+def note(connection: psycopg.Connection[Any], due: Iterable[Due], run_id: str | None) -> None:
+    """Tell what went in `ops.removals`."""
     with connection.cursor() as cursor:
         cursor.executemany(
             NOTE,

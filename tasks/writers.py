@@ -113,7 +113,7 @@ def _objects(
     """Write the rows as objects; return how many."""
     count = 0
     names = [json.dumps(f.name, ensure_ascii=False) + ": " for f in fields]
-    ways = [_json_value(f.type) for f in fields]
+    ways = [json_value(f.type) for f in fields]
     for row in rows:
         cells = zip(names, ways, row, strict=True)
         parts = [n + ("null" if v is None else way(v)) for n, way, v in cells]
@@ -122,7 +122,7 @@ def _objects(
     return count
 
 
-def _json_value(kind: str) -> Callable[[str], str]:
+def json_value(kind: str) -> Callable[[str], str]:
     """How a value that PostgreSQL wrote as text stands in JSON."""
     if kind in NUMBERS:
         return lambda v: f'"{v}"' if v in SPECIAL else v

@@ -12,7 +12,8 @@ A file is a header of `-- key: value` lines and one SELECT:
     -- lattice: block=…, count=…             (only if it counts people: warehouse/lattice.py)
 
 A SELECT of a lattice says `{{new(column)}}` where it can leave out the blocks that are told
-already, and `{{least}}` for the smallest number of people that may be told.
+already, and `{{least}}` for the smallest number of people that may be told. What a stream's YAML
+says of its analyses stands for `{{given(stream.name)}}` (warehouse/shop.py).
 
 A rebuild makes shadow tables in `gold_next`, gives them policies and grants, and swaps all of them
 in one transaction: nobody sees half of it, and a kill leaves yesterday's gold.
@@ -39,6 +40,7 @@ from warehouse.ddl import literal
 from warehouse.errors import SpecError
 from warehouse.policies import access_sql
 from warehouse.settings import settings
+from warehouse.shop import given
 from warehouse.spec import Access
 
 HEADER = re.compile(
@@ -48,6 +50,7 @@ REFERENCE = re.compile(r'\b(silver|gold)\.(?:"(\w+)"|(\w+))')
 DAYS = re.compile(r"\{\{\s*days\(([\w.\"]+)\)\s*\}\}")
 NEW = re.compile(r"\{\{\s*new\(((?:[^()]|\([^()]*\))*)\)\s*\}\}")
 LEAST = re.compile(r"\{\{\s*least\s*\}\}")
+GIVEN = re.compile(r"\{\{\s*given\((\w+)\.([\w.]+)\)\s*\}\}")
 SPANS = ("day", "month")  # columns by which a table may be refreshed, and how much each covers
 Connection = psycopg.Connection[Any]
 Changed = Mapping[str, Collection[dt.date] | None]
@@ -225,10 +228,28 @@ def _select(
     body = DAYS.sub(lambda m: days.replace("{column}", m[1]), table.body)
     listed = ", ".join(sql.Literal(block).as_string(None) for block in told)
     body = NEW.sub(lambda m: f"({m[1]}) not in ({listed})" if listed else "true", body)
-    body = LEAST.sub(str(settings().suppress_below), body)
+    body = LEAST.sub(str(settings().suppress_below), filled(table, body))
     return REFERENCE.sub(
         lambda m: f"gold_next.{m[0].split('.')[1]}" if _plain(m) in shadows else m[0], body
     )
+
+
+def filled(table: GoldTable, body: str = "") -> str:
+    """A SELECT with what streams say of their analyses.
+
+    Raises:
+        SpecError: no stream says so.
+    """
+
+    def said(match: re.Match[str]) -> str:
+        from warehouse.streams import stream
+
+        analysis = stream(match[1]).gold
+        if analysis is None or not hasattr(analysis, match[2].split(".")[0]):
+            raise SpecError(table.path, f"{match[0]}: the stream says no such thing")
+        return given(analysis, match[2])
+
+    return GIVEN.sub(said, body or table.body)
 
 
 def _plain(match: re.Match[str]) -> str:

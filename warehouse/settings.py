@@ -1,6 +1,7 @@
 """Every setting, its default and one sentence. Nothing else reads the environment.
 
-A setting is read from `CARREL_<NAME>`, then from `.carrel/settings.env`, then from its default.
+A setting is read from `CARREL_<NAME>`, then from `.carrel/settings.env`, then from the settings
+file (`carrel.toml` in the home, or the one that CARREL_SETTINGS names), then from its default.
 What `carrel up` finds out while it starts (ports, place of the data) stands in
 `.carrel/stack.json`; what it generates (passwords, keys) in `.carrel/secrets.json`, mode 0600.
 """
@@ -11,15 +12,25 @@ import fcntl
 import json
 import os
 import secrets
+from collections.abc import Iterable
+from contextvars import ContextVar
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import (
+    BaseSettings,
+    DotEnvSettingsSource,
+    InitSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
 from sqlalchemy.engine import URL, make_url
 
+from warehouse import settings_file
 from warehouse.errors import ConfigurationError
+from warehouse.settings_file import Told
 
 ROOT = Path(__file__).resolve().parent.parent
 LOGINS = ("owner", "app", "admin", "librarian", "member")
@@ -32,6 +43,7 @@ KEYS = (
     "superuser",
     "token_key",
 )
+FILED: ContextVar[dict[str, Any]] = ContextVar("filed")  # what the settings file says
 
 
 class Settings(BaseSettings):
@@ -50,10 +62,14 @@ class Settings(BaseSettings):
     )
     database: str = Field("carrel", description="Name of the database in the embedded PostgreSQL")
     role_prefix: str = Field("carrel", description="Prefix of the login roles made in PostgreSQL")
-    pg_port: int = Field(5432, description="First port tried for the embedded PostgreSQL")
-    prefect_port: int = Field(4200, description="First port tried for the Prefect server")
-    app_port: int = Field(5006, description="First port tried for the web app")
-    api_port: int = Field(5080, description="First port tried for the REST API")
+    pg_port: int = Field(
+        5432, ge=1, le=65535, description="First port tried for the embedded PostgreSQL"
+    )
+    prefect_port: int = Field(
+        4200, ge=1, le=65535, description="First port tried for the Prefect server"
+    )
+    app_port: int = Field(5006, ge=1, le=65535, description="First port tried for the web app")
+    api_port: int = Field(5080, ge=1, le=65535, description="First port tried for the REST API")
     api_rate: int = Field(
         1200, ge=1, description="Requests a minute that one account may send to the REST API"
     )
@@ -131,9 +147,15 @@ class Settings(BaseSettings):
         description="Days on which nothing is expected, comma separated: `2026-04-03`, or `12-25`"
         " for every year. Weekdays that are always closed are found without it",
     )
-    log_level: str = Field("INFO", description="Lowest level of log line written")
-    load_memory_mb: int = Field(512, description="Memory DuckDB may use in a load, in MB")
-    lock_wait_s: float = Field(600, description="Seconds a run waits for another of its dataset")
+    log_level: str = Field(
+        "INFO",
+        pattern="(?i)^(debug|info|warning|error|critical)$",
+        description="Lowest level of log line written",
+    )
+    load_memory_mb: int = Field(512, ge=64, description="Memory DuckDB may use in a load, in MB")
+    lock_wait_s: float = Field(
+        600, ge=0, description="Seconds a run waits for another of its dataset"
+    )
     http_hosts: str = Field(
         "",
         description="Hosts that http and oai_pmh sources and the webhook may ask, comma separated,"
@@ -194,7 +216,7 @@ class Settings(BaseSettings):
     )
     mail_from: str = Field("carrel@localhost", description="Address that mails come from")
     smtp_host: str = Field("localhost", description="Mail server")
-    smtp_port: int = Field(587, description="Its port")
+    smtp_port: int = Field(587, ge=1, le=65535, description="Its port")
     smtp_security: Literal["starttls", "tls", "none"] = Field(
         "starttls", description="How mail is sealed on its way; with `none` no password is sent"
     )
@@ -207,8 +229,10 @@ class Settings(BaseSettings):
     audit_days: int | None = Field(
         None, ge=30, description="Days that the audit log is kept; default: for ever"
     )
-    session_idle_min: int = Field(60, description="Minutes without a request that end a session")
-    session_hours: int = Field(12, description="Hours after which a session ends in any case")
+    session_idle_min: int = Field(
+        60, ge=1, description="Minutes without a request that end a session"
+    )
+    session_hours: int = Field(12, ge=1, description="Hours after which a session ends in any case")
     registration: Literal["off", "mail", "approval"] = Field(
         "off",
         description="Who may register as a member: nobody, who proves an e-mail address, or whom an"
@@ -256,6 +280,14 @@ class Settings(BaseSettings):
         "refuse", description="What becomes of people from the provider who have no account"
     )
 
+    stream: Literal["auto", "on", "off"] = Field(
+        "auto",
+        description="Whether `carrel up` keeps a consumer of the stream running; `auto`: where a"
+        " broker is set, or the folder log has been written to",
+    )
+    stream_report_s: float = Field(
+        10, ge=0.1, description="Seconds between two reports of a running consumer"
+    )
     stream_log: Path | None = Field(
         None, description="Folder of the event log; default: stream in the home"
     )
@@ -286,6 +318,19 @@ class Settings(BaseSettings):
         "", description="Name to sign in to Kafka with; the password is the secret `kafka_password`"
     )
     kafka_replicas: int = Field(1, ge=1, description="Copies that Kafka keeps of a topic we make")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The environment wins over `settings.env`, that over the settings file."""
+        filed = InitSettingsSource(settings_cls, init_kwargs=FILED.get({}))
+        return init_settings, env_settings, dotenv_settings, filed
 
     @property
     def stream_folder(self) -> Path:
@@ -457,12 +502,67 @@ def settings() -> Settings:
     Raises:
         ConfigurationError: naming every setting that is wrong.
     """
-    home = Path(os.environ.get("CARREL_HOME", ROOT / ".carrel"))
+    told = filed()
+    token = FILED.set(told.values if told else {})
     try:
-        return Settings(_env_file=home / "settings.env")
+        return Settings(_env_file=_env_file(told))
     except ValidationError as error:
-        faults = (f"CARREL_{e['loc'][0]}".upper() + f": {e['msg']}" for e in error.errors())
-        raise ConfigurationError(f"A setting is wrong: {'; '.join(faults)}.") from error
+        raise _wrong(error, told) from error
+    finally:
+        FILED.reset(token)
+
+
+def filed() -> Told | None:
+    """What the settings file says, where there is one.
+
+    Raises:
+        ConfigurationError: it cannot be read, or a line of it is wrong.
+    """
+    named = os.environ.get("CARREL_SETTINGS", "")
+    if named:
+        return settings_file.read(Path(named), Settings.model_fields)
+    path = Path(os.environ.get("CARREL_HOME", ROOT / ".carrel")) / settings_file.NAME
+    if not path.exists():
+        return None
+    return settings_file.read(path, Settings.model_fields, found_by_home=True)
+
+
+def origins() -> dict[str, str]:
+    """Where each setting came from: environment, settings.env, a line of the file, or default."""
+    told = filed()
+    found = dict.fromkeys(Settings.model_fields, "default")
+    found |= {name: told.place(name) for name in told.values} if told else {}
+    path = _env_file(told)
+    kept = DotEnvSettingsSource(Settings, env_file=path).env_vars
+    for place, names in ((str(path), _names(kept)), ("environment", _names(os.environ))):
+        found |= {name: place for name in found if name in names}
+    return found
+
+
+def _names(variables: Iterable[str]) -> set[str]:
+    """The settings that variables set."""
+    return {v.lower().removeprefix("carrel_") for v in variables if v.lower().startswith("carrel_")}
+
+
+def _env_file(told: Told | None) -> Path:
+    home = os.environ.get("CARREL_HOME") or (told.values.get("home") if told else None)
+    return Path(home or ROOT / ".carrel") / "settings.env"
+
+
+def _wrong(error: ValidationError, told: Told | None) -> ConfigurationError:
+    """What is wrong, by the place where it was set."""
+    places, fields = origins(), Settings.model_fields
+    faults = []
+    for one in error.errors():
+        name, message = str(one["loc"][0]), one["msg"]
+        if told and name in fields and places[name] == told.place(name):
+            return settings_file.wrong(told, name, fields[name], message)
+        if name not in fields:
+            near = settings_file.nearest(name, fields)
+            faults.append(f"{_env_file(told)}: {name.upper()} is no setting. {near}")
+        else:
+            faults.append(f"CARREL_{name.upper()}: {message}")
+    return ConfigurationError(f"A setting is wrong: {'; '.join(faults)}.")
 
 
 def secret(name: str) -> str:

@@ -19,8 +19,9 @@ from pydantic import Field, ValidationError, model_validator
 from warehouse.errors import ConfigurationError, SpecError
 from warehouse.policies import access_sql
 from warehouse.settings import settings
+from warehouse.shop import Analysis
 from warehouse.sources import Name, Strict
-from warehouse.spec import Access
+from warehouse.spec import Access, Span
 from warehouse.stream_values import check
 from warehouse.written import parsed
 
@@ -97,6 +98,21 @@ class Measure(Strict):
     meaning: str
 
 
+class StreamRetention(Strict):
+    """How long what is not a sum is kept, and why. `carrel stream retain` carries it out."""
+
+    bronze: Span | None = Field(
+        None, description="Age at which a day's events leave bronze; their sums stay"
+    )
+    quarantine: Span = Field("30 days", description="Age at which what is no event is dropped")
+    log: Span = Field("7 days", description="Age at which read segments of the folder log go")
+    personal: Span | None = Field(
+        None, description="Age at which bronze and the sums forget whom an event is about"
+    )
+    months: bool = Field(True, description="Past months' days of bronze are put together")
+    reason: str | None = None
+
+
 class Stream(Strict):
     """One stream of events."""
 
@@ -117,10 +133,12 @@ class Stream(Strict):
     clock_ahead: int = Field(300, ge=0)
     duplicates_within: int = Field(200_000, ge=0, le=5_000_000)
     access: Access
+    retention: StreamRetention = StreamRetention()
     event: EventSchema
     derived: dict[Name, str] = Field(default_factory=dict)
     measures: tuple[Measure, ...]
     dimensions: tuple[Dimension, ...]
+    gold: Analysis | None = None
 
     @property
     def table(self) -> str:
@@ -161,12 +179,41 @@ class Stream(Strict):
         return found
 
     @property
+    def person_columns(self) -> list[str]:
+        """Columns of bronze that hold pseudonyms of people."""
+        return [p.pseudonym for p in self.event.properties.values() if p.pseudonym]
+
+    @property
+    def meanings(self) -> dict[str, str]:
+        """What the columns of silver mean."""
+        events = {name: field.description for name, field in self.event.properties.items()}
+        return (
+            events
+            | {m.name: m.meaning for m in self.measures}
+            | {
+                "dimension": "; ".join(f"{d.name}: {d.meaning}" for d in self.dimensions),
+                "day": f"Day of the event, in {self.timezone}",
+                "value": "Value of the dimension",
+                "restated_at": "When late events were folded in; null: none were",
+                "partition": "Partition of the log",
+                "offset": "Number of the record in its partition",
+                "events": "How many",
+                "arrived_on": "Day of arrival (UTC)",
+                "arrived_at": "When it was committed",
+                "late_by": "How far it was behind the newest event of its partition",
+                "folded_at": "When it was folded in after all; null: it was not",
+                "events": "How many events were dropped because their id had counted already",
+            }
+        )
+
+    @property
     def tables(self) -> dict[str, list[str]]:
         """Silver's tables that viewers may ask, and the columns of each that nobody may."""
         return {
             f"{self.table}_by": [],
             f"{self.table}_by_person": ["value"],
             f"{self.table}_late": [],
+            f"{self.table}_duplicates": [],
         }
 
 
@@ -289,16 +336,21 @@ def derive(connection: psycopg.Connection[Any]) -> None:
         check(one)
         register(connection, one)
         for table, private in one.tables.items():
-            columns = [
-                name
-                for (name,) in connection.execute(
-                    "select attname from pg_attribute where attrelid = to_regclass(%s)"
-                    " and attnum > 0 and not attisdropped order by attnum",
-                    [f"silver.{table}"],
-                )
-            ]
+            columns = list(stored(connection, table))
             if not columns:
                 raise SpecError(
                     one.path, f"there is no table silver.{table}.", remedy="Write its migration."
                 )
             connection.execute(access_sql("silver", table, one.access, columns, private).encode())
+
+
+def stored(connection: psycopg.Connection[Any], table: str) -> dict[str, str]:
+    """The columns that a table of silver has, and the PostgreSQL type of each."""
+    return dict(
+        connection.execute(
+            "select attname, format_type(atttypid, atttypmod) from pg_attribute"
+            " where attrelid = to_regclass(%s) and attnum > 0 and not attisdropped"
+            " order by attnum",
+            [f"silver.{table}"],
+        ).fetchall()
+    )

@@ -5,9 +5,11 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from panel.io.server import ComponentResourceHandler
+from panel.io.server import AutoloadJsHandler, ComponentResourceHandler
 from tornado.httpserver import HTTPServer
-from tornado.web import HTTPError
+from tornado.web import HTTPError, RequestHandler
+
+from bi_app.auth.forms import first_headers
 
 LARGEST = 2**20  # bytes; what is uploaded on a page comes by its websocket
 
@@ -20,6 +22,28 @@ def limit_bodies() -> None:
         made(self, *args, **{"max_body_size": LARGEST} | options)
 
     HTTPServer.initialize = initialize  # type: ignore[method-assign]
+
+
+def begin_safely() -> None:
+    """Have every answer begin with the safe headers.
+
+    Tornado drops what a handler has set when it writes an error, and names its version.
+    """
+    RequestHandler.set_default_headers = first_headers  # type: ignore[method-assign,assignment]
+
+
+def close_embedding() -> None:
+    """Answer 404 for `/<page>/autoload.js`, the script by which another site would embed a page.
+
+    It opens a session on a mere link, hands its token to whoever loads the script, and fails with
+    a traceback in the log for whom it refuses.
+    """
+
+    async def prepare(self: Any) -> None:
+        raise HTTPError(404)
+
+    AutoloadJsHandler.prepare = prepare
+    AutoloadJsHandler.set_default_headers = first_headers
 
 
 def close_imports() -> None:

@@ -18,10 +18,11 @@ from bi_app.api.mailing import ROUTES as MAILING
 from bi_app.api.printing import Print
 from bi_app.api.tables import TABLES
 from bi_app.auth import origin
-from bi_app.auth.address_door import Address, AddressLink
+from bi_app.auth.address_door import Address
 from bi_app.auth.forms import message_page, safe_headers, speak_as_asked
 from bi_app.auth.gate import signed_in_of
-from bi_app.auth.joining import ChoosePassword, Forgot, Link, Register
+from bi_app.auth.joining import ChoosePassword, Forgot, Register
+from bi_app.auth.links import Link
 from bi_app.auth.my_account import Change, Factor, MyAccount
 from bi_app.auth.provider_door import Leave, Return
 from bi_app.auth.roles import may_open, menu
@@ -150,9 +151,9 @@ ROUTES = [
     (r"/sign-in/provider/return", Return),
     (r"/forgot", Forgot),
     (r"/register", Register),
-    (r"/link/([^/]{1,200})", Link),
+    (r"/link/([^/]{1,200})", Link, {"purpose": "link", "page": "/choose-password"}),
     (r"/choose-password", ChoosePassword),
-    (r"/address/([^/]{1,200})", AddressLink),
+    (r"/address/([^/]{1,200})", Link, {"purpose": "address", "page": "/address"}),
     (r"/address", Address),
     (r"/account", MyAccount),
     (r"/account/second-factor", Factor),

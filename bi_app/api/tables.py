@@ -10,9 +10,11 @@ from bi_app.models import (
     activity,
     alerts,
     annual_return,
+    baskets,
     branch_report,
     cards,
     collection,
+    customers,
     dataset,
     explore,
     figures,
@@ -24,9 +26,12 @@ from bi_app.models import (
     people,
     pipelines,
     quality,
+    returned,
+    sales,
     schedule,
     sign_ins,
     staffing,
+    streams,
     summary,
     unusual,
 )
@@ -35,7 +40,7 @@ from bi_app.models.my_history import my_history
 from bi_app.models.my_loans import my_loans
 from bi_app.models.overview import View
 from bi_app.models.report import Report
-from bi_app.models.selection import from_arguments, select
+from bi_app.models.selection import from_arguments, select, texts_of
 from bi_app.models.table import Kind, Table
 from bi_app.models.titles import titles
 from warehouse.access import Viewer
@@ -96,8 +101,7 @@ def explored(viewer: Viewer, name: str, arguments: Arguments) -> Table:
     Raises:
         KeyError: there is no such table, or it is not summarised.
     """
-    texts = {k: [v.decode("utf-8", "replace") for v in vs] for k, vs in arguments.items()}
-    asked, known = cards.asked_in(texts), explore.catalogue(viewer)
+    asked, known = cards.asked_in(texts_of(arguments)), explore.catalogue(viewer)
     entry = known.get(str(asked.get("table")))
     if entry is None or name not in ("rows", "summary"):
         raise KeyError(name)
@@ -137,6 +141,7 @@ def run(viewer: Viewer, name: str, arguments: Arguments) -> Table:
             viewer, quality.standing(viewer), schedule.next_runs(), set()
         ),
         "failures": lambda: pipelines.failures(viewer),
+        "streams": lambda: streams.streams(viewer),
     }
     return written(tables[name]())
 
@@ -252,6 +257,10 @@ REPORTS: tuple[Report[Any], ...] = (
     branch_report.REPORT,
     members.REPORT,
     annual_return.REPORT,
+    sales.REPORT,
+    returned.REPORT,
+    customers.REPORT,
+    baskets.REPORT,
 )
 TABLES: dict[str, Callable[[Viewer, str, Arguments], Table]] = {
     "overview": overview,

@@ -26,6 +26,7 @@
   const decimal = new Intl.NumberFormat(locale, { minimumFractionDigits: 1, maximumFractionDigits: 1 });
   const money = new Intl.NumberFormat(locale, { minimumFractionDigits: 2, maximumFractionDigits: 2 });
   const dates = new Intl.DateTimeFormat(locale, { weekday: "short", day: "numeric", month: "short", year: "numeric", timeZone: "UTC" });
+  const exact = new Intl.NumberFormat(locale, { minimumFractionDigits: 2, maximumFractionDigits: 6 });
   const plain = new Intl.NumberFormat(locale, { maximumFractionDigits: 2 });
   const zone = document.documentElement.dataset.zone || "UTC";
   const moments = new Intl.DateTimeFormat(locale, { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit", timeZone: zone });
@@ -270,10 +271,11 @@
     if (kind === "datetime") return String(value).replace("T", " ").slice(0, 16);
     if (typeof value !== "number") return String(value);
     if (kind === "money" || kind === "ratio") return money.format(value);
+    if (kind === "exact") return Number.isInteger(value) ? whole.format(value) : exact.format(value);
     return kind === "number" ? decimal.format(value) : kind === "integer" ? whole.format(value) : String(value);
   }
 
-  const isNumber = (column) => ["integer", "number", "percent", "money", "ratio", "seconds"].includes(column.kind);
+  const isNumber = (column) => ["integer", "number", "exact", "percent", "money", "ratio", "seconds"].includes(column.kind);
 
   /** A moment as people say it: with the time within half a year, with the year before that. */
   function moment(value) {
@@ -814,17 +816,18 @@
 
   /* --- What Bokeh writes: axes and hover boxes ----------------------------------------------- */
 
-  const compact = new Intl.NumberFormat(locale, { notation: "compact", maximumFractionDigits: 2 });
+  const compact = new Intl.NumberFormat(locale, { notation: "compact", maximumFractionDigits: 2, useGrouping: "always" });
   const AXIS = ["hour", "day", "month", "year"].map((step) => new Intl.DateTimeFormat(locale, { timeZone: "UTC", ...{
     hour: { hour: "2-digit", minute: "2-digit" }, day: { day: "numeric", month: "short" }, month: { month: "short", year: "numeric" }, year: { year: "numeric" } }[step] }));
 
   /** A count on an axis: 500, 1.5K. */
   const axisCount = (tick) => compact.format(tick);
 
-  /** A day on an axis, as exact as its ticks are apart. */
-  function axisDay(tick, ticks) {
+  /** A day on an axis, as exact as its ticks are apart; a time of day where `hours` are asked for. */
+  function axisDay(tick, ticks, hours) {
     const apart = ticks.length > 1 ? ticks[1] - ticks[0] : DAY;
-    return AXIS[apart < DAY ? 0 : apart < 28 * DAY ? 1 : apart < 360 * DAY ? 2 : 3].format(tick);
+    if (apart < DAY && tick % DAY) return hours ? AXIS[0].format(tick) : "";
+    return AXIS[apart < 28 * DAY ? 1 : apart < 360 * DAY ? 2 : 3].format(tick);
   }
 
   /** A number in a hover box, by a format such as 0,0.[00] (in brackets: decimals where there are any) or day. */

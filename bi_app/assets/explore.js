@@ -2,7 +2,7 @@
 (() => {
   "use strict";
   const { make, choose, act, about, $, $$, drawn, model, _ } = window.carrel;
-  const LAYERS = { gold: _("Gold: worked out"), silver: _("Silver: as recorded") };
+  const LAYERS = { gold: _("Gold: worked out"), silver: _("Silver: as recorded"), stream: _("Streams: as they arrive") };
   const FACES = [["rows", _("Rows")], ["summary", _("Summarise")]];
   const ASKED = { eq: _("is"), ge: _("from"), le: _("up to"), last: _("newest days"), null: _("has a value") };
   const COLOURS = ["#2a9676", "#bf8f2e", "#4d8f9e", "#5a86c4", "#a273b5"];

@@ -14,6 +14,7 @@
   document.querySelector('[data-open="send-me"]').addEventListener("click", () => {
     tell("", "");
     dialog.showModal();
+    form.querySelector("[name=every]:checked")?.focus();
   });
   dialog.querySelector("[data-close]").addEventListener("click", () => dialog.close());
   dialog.addEventListener("click", (event) => { if (event.target === dialog) dialog.close(); });

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import re
 
 from bi_app.auth import accounts, new_address, sessions
-from bi_app.auth.forms import Form, message_page, set_sealed_cookie, template
+from bi_app.auth.forms import message_page, template
+from bi_app.auth.links import Linked
 from bi_app.auth.new_address import OBJECT_DAYS, Change
 from bi_app.auth.sessions import LINK_COOKIE
 from bi_app.words import N_, _
@@ -43,26 +43,10 @@ def _way(way: tuple[str, str]) -> tuple[str, str]:
     return way[0], _(way[1])
 
 
-class AddressLink(Form):
-    """A link of a mail: take the token out of the address before anything is shown."""
+class Address(Linked):
+    """`/address`: ask whether it is meant."""
 
-    def get(self, token: str) -> None:
-        """Put the token into a cookie, and go on to a page without it in its address."""
-        self.set_header("Referrer-Policy", "no-referrer")
-        if re.fullmatch(r"[A-Za-z0-9_-]{20,100}", token):
-            set_sealed_cookie(self, LINK_COOKIE, sessions.sealed("address", token))
-        else:
-            self.clear_cookie(LINK_COOKIE)
-        self.redirect("/address", status=303)
-
-
-class Address(Form):
-    """`/address`: ask whether it is meant; a link that is only opened does nothing."""
-
-    @property
-    def link(self) -> str:
-        """The token of the link."""
-        return sessions.opened("address", self.get_cookie(LINK_COOKIE)) or ""
+    purpose = "address"
 
     async def found(self) -> tuple[str, Change] | None:
         """What the link is for; None after telling that it is for nothing."""
@@ -74,9 +58,7 @@ class Address(Form):
 
     def over(self) -> None:
         """Say that the link is good no more."""
-        self.clear_cookie(LINK_COOKIE)
-        self.set_status(410)
-        self.finish(message_page(_("This link is over"), _(OVER), action=_way(SIGN_IN)))
+        self.end(_(OVER), _way(SIGN_IN))
 
     async def get(self) -> None:
         """Show the question."""

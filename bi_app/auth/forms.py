@@ -87,11 +87,16 @@ def speak_as_asked(handler: RequestHandler, own: str = "") -> str:
 
 def safe_headers(handler: RequestHandler) -> None:
     """Nothing from elsewhere, not in a frame, not in a cache."""
+    first_headers(handler)
+    handler.set_header("Cache-Control", "no-store")
+
+
+def first_headers(handler: RequestHandler) -> None:
+    """Nothing from elsewhere, not in a frame: what every answer begins with, refusals too."""
     handler.set_header("Content-Security-Policy", POLICY)
     handler.set_header("X-Content-Type-Options", "nosniff")
     handler.set_header("X-Frame-Options", "DENY")
     handler.set_header("Referrer-Policy", "same-origin")
-    handler.set_header("Cache-Control", "no-store")
     handler.set_header("Cross-Origin-Opener-Policy", "same-origin")
     handler.set_header("Cross-Origin-Resource-Policy", "same-origin")
     handler.set_header("Permissions-Policy", "camera=(), geolocation=(), microphone=()")

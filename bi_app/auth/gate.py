@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -27,8 +27,7 @@ from warehouse.access import Viewer
 
 log = logging.getLogger(__name__)
 AWAY = N_("The library's figures are out of reach")
-PREPARE: dict[str, Callable[[Viewer], Any]] = {}
-PREPARE_ASKED: dict[str, Callable[[Viewer, Any], Any]] = {}  # by what the address asks
+PREPARE: dict[str, Callable[[Viewer, Mapping[str, list[bytes]]], Any]] = {}  # by what is asked
 
 
 async def get_user_async(handler: RequestHandler) -> str | None:
@@ -83,12 +82,11 @@ def _away(handler: RequestHandler) -> str | None:
 
 async def _prepare(handler: RequestHandler, viewer: Viewer) -> Any:
     """Fetch what a page needs in a thread, so that nobody else waits while it is built."""
-    page = page_of(handler.request.path)
-    prepare, asked = PREPARE.get(page), PREPARE_ASKED.get(page)
+    prepare = PREPARE.get(page_of(handler.request.path))
+    if prepare is None:
+        return None
     try:
-        if asked is not None:
-            return await asyncio.to_thread(asked, viewer, handler.request.arguments)
-        return await asyncio.to_thread(prepare, viewer) if prepare is not None else None
+        return await asyncio.to_thread(prepare, viewer, handler.request.arguments)
     except Exception:
         log.exception("could not prepare %s", handler.request.path)
         return None  # the page will ask again, and say what is wrong

@@ -7,12 +7,12 @@ written that asks for a letter, and another program finds out whom to write to.
 from __future__ import annotations
 
 import asyncio
-import re
 
 from bi_app import words
 from bi_app.auth import accounts, sessions, tokens
 from bi_app.auth.accounts import LONGEST, is_address
-from bi_app.auth.forms import STALE, VERIFYING, Form, message_page, set_sealed_cookie, template
+from bi_app.auth.forms import STALE, VERIFYING, Form, message_page, template
+from bi_app.auth.links import Linked
 from bi_app.auth.passwords import RECOMMENDED, SHORTEST, hash_password, refuse_weak
 from bi_app.auth.sessions import LINK_COOKIE
 from bi_app.auth.sql import run
@@ -135,21 +135,10 @@ class Register(Ask):
         return _("A link to choose your password is on its way to this address.")
 
 
-class Link(Form):
-    """A link from a mail: take the token out of the address before anything is shown."""
-
-    def get(self, token: str) -> None:
-        """Put the token into a cookie, and go on to a page without it in its address."""
-        self.set_header("Referrer-Policy", "no-referrer")
-        if re.fullmatch(r"[A-Za-z0-9_-]{20,100}", token):
-            set_sealed_cookie(self, LINK_COOKIE, sessions.sealed("link", token))
-        else:
-            self.clear_cookie(LINK_COOKIE)
-        self.redirect("/choose-password", status=303)
-
-
-class ChoosePassword(Form):
+class ChoosePassword(Linked):
     """Choose a password, by a link."""
+
+    purpose = "link"
 
     async def bearer(self) -> Bearer | None:
         """Whom the link is for; None after telling that it is for nobody."""
@@ -159,21 +148,12 @@ class ChoosePassword(Form):
             self.over()
         return found
 
-    @property
-    def link(self) -> str:
-        """The token of the link."""
-        return sessions.opened("link", self.get_cookie(LINK_COOKIE)) or ""
-
     def over(self) -> None:
         """Say that the link is good no more."""
-        self.clear_cookie(LINK_COOKIE)
-        self.set_status(410)
-        self.finish(
-            message_page(_("This link is over"), _(OVER), action=("/forgot", _("Ask for another")))
-        )
+        self.end(_(OVER), ("/forgot", _("Ask for another")))
 
     async def get(self) -> None:
-        """Show the form; opening a link does not use it up, as some mail programs open links."""
+        """Show the form."""
         bearer = await self.bearer()
         if bearer:
             self.show(bearer)

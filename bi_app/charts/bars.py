@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from bokeh.models import ColumnDataSource, FactorRange, Span, TapTool
+from bokeh.models import ColumnDataSource, FactorRange, HBar, Rect, Span, TapTool
 
 from bi_app.charts import theme
 from bi_app.words import _
@@ -52,16 +52,32 @@ class Bars:
             height=max(140, FRAME + ROW * rows), x_range=theme.from_zero(), y_range=self.names,
             name=f"{name}_chart",
         )  # fmt: skip
-        self.bars = plot.hbar(
-            y="_label", right=self.look.value, height=0.62, source=self.source, line_color=None,
-            fill_alpha="_alpha", border_radius=3, nonselection_fill_alpha="_alpha",
-        )  # fmt: skip
+        self.bars = theme.draw(
+            plot,
+            self.source,
+            HBar(
+                y="_label",
+                right=self.look.value,
+                height=0.62,
+                line_color=None,
+                fill_alpha="_alpha",
+                border_radius=3,
+            ),
+        )
         if self.look.mark:
-            plot.rect(
-                x=self.look.mark, y="_label", width=2, width_units="screen", height=0.82,
-                source=self.source, fill_color=theme.MUTED, line_color=None,
-                nonselection_fill_alpha=1,
-            )  # fmt: skip
+            theme.draw(
+                plot,
+                self.source,
+                Rect(
+                    x=self.look.mark,
+                    y="_label",
+                    width=2,
+                    width_units="screen",
+                    height=0.82,
+                    fill_color=theme.MUTED,
+                    line_color=None,
+                ),
+            )
         if self.look.line is not None:
             plot.add_layout(
                 Span(
@@ -85,7 +101,8 @@ class Bars:
         """Show the first rows of a table's columns; what is not chosen is faint."""
         self.source.selected.indices = []
         shown: dict[str, Any] = {key: list(v)[: self.rows] for key, v in data.items()}
-        picked = self.picked(choice)
+        # Of charts that choose for the same, those without what is chosen show all alike.
+        picked = self.picked(choice) & set(data.get("code", data[self.look.label]))
         codes = shown.get("code", shown[self.look.label])
         labels = short([str(name) for name in shown[self.look.label]])
         shown["_label"] = labels
@@ -122,8 +139,7 @@ class Bars:
         theme.say(
             self.hover, f"@{look.label}<br><b>@{look.value}{{{look.format}}}</b> {words}{small}"
         )
-        for glyph in (self.bars.glyph, self.bars.nonselection_glyph):
-            glyph.fill_color = theme.SERIES[series]
+        self.bars.glyph.fill_color = theme.SERIES[series]
 
 
 def short(names: list[str]) -> list[str]:

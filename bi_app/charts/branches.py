@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 import numpy as np
-from bokeh.models import ColumnDataSource, FactorRange, TapTool
+from bokeh.models import ColumnDataSource, FactorRange, HBar, Rect, TapTool
 
 from bi_app.charts import theme
 from bi_app.words import N_, _
@@ -33,26 +33,30 @@ class Branches:
             y_range=self.names,
             name="branches_chart",
         )
-        self.bars = plot.hbar(
-            y="name",
-            right="value",
-            height=0.62,
-            source=self.source,
-            line_color=None,
-            fill_alpha="alpha",
-            border_radius=3,
-            nonselection_fill_alpha="alpha",
+        self.bars = theme.draw(
+            plot,
+            self.source,
+            HBar(
+                y="name",
+                right="value",
+                height=0.62,
+                line_color=None,
+                fill_alpha="alpha",
+                border_radius=3,
+            ),
         )
-        plot.rect(
-            x="before",
-            y="name",
-            width=2,
-            width_units="screen",
-            height=0.82,
-            source=self.source,
-            fill_color=theme.MUTED,
-            line_color=None,
-            nonselection_fill_alpha=1,
+        theme.draw(
+            plot,
+            self.source,
+            Rect(
+                x="before",
+                y="name",
+                width=2,
+                width_units="screen",
+                height=0.82,
+                fill_color=theme.MUTED,
+                line_color=None,
+            ),
         )
         self.hover = theme.hover(renderers=[self.bars])
         plot.add_tools(self.hover, TapTool(renderers=[self.bars]))
@@ -72,5 +76,4 @@ class Branches:
     def paint(self, measure: str, unit: str) -> None:
         """Take the colour and unit of a measure."""
         theme.say(self.hover, f"{TIP}{_(unit)}<br><small>{_(BEFORE)}</small>")
-        for glyph in (self.bars.glyph, self.bars.nonselection_glyph):
-            glyph.fill_color = theme.SERIES[measure]
+        self.bars.glyph.fill_color = theme.SERIES[measure]

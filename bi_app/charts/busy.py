@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from bokeh.models import ColumnDataSource, FixedTicker
+from bokeh.models import ColumnDataSource, FixedTicker, Rect
 
 from bi_app.charts import theme
 from bi_app.words import N_, _
@@ -44,18 +44,19 @@ class Busy:
             x_range=(-0.5, 23.5),
             y_range=(6.5, -0.5),
         )
-        cells = plot.rect(
-            x="x",
-            y="y",
-            width=0.94,
-            height=0.9,
-            source=self.source,
-            line_color=None,
-            border_radius=5,
-            fill_color={"field": "mean", "transform": self.mapper},
-            hover_line_color=theme.MUTED,
-            hover_line_width=2,
-            hover_fill_color={"field": "mean", "transform": self.mapper},
+        cells = theme.draw(
+            plot,
+            self.source,
+            Rect(
+                x="x",
+                y="y",
+                width=0.94,
+                height=0.9,
+                line_color=None,
+                border_radius=5,
+                fill_color={"field": "mean", "transform": self.mapper},
+            ),
+            hovered={"line_color": theme.MUTED, "line_width": 2},
         )
         self.hover = theme.hover(renderers=[cells])
         plot.add_tools(self.hover)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from bokeh.models import ColumnDataSource, FactorRange
+from bokeh.models import ColumnDataSource, FactorRange, Line, VBar
 
 from bi_app.charts import theme
 from bi_app.words import _
@@ -37,17 +37,30 @@ class Columns:
             height=height, min_border_left=46, x_range=self.names, y_range=theme.from_zero(),
             name=f"{name}_chart",
         )  # fmt: skip
-        bars = plot.vbar(
-            x="_label", top="value", width=0.72, source=self.source, line_color=None,
-            fill_color=theme.SERIES[series], fill_alpha=0.5, border_radius=3,
-        )  # fmt: skip
+        bars = theme.draw(
+            plot,
+            self.source,
+            VBar(
+                x="_label",
+                top="value",
+                width=0.72,
+                line_color=None,
+                fill_color=theme.SERIES[series],
+                fill_alpha=0.5,
+                border_radius=3,
+            ),
+        )
         if line:
-            plot.line(x="_label", y=line, source=self.source, line_width=2.4,
-                      line_color=theme.SERIES["renewals"])  # fmt: skip
+            theme.draw(
+                plot,
+                self.source,
+                Line(x="_label", y=line, line_width=2.4, line_color=theme.SERIES["renewals"]),
+            )
         self.hover = theme.hover(renderers=[bars], mode="vline", point_policy="follow_mouse")
         theme.say(self.hover, f"@name<br>{_(tip)}")
         plot.add_tools(self.hover)
         theme.counted(plot.yaxis[0])
+        theme.apart(plot.xaxis[0])
         self.figure, self.figures = plot, [plot]
 
     def show(self, data: Mapping[str, Sequence[Any]], choice: Mapping[str, Any]) -> None:

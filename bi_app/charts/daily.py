@@ -7,8 +7,11 @@ from typing import Any
 import numpy as np
 from bokeh.models import (
     ColumnDataSource,
+    Line,
     Range1d,
     RangeTool,
+    VArea,
+    VAreaStep,
 )
 
 from bi_app.charts import theme
@@ -41,10 +44,12 @@ class Daily:
             name="daily_chart",
         )
         # One path: hundreds of single bars off to the left would pile up at the frame's edge.
-        self.bars = plot.varea_step(
-            x="middle", y1=0, y2="value", source=self.source, step_mode="center", fill_alpha=0.3
+        self.bars = theme.draw(
+            plot,
+            self.source,
+            VAreaStep(x="middle", y1=0, y2="value", step_mode="center", fill_alpha=0.3),
         )
-        self.line = plot.line(x="middle", y="mean", source=self.source, line_width=2.4)
+        self.line = theme.draw(plot, self.source, Line(x="middle", y="mean", line_width=2.4))
         self.hover = theme.hover(
             renderers=[self.line],
             mode="vline",
@@ -66,7 +71,9 @@ class Daily:
             x_axis_type="datetime",
             name="daily_strip",
         )
-        self.area = plot.varea(x="middle", y1=0, y2="mean", source=self.source, fill_alpha=0.35)
+        self.area = theme.draw(
+            plot, self.source, VArea(x="middle", y1=0, y2="mean", fill_alpha=0.35)
+        )
         tool = RangeTool(x_range=self.x_range)
         tool.overlay.fill_color, tool.overlay.fill_alpha = theme.MUTED, 0.18
         tool.overlay.line_color, tool.overlay.line_width = theme.MUTED, 1

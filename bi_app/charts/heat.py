@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from bokeh.models import ColumnDataSource, FactorRange, FixedTicker
+from bokeh.models import ColumnDataSource, FactorRange, FixedTicker, Rect
 
 from bi_app.charts import theme
 from bi_app.charts.bars import short
@@ -36,11 +36,20 @@ class Heat:
             y_range=self.rows, min_border_left=40,
         )  # fmt: skip
         colour = {"field": "value", "transform": self.mapper}
-        cells = plot.rect(
-            x="hour", y="_row", width=0.94, height=0.9, source=self.source, line_color=None,
-            border_radius=5, fill_color=colour, hover_line_color=theme.MUTED,
-            hover_line_width=2, hover_fill_color=colour,
-        )  # fmt: skip
+        cells = theme.draw(
+            plot,
+            self.source,
+            Rect(
+                x="hour",
+                y="_row",
+                width=0.94,
+                height=0.9,
+                line_color=None,
+                border_radius=5,
+                fill_color=colour,
+            ),
+            hovered={"line_color": theme.MUTED, "line_width": 2},
+        )
         self.hover = theme.hover(renderers=[cells])
         plot.add_tools(self.hover)
         plot.ygrid.visible = False

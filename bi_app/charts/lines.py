@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from bokeh.models import ColumnDataSource, Range1d
+from bokeh.models import ColumnDataSource, MultiLine, Range1d, Scatter, Text
 
 from bi_app.charts import theme
 from bi_app.charts.daily import DAY_MS
@@ -31,14 +31,29 @@ class Lines:
             height=320, min_border_left=46, x_range=Range1d(start=0, end=1),
             y_range=theme.from_zero(), x_axis_type="datetime", name=f"{name}_chart",
         )  # fmt: skip
-        self.figure.multi_line("xs", "ys", color="colour", source=self.lines, line_width=2.2)
-        dots = self.figure.scatter(
-            "day", "value", color="colour", source=self.points, size=5, line_color=None
+        theme.draw(
+            self.figure,
+            self.lines,
+            MultiLine(xs="xs", ys="ys", line_color="colour", line_width=2.2),
         )
-        self.figure.text(
-            "day", "value", "series", source=self.ends, x_offset=8, text_baseline="middle",
-            text_font_size="12px", text_color=theme.MUTED,
-        )  # fmt: skip
+        dots = theme.draw(
+            self.figure,
+            self.points,
+            Scatter(x="day", y="value", fill_color="colour", size=5, line_color=None),
+        )
+        theme.draw(
+            self.figure,
+            self.ends,
+            Text(
+                x="day",
+                y="value",
+                text="series",
+                x_offset=8,
+                text_baseline="middle",
+                text_font_size="12px",
+                text_color=theme.MUTED,
+            ),
+        )
         tool = theme.hover(renderers=[dots])
         theme.say(tool, "@said @series<br><b>@value{0,0.[00]}</b>")
         self.figure.add_tools(tool)

@@ -6,7 +6,19 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from bokeh.models import ColumnDataSource, FactorRange, FixedTicker, HoverTool, Range1d
+from bokeh.models import (
+    ColumnDataSource,
+    FactorRange,
+    FixedTicker,
+    HBar,
+    HoverTool,
+    Line,
+    Range1d,
+    Rect,
+    Scatter,
+    Text,
+    VBar,
+)
 
 from bi_app import words
 from bi_app.charts import theme
@@ -74,19 +86,33 @@ class Chart:
 class Months(Chart):
     """Active members of each month as bars, of twelve months as a line."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, tip: str = "") -> None:
+        """`tip` is what the hover box says, where it is not about members."""
         super().__init__(name, ("_at", "borrowers", "active_12_months", "_hidden"))
         plot = theme.bare_figure(
             height=280, min_border_left=46, x_range=Range1d(start=0, end=1),
             y_range=theme.from_zero(), x_axis_type="datetime", name=f"{name}_chart",
         )  # fmt: skip
         width, colour = 24 * DAY_MS, theme.SERIES["checkouts"]
-        bars = plot.vbar(x="_at", top="borrowers", width=width, source=self.source,
-                         fill_color=colour, fill_alpha=0.34, line_color=None)  # fmt: skip
-        hatched = plot.vbar(x="_at", top="_hidden", width=width, source=self.source, **HATCH)
-        plot.line(x="_at", y="active_12_months", source=self.source, line_width=2.4,
-                  line_color=colour)  # fmt: skip
-        box = _(
+        bars = theme.draw(
+            plot,
+            self.source,
+            VBar(
+                x="_at",
+                top="borrowers",
+                width=width,
+                fill_color=colour,
+                fill_alpha=0.34,
+                line_color=None,
+            ),
+        )
+        hatched = theme.draw(plot, self.source, VBar(x="_at", top="_hidden", width=width, **HATCH))
+        theme.draw(
+            plot,
+            self.source,
+            Line(x="_at", y="active_12_months", line_width=2.4, line_color=colour),
+        )
+        box = _(tip) or _(
             "@_said<br><b>@borrowers{0,0}</b> active in the month"
             "<br><small>@active_12_months{0,0} in twelve months</small>"
         )
@@ -115,8 +141,8 @@ class Groups(Bars):
     def __init__(self, name: str, rows: int, look: Look) -> None:
         super().__init__(name, rows, look)
         self.source.data = {**self.source.data, "_hidden": []}
-        hatched = self.figure.hbar(
-            y="_label", right="_hidden", height=0.62, source=self.source, **HATCH
+        hatched = theme.draw(
+            self.figure, self.source, HBar(y="_label", right="_hidden", height=0.62, **HATCH)
         )
         told = theme.hover(renderers=[hatched])
         withheld_box(told, f"@{look.label}")
@@ -139,12 +165,33 @@ class Places(Chart):
             height=330, name=f"{name}_chart", match_aspect=True, x_range=Range1d(start=0, end=1),
             y_range=Range1d(start=0, end=1),
         )  # fmt: skip
-        dots = plot.scatter(x="x", y="y", size="_size", source=self.source, line_color=None,
-                            fill_color=theme.SERIES["checkouts"], fill_alpha=0.55)  # fmt: skip
-        rings = plot.scatter(x="x", y="y", size="_ring", source=self.source, **HATCH)
-        plot.text(x="x", y="y", text="_label", source=self.source, x_offset="_beside",
-                  text_baseline="middle", text_font_size="12px", text_color=theme.MUTED,
-                  text_font={"value": FONT})  # fmt: skip
+        dots = theme.draw(
+            plot,
+            self.source,
+            Scatter(
+                x="x",
+                y="y",
+                size="_size",
+                line_color=None,
+                fill_color=theme.SERIES["checkouts"],
+                fill_alpha=0.55,
+            ),
+        )
+        rings = theme.draw(plot, self.source, Scatter(x="x", y="y", size="_ring", **HATCH))
+        theme.draw(
+            plot,
+            self.source,
+            Text(
+                x="x",
+                y="y",
+                text="_label",
+                x_offset="_beside",
+                text_baseline="middle",
+                text_font_size="12px",
+                text_color=theme.MUTED,
+                text_font={"value": FONT},
+            ),
+        )
         box = _("@name<br><b>@value{0,0}</b> active members<br><small>@share{0.0} %</small>")
         plot.add_tools(*self.tips(dots, box, rings, "@name"))
         plot.axis.visible = plot.grid.visible = False
@@ -185,24 +232,37 @@ class Places(Chart):
 class Cohorts(Chart):
     """A heat map of cohorts by the quarters since they joined; withheld cells are hatched."""
 
-    def __init__(self, name: str, rows: int) -> None:
+    def __init__(self, name: str, rows: int, head: str = "", told: str = "") -> None:
+        """`head` and `told` make the hover box, where the cohorts are not of members but whole."""
         super().__init__(name, ("since", "_row", "value", "_hidden"))
         self.mapper = theme.scale("checkouts")
         self.mapper.nan_color = "#00000000"
+        self.whole_at_first = bool(told)
         self.rows = FactorRange(range_padding=0.02)
         plot = theme.bare_figure(
             height=46 + 30 * rows, name=f"{name}_chart", x_range=(-0.5, 11.5), y_range=self.rows,
             x_axis_location="above", min_border_left=60,
         )  # fmt: skip
-        place = {"y": "_row", "width": 0.96, "height": 0.9, "source": self.source}
-        cells = plot.rect(x="since", **place, line_color=None, border_radius=5,
-                          fill_color={"field": "value", "transform": self.mapper})  # fmt: skip
-        hatched = plot.rect(x="_hidden", **place, border_radius=5, **HATCH)
-        box = _(
+        place = {"y": "_row", "width": 0.96, "height": 0.9}
+        cells = theme.draw(
+            plot,
+            self.source,
+            Rect(
+                x="since",
+                **place,
+                line_color=None,
+                border_radius=5,
+                fill_color={"field": "value", "transform": self.mapper},
+            ),
+        )
+        hatched = theme.draw(
+            plot, self.source, Rect(x="_hidden", **place, border_radius=5, **HATCH)
+        )
+        box = f"{head}{told}" or _(
             "Joined @row, @quarter<br><b>@value{0.0} %</b> active"
             "<br><small>@active{0,0} of @members{0,0} members</small>"
         )
-        plot.add_tools(*self.tips(cells, box, hatched, _("Joined @row, @quarter")))
+        plot.add_tools(*self.tips(cells, box, hatched, head or _("Joined @row, @quarter")))
         plot.ygrid.visible = False
         plot.xaxis.ticker = FixedTicker(ticks=list(range(12)))
         self.figure = plot
@@ -210,10 +270,12 @@ class Cohorts(Chart):
     def show(self, data: Columns, choice: Mapping[str, Any]) -> None:
         """Show the columns of the table of cohorts, the oldest on top."""
         values, hidden = numbers(data["value"]), withheld(data)
-        known = values[~np.isnan(values)]
+        since = np.array(data["since"], float)
+        # Where all of a cohort count at first, that would leave no shades for what comes after.
+        compared = values[since > 0] if self.whole_at_first and (since > 0).any() else values
+        known = compared[~np.isnan(compared)]
         self.mapper.update(low=0, high=max(float(known.max(initial=0)) * 1.15, 1e-9))
         self.rows.factors = list(dict.fromkeys(data["row"]))[::-1]
-        since = np.array(data["since"], float)
         self.figure.x_range.update(start=-0.5, end=max(since.max(initial=0), 1) + 0.5)
         self.source.data = {
             **data, "value": values, "since": since, "_row": data["row"],

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from bokeh.models import ColumnDataSource, Range1d, RangeTool, TapTool
+from bokeh.models import ColumnDataSource, Line, Range1d, RangeTool, TapTool, VArea, VBar
 
 from bi_app import words
 from bi_app.charts import theme
@@ -39,15 +39,23 @@ class Periods:
             height=280, min_border_left=46, x_range=self.x_range, y_range=theme.from_zero(),
             x_axis_type="datetime", name=f"{name}_chart",
         )  # fmt: skip
-        self.bars = plot.vbar(
-            x="_middle", top="value", width="_width", source=self.source, line_color=None,
-            fill_alpha=0.34, nonselection_fill_alpha=0.34,
-        )  # fmt: skip
-        plot.line(
-            x="_middle", y="mean_before", source=self.source, line_width=1.6, line_dash=[4, 4],
-            line_color=theme.MUTED, nonselection_line_alpha=1,
-        )  # fmt: skip
-        self.line = plot.line(x="_middle", y="mean", source=self.source, line_width=2.4)
+        self.bars = theme.draw(
+            plot,
+            self.source,
+            VBar(x="_middle", top="value", width="_width", line_color=None, fill_alpha=0.34),
+        )
+        theme.draw(
+            plot,
+            self.source,
+            Line(
+                x="_middle",
+                y="mean_before",
+                line_width=1.6,
+                line_dash=[4, 4],
+                line_color=theme.MUTED,
+            ),
+        )
+        self.line = theme.draw(plot, self.source, Line(x="_middle", y="mean", line_width=2.4))
         self.hover = theme.hover(
             renderers=[self.bars], mode="vline", point_policy="follow_mouse"
         )  # fmt: skip
@@ -61,7 +69,9 @@ class Periods:
             height=58, min_border_left=46, x_range=Range1d(start=0, end=1),
             y_range=theme.from_zero(), x_axis_type="datetime", name=f"{name}_strip",
         )  # fmt: skip
-        self.area = plot.varea(x="middle", y1=0, y2="mean", source=self.whole, fill_alpha=0.35)
+        self.area = theme.draw(
+            plot, self.whole, VArea(x="middle", y1=0, y2="mean", fill_alpha=0.35)
+        )
         tool = RangeTool(x_range=self.x_range)
         tool.overlay.update(
             fill_color=theme.MUTED, fill_alpha=0.18, line_color=theme.MUTED, line_width=1,
@@ -107,7 +117,7 @@ class Periods:
         """Take the colour and unit of a measure."""
         theme.say(self.hover, f"{TIP}{_(unit)}<br><small>{_(MEANS)}</small>")
         colour = theme.SERIES[series]
-        for glyph in (self.bars.glyph, self.bars.nonselection_glyph, self.area.glyph):
+        for glyph in (self.bars.glyph, self.area.glyph):
             glyph.fill_color = colour
         self.line.glyph.line_color = colour
 

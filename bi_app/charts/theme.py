@@ -7,14 +7,19 @@ a change between light and dark needs no message to the server.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from bokeh.models import (
     BasicTicker,
+    ColumnDataSource,
     CustomJSHover,
     CustomJSTickFormatter,
+    Glyph,
+    GlyphRenderer,
     HoverTool,
     LinearColorMapper,
+    NoOverlap,
     Range1d,
 )
 from bokeh.plotting import figure
@@ -72,6 +77,27 @@ def bare(plot: figure) -> figure:
     return plot
 
 
+def draw(
+    plot: figure,
+    source: ColumnDataSource,
+    glyph: Glyph,
+    *,
+    hovered: Mapping[str, Any] | None = None,
+) -> GlyphRenderer:
+    """Draw a source's rows; `hovered` is what of the glyph is another under the pointer.
+
+    What is chosen looks like the rest: one model goes to the browser, not the three of `plot.vbar`.
+    """
+    return plot.add_glyph(
+        source,
+        glyph,
+        hover_glyph=glyph.clone(**hovered) if hovered else None,
+        selection_glyph=None,
+        nonselection_glyph=None,
+        muted_glyph=None,
+    )
+
+
 def counted(axis: Any, ticks: int = 4) -> None:
     """Write an axis of counts as 0, 500, 1K, 1.5K, by the page's locale, with few ticks."""
     axis.formatter = figures()
@@ -83,11 +109,21 @@ def figures() -> CustomJSTickFormatter:
     return CustomJSTickFormatter(code="return carrel.axisCount(tick)")
 
 
-def dated(axis: Any, ticks: int = 7) -> None:
-    """Write an axis of time as 3 Mar, Mar 2026 or 2026, by the page's locale, with few ticks."""
-    axis.formatter = CustomJSTickFormatter(code="return carrel.axisDay(tick, ticks)")
+def dated(axis: Any, ticks: int = 7, *, hours: bool = False) -> None:
+    """Write an axis of time as 3 Mar, Mar 2026 or 2026, by the page's locale, with few ticks.
+
+    Values are days, so no time of day is written, however few they are; with `hours` it is.
+    """
+    say = "true" if hours else "false"
+    axis.formatter = CustomJSTickFormatter(code=f"return carrel.axisDay(tick, ticks, {say})")
     axis.ticker.desired_num_ticks = ticks
     axis.ticker.num_minor_ticks = 0
+    apart(axis)
+
+
+def apart(axis: Any) -> None:
+    """Leave out the labels of an axis that would run into the one before."""
+    axis.major_label_policy = NoOverlap(min_distance=6)
 
 
 def hover(**options: Any) -> HoverTool:

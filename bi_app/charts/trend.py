@@ -24,6 +24,7 @@ from bi_app.charts import theme
 from bi_app.words import _
 
 BAD = "#c25542"
+AIR = 3_600_000  # milliseconds to both sides of a single moment; twelve times that for a day
 Point = tuple[dt.datetime | dt.date, float | None, bool]
 
 
@@ -47,18 +48,17 @@ class Trend:
         )  # fmt: skip
         area = VArea(x="at", y1="floor", y2="value", fill_color=colour, fill_alpha=0.16)
         mark = Scatter(x="at", y="value", size=7, fill_color="colour", line_color=None)
-        plot.add_glyph(self.source, area)
-        line = plot.add_glyph(
-            self.source, Line(x="at", y="value", line_width=2.2, line_color=colour)
+        theme.draw(plot, self.source, area)
+        line = theme.draw(
+            plot, self.source, Line(x="at", y="value", line_width=2.2, line_color=colour)
         )
-        plot.add_glyph(self.marks, mark)
+        theme.draw(plot, self.marks, mark)
         self.hover = theme.hover(
             renderers=[line], mode="vline", line_policy="nearest", point_policy="follow_mouse"
         )
         plot.add_tools(self.hover)
         plot.add_layout(self.bound)
         plot.yaxis.ticker = BasicTicker(desired_num_ticks=4, num_minor_ticks=0)
-        theme.dated(plot.xaxis[0])
         return plot
 
     def show(
@@ -85,11 +85,14 @@ class Trend:
             "at": [at[i] for i in marked], "value": [values[i] for i in marked],
             "colour": [BAD if points[i][2] else self._colour for i in marked],
         }  # fmt: skip
-        margin = max((max(at) - min(at)) * 0.01, 43_200_000) if at else 1
+        hours = any(isinstance(p[0], dt.datetime) for p in points)
+        margin = max((max(at) - min(at)) * 0.01, AIR if hours else 12 * AIR) if at else 1
         if at:
             self.figure.x_range.update(start=min(at) - margin, end=max(at) + margin)
+        theme.dated(self.figure.xaxis[0], hours=hours)
         self.figure.y_range.update(start=low, end=high)
         self.figure.yaxis.formatter = theme.figures()
+        self.figure.yaxis.ticker.min_interval = 0 if "." in format else 1
         self.bound.location = bound
         theme.say(self.hover, f"@said<br><b>@value{{{format}}}</b> {unit}")
 

@@ -64,15 +64,6 @@ SAMPLES = N_(
     "Findings of the newest loads. Values of private columns are never shown, nor those of a record"
     " whose shape is at fault, in which columns may have slipped."
 )
-PROFILE_COLUMNS = (
-    Column("column", "Column"),
-    Column("nulls", "Nulls", "percent"),
-    Column("distinct", "Distinct", "integer"),
-    Column("least", "Least"),
-    Column("greatest", "Greatest"),
-    Column("mean", "Mean"),
-    Column("top", "Most frequent"),
-)
 
 
 def names(viewer: Viewer) -> dict[str, str]:

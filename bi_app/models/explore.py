@@ -25,8 +25,8 @@ from warehouse.errors import CarrelError
 PAGE_ROWS, SAVED_ROWS, COUNTED, VALUES, SAMPLED = 25, 10_000, 100_000, 20, 2_000
 LAST_PAGE = SAVED_ROWS // PAGE_ROWS - 1
 KINDS: Mapping[str, Kind] = {
-    "smallint": "integer", "integer": "integer", "bigint": "integer", "numeric": "number",
-    "double precision": "number", "date": "date", "timestamp without time zone": "datetime",
+    "smallint": "integer", "integer": "integer", "bigint": "integer", "numeric": "exact",
+    "double precision": "exact", "date": "date", "timestamp without time zone": "datetime",
     "timestamp with time zone": "datetime",
 }  # fmt: skip
 

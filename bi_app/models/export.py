@@ -15,6 +15,7 @@ from warehouse.sheets import in_xml, safe_text
 FORMATS = {
     "integer": "#,##0",
     "number": "#,##0.0##",
+    "exact": "#,##0.0#####",
     "money": "#,##0.00",
     "ratio": "#,##0.00",
     "date": "yyyy-mm-dd",

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
 from bi_app import words
-from bi_app.models.store import bare
+from bi_app.models.store import bare, streamed
 from bi_app.queries import rows
 from bi_app.words import _
 from warehouse.access import Viewer
 from warehouse.settings import settings
+from warehouse.streams import streams
 
 
 @dataclass(frozen=True)
@@ -108,14 +109,27 @@ class Freshness:
 def freshness(viewer: Viewer, tables: Sequence[str], datasets: Sequence[str] = ()) -> Freshness:
     """Freshness of gold tables and of datasets that are read directly."""
     found = rows(viewer, "freshness", {"tables": bare(tables), "datasets": list(datasets)})[0]
+    known = [found["complete_to"], *_watermarks(viewer, tables)]
     return Freshness(
-        found["complete_to"],
+        min((at for at in known if at is not None), default=None),
         found["quality"],
         found["checks"] or 0,
         found["passed"] or 0,
         tuple(found["held_back"] or ()),
         tuple(found["published_anyway"] or ()),
     )
+
+
+def _watermarks(viewer: Viewer, tables: Sequence[str]) -> list[dt.datetime | None]:
+    """Before when all events of the streams are in whose sums are among the tables."""
+    if not (live := streamed(tables)):
+        return []
+    known = streams()
+    return [
+        r["newest_at"] - dt.timedelta(seconds=known[r["stream"]].lateness)
+        for r in rows(viewer, "stream_fresh", {"tables": live})
+        if r["newest_at"] and r["stream"] in known
+    ]
 
 
 def fresh_of(viewer: Viewer, table: str) -> Freshness:

@@ -226,7 +226,7 @@ def _kept() -> str:
     """How long the library keeps who borrowed what, and why, as the specs say."""
     found = [d for d in datasets().values() if d.access.history and d.retention.personal]
     said = [
-        f"{d.title.lower()} {d.retention.personal}"
+        f"{d.title.lower()} {words.span(str(d.retention.personal))}"
         + (f" ({d.retention.reason})" if d.retention.reason else "")
         for d in sorted(found, key=lambda d: d.title, reverse=True)
     ]

@@ -31,7 +31,7 @@ COLUMNS = (
     Column("outcome", "Outcome", "badge"),
     Column("started_at", "Last run", "moment"),
     Column("seconds", "Took", "seconds"),
-    Column("trend", "Duration", "spark"),
+    Column("trend", "Last runs", "spark"),
     Column("slowest", "Slowest step"),
     Column("rows_in", "Rows in", "integer"),
     Column("rows_loaded", "Loaded", "integer"),

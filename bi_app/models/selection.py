@@ -125,11 +125,21 @@ def select(asked: Mapping[str, Any], bounds: Bounds, selects: Sequence[Select] =
     )
 
 
+def texts_of(arguments: Mapping[str, Sequence[bytes]]) -> dict[str, list[str]]:
+    """A URL's arguments as texts."""
+    return {k: [v.decode("utf-8", "replace") for v in vs] for k, vs in arguments.items()}
+
+
+def firsts_of(arguments: Mapping[str, Sequence[bytes]]) -> dict[str, str]:
+    """A URL's arguments as texts, the first of each."""
+    return {k: texts[0] for k, texts in texts_of(arguments).items()}
+
+
 def from_arguments(
     arguments: Mapping[str, Sequence[bytes]], keys: Sequence[str] = ()
 ) -> dict[str, Any]:
     """The asked values out of a URL's arguments; `keys` are those of a page's own choices."""
-    texts = {k: [v.decode("utf-8", "replace") for v in vs] for k, vs in arguments.items()}
+    texts = texts_of(arguments)
     asked: dict[str, Any] = {
         k: texts[k][0] for k in ("period", "start", "end", "measure", *keys) if texts.get(k)
     }

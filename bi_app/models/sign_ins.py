@@ -14,7 +14,7 @@ from bi_app.auth.people import Session
 from bi_app.models.quality import Row, figure, table
 from bi_app.models.table import Column, Table
 from bi_app.queries import rows
-from bi_app.words import N_, _
+from bi_app.words import N_, _, ngettext
 from warehouse import audit
 from warehouse.access import Viewer
 from warehouse.errors import ConfigurationError
@@ -132,9 +132,10 @@ def cards(sessions: Sequence[Session], by_account: Table, by_address: Table, spa
     failed = sum(by_account.data["attempts"])
     in_after = sum(s.startswith("bad") for s in by_account.data["state"])
     worst = max(by_address.data["others"], default=0)
+    people = len({s.account_id for s in sessions})
     return [
         figure("live", "Live sessions", words.whole(len(sessions)),
-               _("of {count} people", count=len({s.account_id for s in sessions})), SESSIONS),
+               ngettext("of {count} person", "of {count} people", people), SESSIONS),
         figure("failed", "Failed sign-ins", words.whole(failed), span, FAILED),
         figure("got_in", "In after many failures", words.whole(in_after),
                _("accounts: ten or more, then a success"),

@@ -17,7 +17,7 @@ from warehouse.access import Viewer
 
 T = TypeVar("T")
 KEPT = 24
-STAMP_SECONDS = 5.0
+STAMP_SECONDS, LIVE_SECONDS = 5.0, 0.3
 Key = tuple[Any, ...]
 _kept: OrderedDict[Key, tuple[float, Any]] = OrderedDict()
 _loading: dict[Key, threading.Lock] = {}
@@ -67,12 +67,23 @@ def forget() -> None:
 
 
 def stamp(viewer: Viewer, tables: tuple[str, ...]) -> float:
-    """When the tables were last published; asked at most every few seconds."""
+    """When the tables were last published; asked at most every few seconds.
+
+    The sums of a stream change with each of its batches: they are asked for more often.
+    """
     looked, published = _stamps.get(tables, (0.0, 0.0))
-    if time.monotonic() - looked > STAMP_SECONDS:
+    live = streamed(tables)
+    if time.monotonic() - looked > (LIVE_SECONDS if live else STAMP_SECONDS):
         published = rows(viewer, "stamp", {"tables": bare(tables)})[0]["stamp"]
+        if live:
+            published += rows(viewer, "stream_stamp", {"tables": live})[0]["stamp"]
         _stamps[tables] = (time.monotonic(), published)
     return published
+
+
+def streamed(tables: Sequence[str]) -> list[str]:
+    """Those of the tables that are sums of streams: of silver, and changed by each batch."""
+    return [t for t in tables if t.startswith("silver.") and t.endswith("_by")]
 
 
 def bare(tables: Sequence[str]) -> list[str]:

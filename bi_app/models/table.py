@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 Kind = Literal[
     "text", "integer", "number", "percent", "money", "date", "datetime", "badge",
-    "link", "moment", "seconds", "spark", "score", "action", "ratio",
+    "link", "moment", "seconds", "spark", "score", "action", "ratio", "exact",
 ]  # fmt: skip
 
 

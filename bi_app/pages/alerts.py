@@ -10,6 +10,7 @@ import panel as pn
 from bi_app.auth.sessions import SignedIn
 from bi_app.models import alerts, pipelines
 from bi_app.models.quality import Row
+from bi_app.models.selection import firsts_of
 from bi_app.pages.shell import (
     Cell,
     Controls,
@@ -95,7 +96,7 @@ def _with_chosen(viewer: Viewer, told: dict[str, Any], chosen: Row) -> dict[str,
 
 def build(signed_in: SignedIn) -> Page:
     """The page for one person."""
-    asked = {k: v[0].decode("utf-8", "replace") for k, v in pn.state.session_args.items()}
+    asked = firsts_of(pn.state.session_args)
     return Inbox(signed_in, asked).page()
 
 

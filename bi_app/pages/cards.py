@@ -11,7 +11,6 @@ from bi_app.models.cards import cards
 from bi_app.pages.shell import Cell, Controls, Page, answering, every, serving
 from bi_app.pages.views import offer
 from bi_app.words import N_
-from warehouse.access import Viewer
 
 TITLE = N_("My cards")
 EMPTY = "none"
@@ -70,11 +69,6 @@ def detail(shown: list[dict[str, Any]]) -> dict[str, Any]:
     if not shown:
         return {EMPTY: {"empty": True}}
     return {f"card_{c['id']}": c for c in shown}
-
-
-def prepared(viewer: Viewer, _arguments: Any) -> list[dict[str, Any]]:
-    """The cards, worked out in a thread before the page is built."""
-    return cards(viewer)
 
 
 def build(signed_in: SignedIn) -> Page:

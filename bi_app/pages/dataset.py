@@ -11,6 +11,7 @@ from bi_app.auth.sessions import SignedIn
 from bi_app.charts.trend import Point, Trend
 from bi_app.models import dataset, lineage, profile, quality, repair, unusual
 from bi_app.models.quality import Row
+from bi_app.models.selection import firsts_of
 from bi_app.models.table import Column
 from bi_app.pages.explore import licence
 from bi_app.pages.shell import Cell, Controls, Page, acting, reacting, sendable, serving
@@ -73,8 +74,7 @@ class OneDataset:
         found = [
             Cell("trend", "Over time", "", [self.chart.figure], "trend", TREND_COLUMNS),
             Cell("checks", "Checks", quality.FAILING, kind="table", rows=12, download="checks"),
-            Cell("rules", "Records held back", kind="table", search=False, download="rules",
-                 span=6 if self.viewer.role == "admin" else 12),
+            Cell("rules", "Records held back", kind="table", search=False, download="rules"),
             Cell("repair", "Mend and send again", repair.ABOUT, kind="drawn"),
             Cell("override", "Publish anyway", repair.PUBLISHING, kind="drawn"),
             Cell("unusual", "Unusual", unusual.ABOUT, kind="table", search=False,
@@ -86,7 +86,7 @@ class OneDataset:
         ]  # fmt: skip
         if self.viewer.role == "admin":
             sample = Cell("samples", "Samples from quarantine", dataset.SAMPLES, kind="table",
-                          search=False, span=6)  # fmt: skip
+                          search=False)  # fmt: skip
             found.insert(3, sample)
         return Page(self.title, source="dataset", controls=self.controls, cells=found)
 
@@ -196,7 +196,7 @@ def notes(viewer: Viewer, entry: Row, check: str, rule: str) -> dict[str, str]:
 
 def build(signed_in: SignedIn) -> Page:
     """The page for one person."""
-    asked = {k: v[0].decode("utf-8", "replace") for k, v in pn.state.session_args.items()}
+    asked = firsts_of(pn.state.session_args)
     return OneDataset(signed_in, asked).page()
 
 

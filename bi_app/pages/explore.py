@@ -20,6 +20,7 @@ from bi_app.models.explore import Asked, Entry
 from bi_app.models.figures import Answer, work
 from bi_app.models.freshness import fresh_of
 from bi_app.models.pictures import bars, drawn_measure, figure, lines, readable, sentence, when
+from bi_app.models.selection import texts_of
 from bi_app.models.table import Column, Table
 from bi_app.pages import views
 from bi_app.pages.shell import Cell, Controls, Page, reacting, sendable, serving
@@ -90,8 +91,7 @@ HEADS = (Column("full", "Group"), Column("rows", "Figure", "number"))
 
 def asked_in(arguments: Mapping[str, Sequence[bytes]]) -> dict[str, Any]:
     """The question in an address."""
-    texts = {k: [v.decode("utf-8", "replace") for v in vs] for k, vs in arguments.items()}
-    return cards.asked_in(texts)
+    return cards.asked_in(texts_of(arguments))
 
 
 def prepare(viewer: Viewer, asked: Mapping[str, Any]) -> tuple[dict[str, Entry], Told | None]:

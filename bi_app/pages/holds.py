@@ -35,7 +35,7 @@ def notes(known: Holds, answer: Answer) -> dict[str, str]:
     day = words.day(known.as_of)
     limit = answer.chosen.get("threshold")
     return {
-        "waits": _("Median (bars) and nine of ten (line), by the month the copy came"),
+        "waits": _("Days: median (bars) and nine of ten (line), by the month the copy came"),
         "ages": _("Active holds on {day}", day=day),
         "buying": _("More than {limit} holds a copy, at all branches together", limit=limit),
         "states": _("Active holds on {day}; a click chooses a branch", day=day),

@@ -9,6 +9,7 @@ import panel as pn
 
 from bi_app.auth.sessions import SignedIn
 from bi_app.models import my_data
+from bi_app.models.selection import firsts_of
 from bi_app.pages.shell import Cell, Controls, Page, reacting, sendable, serving
 from bi_app.words import N_, _
 from warehouse.access import Viewer
@@ -78,7 +79,7 @@ def counted(one: my_data.Counted) -> str:
 
 def build(signed_in: SignedIn) -> Page:
     """The page for one person."""
-    asked = {k: v[0].decode("utf-8", "replace") for k, v in pn.state.session_args.items()}
+    asked = firsts_of(pn.state.session_args)
     return MyData(signed_in, asked).page()
 
 

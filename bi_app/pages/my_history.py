@@ -15,6 +15,7 @@ from bi_app.models.freshness import freshness
 from bi_app.models.my_history import MyHistory
 from bi_app.models.my_loans import READS
 from bi_app.models.report import summary
+from bi_app.models.selection import firsts_of
 from bi_app.pages.my_loans import FRESH, UNLINKED
 from bi_app.pages.shell import Cell, Controls, Page, acting, reacting, sendable, serving
 from bi_app.words import N_, _
@@ -133,7 +134,7 @@ def build(signed_in: SignedIn) -> Page:
     """The page of the signed-in member."""
     if signed_in.account.viewer.member_key is None:
         return Page(TITLE, empty=UNLINKED)
-    asked = {k: v[0].decode("utf-8", "replace") for k, v in pn.state.session_args.items()}
+    asked = firsts_of(pn.state.session_args)
     return History(signed_in, asked).page()
 
 

@@ -9,6 +9,7 @@ import panel as pn
 
 from bi_app.auth.sessions import SignedIn
 from bi_app.models import people
+from bi_app.models.selection import firsts_of
 from bi_app.pages.shell import Cell, Controls, Page, acting, reacting, sendable, serving
 from bi_app.words import N_, _
 from warehouse.access import Viewer
@@ -78,7 +79,7 @@ def answer_of(viewer: Viewer, asked: dict[str, Any]) -> dict[str, Any]:
 
 def build(signed_in: SignedIn) -> Page:
     """The page for one person."""
-    asked = {k: v[0].decode("utf-8", "replace") for k, v in pn.state.session_args.items()}
+    asked = firsts_of(pn.state.session_args)
     return People(signed_in, asked).page()
 
 

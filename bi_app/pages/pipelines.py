@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -9,7 +10,8 @@ import panel as pn
 
 from bi_app.auth.sessions import SignedIn
 from bi_app.charts.trend import Point, Trend
-from bi_app.models import pipelines, quality, schedule
+from bi_app.models import pipelines, quality, schedule, streams
+from bi_app.models.selection import firsts_of
 from bi_app.models.table import Column
 from bi_app.pages.shell import (
     Cell,
@@ -49,8 +51,7 @@ class Pipelines:
     def __init__(self, signed_in: SignedIn, asked: dict[str, Any]) -> None:
         self.viewer, self.address = signed_in.account.viewer, signed_in.address
         self.chart = Trend("runs", colour="total")
-        prepared = signed_in.prepared if not asked.get("name") else None
-        answer: Answer = prepared or answer_of(self.viewer, asked)
+        answer: Answer = signed_in.prepared or answer_of(self.viewer, asked)
         self.controls = Controls(**answer.told)
         self.draw(answer.runs)
         work = partial(answer_of, self.viewer)
@@ -86,14 +87,17 @@ class Pipelines:
             Cell("failures", "Failures by kind", pipelines.FAILURES, kind="table", search=False,
                  span=6, download="failures"),
         ]  # fmt: skip
+        if self.controls.tables["streams"]["data"]["stream"]:
+            found.insert(1, Cell("streams", "Streams", streams.ABOUT, kind="table", search=False,
+                                 download="streams"))  # fmt: skip
         if self.viewer.role == "admin":
             found.append(Cell("asked", "Asked for", kind="table", search=False))
         return Page(TITLE, source="pipelines", controls=self.controls, cells=found)
 
 
-def prepare(viewer: Viewer) -> Answer:
-    """Ask the database and Prefect for everything on the page as it opens."""
-    return answer_of(viewer, {})
+def prepare(viewer: Viewer, arguments: Mapping[str, Sequence[bytes]] | None = None) -> Answer:
+    """Ask the database and Prefect for everything on the page as it opens at an address."""
+    return answer_of(viewer, firsts_of(arguments or {}))
 
 
 def answer_of(viewer: Viewer, asked: dict[str, Any]) -> Answer:
@@ -111,6 +115,7 @@ def answer_of(viewer: Viewer, asked: dict[str, Any]) -> Answer:
     tables = {
         "pipelines": sendable(pipelines.pipelines(viewer, now, planned, waiting)),
         "failures": {**sendable(pipelines.failures(viewer)), "none": _("No failure in 30 days.")},
+        "streams": {**sendable(streams.streams(viewer)), "none": streams.none()},
         "asked": {**sendable(pipelines.asked_table(wanted)), "none": _("Nothing in seven days.")},
     }
     told = {
@@ -142,16 +147,19 @@ def notes(away: bool, title: str, runs: int) -> dict[str, str]:
     return {
         "pipelines": _unknown() if away else _("What needs a look is on top"),
         "runs": _(
-            "{title}: {count} runs in a year; failed ones are marked", title=title, count=runs
+            "{title}: seconds of {count} runs in a year; failed ones are marked",
+            title=title,
+            count=runs,
         ),
         "failures": _("The last 30 days"),
+        "streams": _("Events that are taken in as they happen"),
         "asked": _("Runs that were asked for on this page, in seven days"),
     }
 
 
 def build(signed_in: SignedIn) -> Page:
     """The page for one person."""
-    asked = {k: v[0].decode("utf-8", "replace") for k, v in pn.state.session_args.items()}
+    asked = firsts_of(pn.state.session_args)
     return Pipelines(signed_in, asked).page()
 
 

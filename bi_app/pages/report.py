@@ -24,9 +24,11 @@ from bi_app.models.report import Card, Known, Report
 from bi_app.models.selection import PERIODS, Select, Selection, from_arguments
 from bi_app.models.table import Column, Table
 from bi_app.pages import views
-from bi_app.pages.shell import Cell, Controls, Page, every, reacting, sendable
+from bi_app.pages.shell import LOOK_MS, Cell, Controls, Page, every, reacting, sendable
 from bi_app.words import _
 from warehouse.access import Viewer
+
+LIVE_MS = 600
 
 
 class Chart(Protocol):
@@ -201,7 +203,7 @@ class ReportPage:
         """The cells of the page."""
         if self.known is None:
             return Page(self.layout.title, self.fresh, empty=self.layout.nothing)
-        every(self.look)
+        every(self.look, LIVE_MS if store.streamed(self.tables) else LOOK_MS)
         return Page(
             self.layout.title, self.fresh, source=self.report.name, controls=self.controls,
             cells=[self._cell(p) for p in self.layout.parts], views=True,

@@ -193,6 +193,39 @@ def mailed() -> dict[str, Any]:
     }
 
 
+def in_thread(controls: Controls, signed_in: SignedIn) -> Callable[..., Awaitable[None]]:
+    """Something that works in a thread, in the page's language, and then shows what was found.
+
+    It is called with `work`, `show`, and `still`: whether that is to be shown when it is there.
+    A failure of either becomes a message on the page.
+    """
+    spoken = words.language()
+
+    async def run(
+        work: Callable[[], Any],
+        show: Callable[[Any], None],
+        still: Callable[[], bool] = lambda: True,
+    ) -> None:
+        with words.speaking(spoken):
+            found: Any = await asyncio.gather(asyncio.to_thread(work), return_exceptions=True)
+        if not still():
+            return
+        with words.speaking(spoken), answering(controls, signed_in):
+            if isinstance(found[0], BaseException):
+                raise found[0]
+            show(found[0])
+
+    return run
+
+
+def attempted(do: Callable[[], str]) -> dict[str, str]:
+    """Do what is asked for; returns what the person is told, a ConfigurationError as it is."""
+    try:
+        return {"kind": "done", "text": do()}
+    except ConfigurationError as refused:
+        return {"kind": "error", "text": refused.message}
+
+
 def reacting(
     controls: Controls,
     signed_in: SignedIn,
@@ -205,6 +238,11 @@ def reacting(
     another choice came meanwhile. What `show` makes of the choice is not a choice again.
     """
     latest, under_way, spoken = 0, False, words.language()
+    run = in_thread(controls, signed_in)
+
+    def show_choice(found: Any) -> None:
+        show(found)
+        controls.shown = controls.query
 
     def answer(event: Any) -> None:
         nonlocal under_way
@@ -217,26 +255,17 @@ def reacting(
         finally:
             under_way = False
 
-    async def answer_later(event: Any) -> None:
+    async def answer_later(work: Callable[[dict[str, Any]], Any], event: Any) -> None:
         nonlocal latest
         if event.new == controls.shown:
             return
         latest = mine = latest + 1
-        with words.speaking(spoken):
-            working = asyncio.to_thread(work, event.new)  # type: ignore[arg-type]
-            found: Any = await asyncio.gather(working, return_exceptions=True)
-        if mine != latest:
-            return
-        with words.speaking(spoken), answering(controls, signed_in):
-            if isinstance(found[0], BaseException):
-                raise found[0]
-            show(found[0])
-            controls.shown = controls.query
+        await run(partial(work, event.new), show_choice, lambda: mine == latest)
 
-    controls.param.watch(answer_later if work else answer, "query")
+    controls.param.watch(partial(answer_later, work) if work else answer, "query")
 
 
-def every(look: Callable[[], Awaitable[None]]) -> None:
+def every(look: Callable[[], Awaitable[None]], period_ms: int = LOOK_MS) -> None:
     """Look every few seconds, as long as the page is open, whether a load has landed."""
     document, spoken = pn.state.curdoc, words.language()
 
@@ -245,7 +274,7 @@ def every(look: Callable[[], Awaitable[None]]) -> None:
             await look()
 
     if document and document.session_context:
-        pn.state.add_periodic_callback(looked, LOOK_MS)
+        pn.state.add_periodic_callback(looked, period_ms)
 
 
 def following(
@@ -289,26 +318,19 @@ def acting(
 
     `do` returns what the person is told; what it refuses (ConfigurationError) is told as it is.
     """
-    spoken = words.language()
+    run = in_thread(controls, signed_in)
 
     def work(asked: dict[str, Any]) -> tuple[dict[str, str], Any]:
-        try:
-            told = {"kind": "done", "text": do(asked)}
-        except ConfigurationError as refused:
-            told = {"kind": "error", "text": refused.message}
-        return told, answer(dict(controls.query))
+        return attempted(partial(do, asked)), answer(dict(controls.query))
+
+    def tell(found: tuple[dict[str, str], Any]) -> None:
+        told, shown = found
+        show(shown)
+        controls.shown = controls.query
+        controls.message = told
 
     async def answer_later(event: Any) -> None:
-        with words.speaking(spoken):
-            working = asyncio.to_thread(work, event.new)
-            found: Any = await asyncio.gather(working, return_exceptions=True)
-        with words.speaking(spoken), answering(controls, signed_in):
-            if isinstance(found[0], BaseException):
-                raise found[0]
-            told, shown = found[0]
-            show(shown)
-            controls.shown = controls.query
-            controls.message = told
+        await run(partial(work, event.new), tell)
 
     controls.param.watch(answer_later, "act")
 

@@ -9,6 +9,7 @@ import panel as pn
 
 from bi_app.auth.sessions import SignedIn
 from bi_app.models import sign_ins
+from bi_app.models.selection import firsts_of
 from bi_app.models.table import Column
 from bi_app.pages.shell import Cell, Page, acting, reacting, sendable, serving
 from bi_app.pages.trended import Answer, TrendPage
@@ -77,7 +78,7 @@ def answer_of(viewer: Viewer, own: str, asked: dict[str, Any]) -> Answer:
 
 def build(signed_in: SignedIn) -> Page:
     """The page for one person."""
-    asked = {k: v[0].decode("utf-8", "replace") for k, v in pn.state.session_args.items()}
+    asked = firsts_of(pn.state.session_args)
     return SignIns(signed_in, asked).page()
 
 

@@ -323,6 +323,18 @@ def _weekdays(code: str) -> tuple[str, ...]:
     return tuple(str(names[number]) for number in range(7))
 
 
+def span(english: str) -> str:
+    """A length of time as specs write it (`30 days`, `1 year`), in the language."""
+    number, unit = english.split()
+    count = int(number)
+    return {
+        "day": ngettext("{count} day", "{count} days", count),
+        "week": ngettext("{count} week", "{count} weeks", count),
+        "month": ngettext("{count} month", "{count} months", count),
+        "year": ngettext("{count} year", "{count} years", count),
+    }[unit.removesuffix("s")]
+
+
 def money(amount: float | Decimal, code: str) -> str:
     """An amount with its currency, by the locale: 2,25 €."""
     from babel.numbers import format_currency

@@ -12,6 +12,7 @@ import os
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import date
 from io import FileIO
 from pathlib import Path
 
@@ -66,7 +67,7 @@ class FolderLog:
         until = time.monotonic() + seconds
         share = max(1, most // max(1, len(positions)))
         while True:
-            found = [self._read(partition, at, share) for partition, at in positions.items()]
+            found = [self._tried(partition, at, share) for partition, at in positions.items()]
             slices = [one for one in found if one]
             if slices or time.monotonic() >= until:
                 return slices
@@ -74,6 +75,13 @@ class FolderLog:
 
     def close(self) -> None:
         """Nothing is held open."""
+
+    def _tried(self, partition: int, offset: int, most: int) -> Slice | None:
+        try:
+            return self._read(partition, offset, most)
+        except FileNotFoundError:  # retention let the segment go, whose end we stood at
+            self._places.pop(partition, None)
+            return None
 
     def _read(self, partition: int, offset: int, most: int) -> Slice | None:
         place = self._place(partition, offset)
@@ -177,9 +185,15 @@ class FolderWriter:
     def append(self, partition: int, lines: Iterable[bytes]) -> None:
         """Append records; see `EventWriter`."""
         end = self._ends[partition]
-        if end.bytes >= self._segment:
-            end.rotate(sync=settings().stream_fsync != "never")
+        # A segment a day at least: what retention lets go of are whole ones.
+        if end.bytes >= self._segment or (end.bytes and end.day != date.today()):
+            self.rotate([partition])
         end.write([as_line(line) for line in lines])
+
+    def rotate(self, partitions: Iterable[int]) -> None:
+        """Have new segments begin."""
+        for one in partitions:
+            self._ends[one].rotate(sync=settings().stream_fsync != "never")
 
     def flush(self) -> None:
         """Have it on disk, if that is the policy."""
@@ -204,8 +218,10 @@ class _End:
         first, path = found[-1] if found else (0, folder / f"{0:020d}.jsonl")
         text = path.read_bytes() if path.exists() else b""
         whole = text.rfind(b"\n") + 1
+        self.day = date.fromtimestamp(path.stat().st_mtime) if path.exists() else date.today()
         self.file: FileIO = path.open("ab", buffering=0)
-        self.file.truncate(whole)
+        if whole < len(text):
+            self.file.truncate(whole)
         self.bytes, self.next_offset = whole, first + _lines(text)
 
     def write(self, lines: list[bytes]) -> None:
@@ -221,4 +237,4 @@ class _End:
         folder = Path(str(self.file.name)).parent
         self.file.close()
         self.file = (folder / f"{self.next_offset:020d}.jsonl").open("ab", buffering=0)
-        self.bytes = 0
+        self.bytes, self.day = 0, date.today()

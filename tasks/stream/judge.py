@@ -51,13 +51,14 @@ class Batch:
     """What one transaction writes. `events`: the valid ones, with `partition` and `late_us`.
 
     `late_us` is null for an event that counts, else by how much it was behind (microseconds).
-    `folded` are the sums of those that count.
+    `folded` are the sums of those that count, `again` the times of duplicates (microseconds).
     """
 
     moves: list[Moved] = field(default_factory=list)
     events: pa.Table | None = None
     refused: list[Refused] = field(default_factory=list)
     folded: pa.Table | None = None
+    again: list[int] = field(default_factory=list)
 
 
 class Recent:
@@ -134,11 +135,15 @@ class Judge:
     def _remembered(
         self, connection: psycopg.Connection[Any], duck: Duck, partition: int
     ) -> Recent:
-        """The ids within the window, from bronze."""
+        """The ids within the window, from bronze and from what is kept of its former days."""
         query = sql.SQL(
-            'select "offset", {} from {} where partition = %(partition)s and "offset" >='
-            " (select next_offset - %(within)s from ops.stream_partitions"
+            'with since as (select next_offset - %(within)s as "offset" from ops.stream_partitions'
             " where (stream, topic, partition) = (%(stream)s, %(topic)s, %(partition)s))"
+            ' select "offset", {} from {} where partition = %(partition)s and "offset" >='
+            ' (select "offset" from since)'
+            ' union all select "offset", id from ops.stream_ids'
+            " where (stream, topic, partition) = (%(stream)s, %(topic)s, %(partition)s)"
+            ' and "offset" >= (select "offset" from since)'
         ).format(sql.Identifier(self._stream.id), sql.Identifier("bronze", self._stream.table))
         rows = connection.execute(query, {
             "partition": partition, "within": self._stream.duplicates_within,
@@ -173,11 +178,13 @@ class Judge:
                 quarantined[number],
             ))  # fmt: skip
             self._at[number] = piece.next_offset
+        again: list[int] = []
         if sum(map(len, behind)) < len(at):
-            events = events.filter(mask(np.concatenate(fresh)))
+            counts = np.concatenate(fresh)
+            again, events = at[~counts].tolist(), events.filter(mask(counts))
         late_us = np.concatenate(behind)
         events = events.append_column("late_us", numbers(late_us, late_us > 0))
-        return Batch(moves, events, refused)
+        return Batch(moves, events, refused, again=again)
 
     def _on_time(
         self, slices: list[Slice], events: pa.Table, refused: list[Refused]

@@ -108,9 +108,11 @@ class KafkaLog:
 
     patience = 5.0
 
-    def __init__(self, topic: str) -> None:
+    def __init__(self, topic: str, *, answer_s: float | None = None) -> None:
+        """`answer_s`: how long the broker may take to say what partitions and records there are."""
         kafka = _library()
         self.topic = topic
+        self._answer_s = answer_s or ANSWER_S
         self._place = kafka.TopicPartition
         self._past = {kafka.KafkaError.OFFSET_OUT_OF_RANGE, kafka.KafkaError._AUTO_OFFSET_RESET}
         self._failure = kafka.KafkaException
@@ -139,7 +141,9 @@ class KafkaLog:
             SourceUnavailable: the broker does not answer, or has no such topic.
         """
         try:
-            found = self._consumer.list_topics(self.topic, timeout=ANSWER_S).topics[self.topic]
+            found = self._consumer.list_topics(self.topic, timeout=self._answer_s).topics[
+                self.topic
+            ]
         except self._failure as error:
             self._consumer.poll(0)
             raise _unavailable(error.args[0], self._heard) from error
@@ -164,6 +168,19 @@ class KafkaLog:
         slices = [_slice(partition, found) for partition, found in by_partition.items()]
         self._at |= {one.partition: one.next_offset for one in slices}
         return slices
+
+    def ends(self, partition: int) -> tuple[int, int]:
+        """The first record that the broker holds of a partition, and the number of its next one.
+
+        Raises:
+            SourceUnavailable: the broker does not answer.
+        """
+        place = self._place(self.topic, partition)
+        try:
+            first, following = self._consumer.get_watermark_offsets(place, timeout=self._answer_s)
+        except self._failure as error:
+            raise _unavailable(error.args[0]) from error
+        return first, following
 
     def _judge(self, error: Any) -> None:
         """Raise what waiting does not heal."""

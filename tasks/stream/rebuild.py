@@ -6,8 +6,9 @@ moving the rows that are locked here.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import psycopg
@@ -16,6 +17,8 @@ from psycopg import sql
 
 from tasks.duck import Duck
 from tasks.stream.fold import Fold, add
+from tasks.stream.forget import before, forget_sums
+from tasks.stream.kept import add_kept, alone, kept_tables
 from warehouse.database import connect
 from warehouse.errors import LoadFailed
 from warehouse.streams import Stream
@@ -41,8 +44,11 @@ class Rebuilt:
 def rebuild(stream: Stream) -> Rebuilt:
     """Fold all of bronze anew, and put right what differs in silver.
 
+    To that come the sums of the days that retention let go of.
+
     Raises:
-        LoadFailed: bronze does not hold all events any more; silver stays as it is.
+        LoadFailed: bronze lacks other events; silver stays as it is.
+        Busy: another rebuild, a restatement or retention is under way.
     """
     tables = (f"{stream.table}_by", f"{stream.table}_by_person")
     with connect() as connection:
@@ -54,15 +60,21 @@ def rebuild(stream: Stream) -> Rebuilt:
                     sql.Identifier(anew.removeprefix("pg_temp.")), sql.Identifier("silver", name)
                 )
             )
-        counts = sql.SQL(
-            'not late or exists (select from {} l where (l.partition, l."offset") ='
-            ' (b.partition, b."offset") and l.folded_at is not null)'
-        ).format(sql.Identifier("silver", f"{stream.table}_late"))
         fold = Fold(stream)
-        for piece in _bronze(connection, stream, counts):
+        for piece in bronze(connection, stream, counting(stream)):
             add(connection, stream, fold(piece), (fresh[0], fresh[1]))
+        for kept, anew in zip(kept_tables(connection, stream), fresh, strict=True):
+            add_kept(connection, stream, kept, anew)
+        if day := before(connection, stream):
+            for people in (fresh[1], f"silver.{tables[1]}"):
+                forget_sums(connection, stream, day, people)
         pairs = zip(tables, fresh, strict=True)
-        return Rebuilt(events, sum(_put_right(connection, stream, *pair) for pair in pairs))
+        differing = sum(_put_right(connection, stream, *pair) for pair in pairs)
+        connection.execute(
+            "insert into ops.stream_rebuilds (stream, events, differing) values (%s, %s, %s)",
+            [stream.table, events, differing],
+        )
+        return Rebuilt(events, differing)
 
 
 def restate(stream: Stream) -> int:
@@ -75,11 +87,14 @@ def restate(stream: Stream) -> int:
             ' (b.partition, b."offset") and l.folded_at is null)'
         ).format(late)
         fold, count = Fold(stream), 0
-        for piece in _bronze(connection, stream, open_):
+        for piece in bronze(connection, stream, open_):
             add(connection, stream, fold(piece), restated=True)
             count += piece.num_rows
-        query = sql.SQL("update {} set folded_at = now() where folded_at is null").format(late)
-        changed = connection.execute(query).rowcount
+        query = sql.SQL(
+            "update {} set folded_at = now() where folded_at is null and arrived_on <> all("
+            "select arrived_on from ops.stream_removals where stream = %s)"
+        ).format(late)
+        changed = connection.execute(query, [stream.table]).rowcount
         if changed != count:
             raise LoadFailed(
                 f"{changed - count} late events of {stream.table} are not in bronze any more.",
@@ -91,27 +106,47 @@ def restate(stream: Stream) -> int:
 def _locked(connection: psycopg.Connection[Any], stream: Stream) -> int:
     """Have the consumers wait until the transaction ends; how many events bronze holds.
 
+    The partitions' time moves, so that open pages look again.
+
     Raises:
-        LoadFailed: fewer than were written.
+        LoadFailed: fewer than were written, and not let go of by retention.
+        Busy: retention is under way.
     """
+    alone(connection, stream)
+    connection.execute(
+        "select from ops.stream_partitions where stream = %s order by partition for update",
+        [stream.table],
+    )
     rows = connection.execute(
-        "select counted + late from ops.stream_partitions where stream = %s"
-        " order by partition for update",
+        "update ops.stream_partitions set moved_at = now() where stream = %s"
+        " returning counted + late",
         [stream.table],
     ).fetchall()
     written = sum(count for (count,) in rows)
-    query = sql.SQL("select count(*) from {}").format(sql.Identifier("bronze", stream.table))
-    found = connection.execute(query).fetchone()
-    assert found
-    if found[0] != written:
+    query = sql.SQL(
+        "select count(*), (select coalesce(sum(events), 0) from ops.stream_removals"
+        " where stream = %s) from {}"
+    ).format(sql.Identifier("bronze", stream.table))
+    row = connection.execute(query, [stream.table]).fetchone()
+    assert row
+    found, removed = map(int, row)
+    if found + removed != written:
         raise LoadFailed(
-            f"bronze.{stream.table} holds {found[0]:,} of {written:,} events.",
-            remedy="What was let go cannot be folded anew; the sums stay as they are.",
+            f"bronze.{stream.table} holds {found:,} of {written - removed:,} events.",
+            remedy="What was lost cannot be folded anew; the sums stay as they are.",
         )
-    return int(written)
+    return found
 
 
-def _bronze(
+def counting(stream: Stream) -> sql.Composed:
+    """The condition on bronze that an event is in the sums."""
+    return sql.SQL(
+        '(not late or exists (select from {} l where (l.partition, l."offset") ='
+        ' (b.partition, b."offset") and l.folded_at is not null))'
+    ).format(sql.Identifier("silver", f"{stream.table}_late"))
+
+
+def bronze(
     connection: psycopg.Connection[Any], stream: Stream, condition: sql.Composed
 ) -> Iterator[pa.Table]:
     """Events of bronze that meet a condition on `b` and `late`, in pieces."""
@@ -122,7 +157,7 @@ def _bronze(
         sql.Identifier("bronze", stream.table),
         condition,
     )
-    typed = f'select * replace ("{stream.time}"::timestamptz as "{stream.time}") from rows'  # noqa: S608
+    timed = f'select * replace ("{stream.time}"::timestamptz as "{stream.time}") from rows'  # noqa: S608
     # A connection of its own: a COPY that is not read to its end would block the other's use.
     with connect() as beside, beside.cursor() as cursor, cursor.copy(query) as copied:
         lines, size = list[bytes](), 0
@@ -130,21 +165,24 @@ def _bronze(
             lines.append(bytes(line))
             size += len(line)
             if size > PIECE:
-                yield duck.ask(typed, rows=_table(stream, b"".join(lines)))
+                yield duck.ask(timed, rows=typed(stream, b"".join(lines)))
                 lines, size = [], 0
         if lines:
-            yield duck.ask(typed, rows=_table(stream, b"".join(lines)))
+            yield duck.ask(timed, rows=typed(stream, b"".join(lines)))
 
 
-def _table(stream: Stream, text: bytes) -> pa.Table:
+def typed(stream: Stream, text: bytes, ahead: Mapping[str, str] = MappingProxyType({})) -> pa.Table:
+    """Rows of bronze as a table, from CSV; `ahead` are columns before the event's, with types."""
     from pyarrow import csv
+
+    columns = {**ahead, **stream.columns}
 
     return csv.read_csv(
         pa.py_buffer(text),
-        csv.ReadOptions(column_names=list(stream.columns), block_size=len(text) + 1),
+        csv.ReadOptions(column_names=list(columns), block_size=len(text) + 1),
         csv.ParseOptions(newlines_in_values=True),
         csv.ConvertOptions(
-            column_types={name: ARROW[kind] for name, kind in stream.columns.items()},
+            column_types={name: ARROW[kind] for name, kind in columns.items()},
             strings_can_be_null=True,
             quoted_strings_can_be_null=False,
             null_values=[""],

@@ -36,6 +36,8 @@ def write(
             _late(connection, stream, batch.events, now)
         if batch.refused:
             _quarantine(connection, stream, batch, now)
+        if batch.again:
+            _duplicates(connection, stream, batch.again)
         if batch.folded is not None:
             add(connection, stream, batch.folded)
 
@@ -118,6 +120,19 @@ def _late(
             sql.Identifier(stream.time),
         ),
         [now.date(), now, *columns],
+    )
+
+
+def _duplicates(connection: psycopg.Connection[Any], stream: Stream, at: list[int]) -> None:
+    """Count what was dropped, by the shop's day of its sale."""
+    connection.execute(
+        sql.SQL(
+            "insert into {} as old (day, events)"
+            " select ((timestamptz 'epoch' + us * interval '1 microsecond') at time zone %s)::date,"
+            " count(*) from unnest(%s::bigint[]) as us group by 1 order by 1"
+            " on conflict (day) do update set events = old.events + excluded.events"
+        ).format(sql.Identifier("silver", f"{stream.table}_duplicates")),
+        [stream.timezone, at],
     )
 
 

@@ -9,8 +9,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import httpx
@@ -72,6 +72,19 @@ def sign_in(
     """Ask for tokens."""
     asked = {"email": EMAILS.get(role, role), "password": password, "code": code}
     return httpx.post(f"{api.base}{PREFIX}/token", json=asked)
+
+
+@contextmanager
+def clients(api: Served, emails: Mapping[str, str]) -> Iterator[dict[str, httpx.Client]]:
+    """A client of the API for each name, signed in with the address beside it."""
+    made = {}
+    with ExitStack() as closed_after:
+        for name, email in emails.items():
+            token = sign_in(api, email).json()["access_token"]
+            head = {"Authorization": f"Bearer {token}"}
+            client = httpx.Client(base_url=api.base + PREFIX, headers=head, timeout=60)
+            made[name] = closed_after.enter_context(client)
+        yield made
 
 
 @pytest.fixture

@@ -31,6 +31,7 @@ from tests.bi_app.chromium import launch
 from tests.bi_app.client import Client
 from tests.bi_app.gold_rows import fill
 from tests.bi_app.quality_rows import fill_history, hold_back
+from tests.bi_app.shop_rows import fill_shop
 from tests.fix_warehouse import NONE, copied, use
 from tests.ports import free_port
 from warehouse.access import Role
@@ -70,6 +71,7 @@ def filled(database: str, template: str) -> Iterator[str]:
             fill_history(connection, days=12, fault="error")  # other tests take back what failed
             hold_back(connection, "library_loan_events")
             fill(connection)
+            fill_shop(connection, TODAY)
             lend(connection)
         for role, email in EMAILS.items():
             add(role, email)  # type: ignore[arg-type]
@@ -160,11 +162,17 @@ def here(library: str) -> Iterator[str]:
 @pytest.fixture(scope="session")
 def app(library: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """The app, served as `carrel up` does."""
-    log = tmp_path_factory.mktemp("app") / "app.log"
-    use(library)
-    port, variables = free_port(), os.environ | environment() | ACCOUNTS
+    with served_on(library, tmp_path_factory.mktemp("app"), **ACCOUNTS) as served:
+        yield served
+
+
+@contextmanager
+def served_on(database: str, folder: Path, **more: str) -> Iterator[Served]:
+    """The app on a database, with more settings; its log goes to a folder."""
+    use(database)
+    port, variables = free_port(), os.environ | environment() | more
     use(NONE)
-    with serving(command(port), port, log, variables) as served:
+    with serving(command(port), port, folder / "app.log", variables) as served:
         yield served
 
 

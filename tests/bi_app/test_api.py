@@ -72,6 +72,7 @@ MATRIX = (
     ("GET", "/measures/quality.rules", None, (200, 200, 403, 401)),
     ("GET", "/measures/pipelines.pipelines", None, (200, 200, 403, 401)),
     ("GET", "/measures/pipelines.failures", None, (200, 200, 403, 401)),
+    ("GET", "/measures/pipelines.streams", None, (200, 200, 403, 401)),
     ("GET", "/runs", None, (200, 200, 403, 401)),
     ("GET", "/runs/nothing", None, (404, 404, 403, 401)),
     ("GET", "/run-requests", None, (200, 403, 403, 401)),
@@ -753,11 +754,13 @@ def test_health_and_readiness_say_nothing_else(
 ) -> None:
     for path in ("/live", "/ready"):
         assert httpx.get(api.base + path).json() == {"status": "ok"}
+    whole = httpx.get(f"{api.base}/health").json()
+    assert whole["components"] == {"api": "ok", "database": "ok", "stream": "off"}
     with away(api_library, postgres):
         assert httpx.get(f"{api.base}/live").status_code == 200
         whole = httpx.get(f"{api.base}/health")
         assert (whole.status_code, whole.json()["components"]) == (
-            503, {"api": "ok", "database": "away"},
+            503, {"api": "ok", "database": "away", "stream": "away"},
         )  # fmt: skip
         answer = httpx.get(f"{api.base}/ready")
         assert (answer.status_code, answer.json()) == (503, {"status": "away"})

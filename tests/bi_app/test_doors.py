@@ -52,7 +52,7 @@ def test_each_door_opens_for_its_roles_only(visitor: Visitor, page: str, role: s
     assert client.http.get(page).status_code == expected
     assert client.http.get(f"{page}/metadata").status_code == expected
     script = f"{page}/autoload.js?bokeh-autoload-element=x"
-    assert client.http.get(script).status_code == expected
+    assert client.http.get(script).status_code == 404
     replayed = client.token("/overview")  # a good token, of a page that everyone may open
     assert status_of(lambda: client.socket(page, replayed)) == (101 if allowed else 403)
     if not allowed:
@@ -226,6 +226,27 @@ def test_an_address_without_a_page_is_told(visitor: Visitor) -> None:
         assert answer.status_code == 404
         assert "There is no such page" in answer.text
         assert "Content-Security-Policy" in answer.headers
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/nothing/deep", 404), ("GET", "/%ff", 404), ("GET", "/assets/none.css", 404),
+        ("GET", "/download/overview/daily.exe", 404), ("GET", "/download/people/accounts.csv", 403),
+        ("GET", "/overview/autoload.js?bokeh-autoload-element=x", 404), ("TRACE", "/account", 405),
+        ("PUT", "/overview", 405), ("GET", "/assets/carrel.js", 200), ("GET", "/health", 200),
+    ],
+)  # fmt: skip
+def test_refusals_and_files_have_the_headers_of_pages(
+    visitor: Visitor, method: str, path: str, status: int
+) -> None:
+    page = visitor("member").http
+    answer, wanted = page.request(method, path), page.get("/overview").headers
+    assert answer.status_code == status
+    for name in ("Content-Security-Policy", "X-Content-Type-Options", "X-Frame-Options",
+                 "Referrer-Policy", "Cross-Origin-Resource-Policy", "Server"):  # fmt: skip
+        assert answer.headers.get(name) == wanted[name], name
+    assert "tornado" not in str(answer.headers).lower()
 
 
 def test_a_static_file_of_ours_has_no_neighbours(visitor: Visitor) -> None:

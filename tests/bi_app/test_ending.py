@@ -5,7 +5,6 @@ What is under way is held up for real: a lock on the table that a request reads.
 
 from __future__ import annotations
 
-import os
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -19,12 +18,11 @@ import psycopg
 import pytest
 from websockets.exceptions import ConnectionClosed
 
-from bi_app.serve import command, environment
 from deployments.postgres import Server
 from tests.bi_app import fix_api
 from tests.bi_app.client import Client, Socket
 from tests.bi_app.fix_api import PREFIX, UNBOUND
-from tests.bi_app.fix_app import EMAILS, PASSWORD, Served, filled, free_port, serving
+from tests.bi_app.fix_app import EMAILS, PASSWORD, Served, filled, served_on
 from tests.fix_warehouse import NONE, use
 from warehouse.database import connect
 
@@ -42,12 +40,8 @@ def own(template: str) -> Iterator[str]:
 @pytest.fixture
 def desk(own: str, tmp_path: Path) -> Iterator[Desk]:
     """The app and the API on it."""
-    use(own)
-    port, variables = free_port(), os.environ | environment()
-    with (
-        serving(command(port), port, tmp_path / "app.log", variables) as app,
-        fix_api.serving(own, tmp_path, **UNBOUND) as api,
-    ):
+    with served_on(own, tmp_path) as app, fix_api.serving(own, tmp_path, **UNBOUND) as api:
+        use(own)
         yield app, api
     use(NONE)
 

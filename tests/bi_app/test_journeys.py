@@ -290,6 +290,38 @@ def test_a_view_is_saved_shared_and_opened_and_a_summary_becomes_a_card(
     went.check()
 
 
+def test_what_is_typed_stays_when_the_list_of_views_answers_meanwhile(
+    journey: Callable[..., Journey],
+) -> None:
+    went = journey()
+    page = went.sign_in("librarian", "/circulation")
+    page.click(".saved summary")
+    page.click(".saved [name=name]")
+    page.keyboard.type("My ")
+    for word in ("busy ", "weeks"):
+        page.wait_for_selector(".views, .saved p:has-text('No saved views')")
+        at = page.evaluate("() => { carrel.act({act: 'views'}); return carrel.model().act.at }")
+        page.wait_for_function("at => carrel.model().views.at === at", arg=at)
+        page.evaluate("() => new Promise((done) => setTimeout(() => requestAnimationFrame(done)))")
+        page.keyboard.type(word)
+    assert page.input_value(".saved [name=name]") == "My busy weeks"
+    page.keyboard.press("Enter")
+    page.wait_for_selector(".views a:has-text('My busy weeks')")
+    assert page.input_value(".saved [name=name]") == ""
+    page.click(".views button:has-text('Rename')")
+    page.fill(".views [name=rename]", "")
+    page.keyboard.type("Weeks")
+    page.evaluate("() => carrel.act({act: 'views'})")
+    page.wait_for_function("carrel.model().views.at === carrel.model().act.at")
+    page.keyboard.press("Enter")
+    page.wait_for_selector(".views a:text-is('Weeks')")
+    page.wait_for_selector(".views button:has-text('Rename'):focus")
+    page.click(".views button:has-text('Delete')")
+    page.wait_for_selector(".saved p:has-text('No saved views')")
+    page.wait_for_selector(".saved [name=name]:focus")
+    went.check()
+
+
 WITHIN = """() => {
     const box = document.querySelector("details[open] .pop-body").getBoundingClientRect();
     return box.width && box.left >= 0 && box.right <= innerWidth;

@@ -17,7 +17,7 @@ from psycopg import sql
 from bi_app import words
 from bi_app.auth.roles import PAGES
 from tests.bi_app.client import Client
-from tests.bi_app.fix_app import Served
+from tests.bi_app.fix_app import ACCOUNTS, Served, filled, served_on
 from tests.bi_app.test_accessible import ASKED, READY, grave
 from tests.fix_warehouse import NONE, use
 from warehouse.database import connect
@@ -45,14 +45,14 @@ SEEN = """() => {
 }"""  # noqa: E501
 OURS = re.compile(  # names that are the same in every language, and what Intl writes
     r"(?<!\S)/?[a-z_]+([./][a-z_*]+)+(?!\S)|(?<!\S)/[a-z_]+(?!\S)|python-httpx|csv"
-    r"|Not in the catalogue: T\d+|Carrel|carrel|CSV|PDF|Excel|UTC|Dewey|EUR|English|Deutsch"
+    r"|Not in the catalogue: T\d+|Carrel|carrel|CSV|PDF|Excel|UTC|Dewey|EUR|GBP|English|Deutsch"
     r"|CREW|MUSTIE|Chrome|Linux|HeadlessChrome"
     r"|Mon|Tue|Wed|Thu|Fri|Sat|Sun|January|February|March|April|May|June|July|August|September"
     r"|October|November|December|Jan|Feb|Mar|Apr|Jun|Jul|Aug|Sept|Oct|Nov|Dec"
     r"|(in )?[\d,]+ (days?|hours?|minutes?)( ago)?|yesterday|tomorrow|now|in \d+"
 )
 WORD = re.compile(r"[^\W\d_]{2,}")
-SPLIT = re.compile(r'[\n·;:|–{}"\[\]]|, |\. ')
+SPLIT = re.compile(r'[\n·;:|–→{}"\[\]]|, |\. ')
 OPTION = re.compile(r"^(.+) \([a-z_.]+\)$")  # a dataset's title with its name
 STRIPPED = " .,()%▲▼…“”+`"
 
@@ -82,7 +82,7 @@ def data_of(connection: psycopg.Connection[Any]) -> set[str]:
     columns = connection.execute(
         "select table_schema, table_name, column_name, data_type"
         " from information_schema.columns where table_schema in"
-        " ('app', 'silver', 'gold', 'bronze', 'quality', 'ops', 'quarantine')"
+        " ('app', 'audit', 'silver', 'gold', 'bronze', 'quality', 'ops', 'quarantine')"
     ).fetchall()
     found = {column for *_, column, _kind in columns}
     found |= {str(spec.retention.reason) for spec in datasets().values()}
@@ -98,6 +98,20 @@ def data_of(connection: psycopg.Connection[Any]) -> set[str]:
     return parts | {one.replace("_", " ").capitalize().replace("Dvd", "DVD") for one in parts} | {
         f"{part[:1].upper()}{part[1:]}" for part in parts
     }  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def library(template: str) -> Iterator[str]:
+    """A database of this file's own: what other tests wrote is not what its pages are to show."""
+    with filled("carrel_words", template) as name:
+        yield name
+
+
+@pytest.fixture(scope="module")
+def app(library: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """The app on that database."""
+    with served_on(library, tmp_path_factory.mktemp("words"), **ACCOUNTS) as served:
+        yield served
 
 
 @pytest.fixture
@@ -150,7 +164,7 @@ def data(library: str) -> set[str]:
     """The database's texts, and those of specs, which stay as they are."""
     use(library)
     with connect() as connection:
-        found = data_of(connection)
+        found = data_of(connection) | {words.PSEUDO}  # which these tests write into it later
     use(NONE)
     return found
 
@@ -187,9 +201,17 @@ def test_a_page_in_german(
     assert "Markierung ist der Zeitraum davor" in page.text_content("[data-note=branches]")
     page.click("[data-cell=daily] [data-act=table]")
     assert re.match(r"(Mo|Di|Mi|Do|Fr|Sa|So)\., \d+\. ", page.text_content("[data-cell=daily] td"))
-    assert page.evaluate("[carrel.hovered(1234.5, '0,0.0'), carrel.axisCount(12500)]") == [
-        "1.234,5", "12.500",
-    ]  # fmt: skip
+    assert page.evaluate(
+        "[carrel.hovered(1234.5, '0,0.0'), carrel.axisCount(12500), carrel.axisCount(5000)]"
+    ) == ["1.234,5", "12.500", "5.000"]
+    day, hour = 86_400_000, 3_600_000
+    ticks = [20_000 * day + n * 12 * hour for n in range(3)]
+    for hours, written in ((False, ["4. Okt.", "", "5. Okt."]),
+                           (True, ["4. Okt.", "12:00", "5. Okt."])):  # fmt: skip
+        assert written == [
+            page.evaluate("([t, all, hours]) => carrel.axisDay(t, all, hours)", [t, ticks, hours])
+            for t in ticks
+        ]
     assert page.evaluate("carrel.axisDay(Date.UTC(2026, 2, 1), [0, 31 * 864e5])") == "März 2026"
     assert grave(page) == []
     csv = visitor("admin").http.get("/download/overview/busy.csv").text
@@ -223,3 +245,17 @@ def test_german_fits_a_phone(
     page = opened(path, "admin", viewport={"width": 390, "height": 844})
     wide = page.evaluate("document.documentElement.scrollWidth - innerWidth")
     assert wide <= 0
+
+
+CUT = """() => [...document.querySelectorAll('.data')].filter((data) => data.offsetWidth
+    && data.scrollWidth > data.clientWidth + 1).map((data) => data.dataset.name)"""
+
+
+@pytest.mark.parametrize("path", ["/branches", "/collection", "/dataset", "/fines", "/holds"])
+def test_no_table_is_cut_off_in_german(
+    speaking: Callable[[str | None], None], opened: Callable[..., Any], path: str
+) -> None:
+    speaking("de")
+    page = opened(path, "admin")
+    page.wait_for_selector(".data td")
+    assert page.evaluate(CUT) == []

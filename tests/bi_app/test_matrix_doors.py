@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import csv
 import io
-import os
 from collections.abc import Callable, Iterator
 from urllib.parse import urlencode
 
@@ -21,10 +20,9 @@ from bi_app.api.tables import TABLES
 from bi_app.auth import sessions
 from bi_app.auth.accounts import create_account
 from bi_app.auth.roles import may_open
-from bi_app.serve import command, environment
 from tests.bi_app import fix_api
-from tests.bi_app.fix_api import PREFIX, UNBOUND
-from tests.bi_app.fix_app import PASSWORD, Served, free_port, serving
+from tests.bi_app.fix_api import UNBOUND
+from tests.bi_app.fix_app import PASSWORD, Served, served_on
 from tests.bi_app.test_matrix import (
     CELLS,
     MATRIX,
@@ -63,24 +61,14 @@ def rest(peopled: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ser
 @pytest.fixture(scope="module")
 def callers(rest: Served) -> Iterator[dict[str, httpx.Client]]:
     """A client of the API a role, signed in."""
-    made = {}
-    for role, viewer in VIEWERS.items():
-        token = fix_api.sign_in(rest, viewer.user).json()["access_token"]
-        head = {"Authorization": f"Bearer {token}"}
-        made[role] = httpx.Client(base_url=rest.base + PREFIX, headers=head, timeout=60)
-    yield made
-    for client in made.values():
-        client.close()
+    with fix_api.clients(rest, {role: v.user for role, v in VIEWERS.items()}) as made:
+        yield made
 
 
 @pytest.fixture(scope="module")
 def desk(peopled: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """The app."""
-    use(peopled)
-    port, variables = free_port(), os.environ | environment()
-    use(NONE)
-    log = tmp_path_factory.mktemp("desk") / "app.log"
-    with serving(command(port), port, log, variables) as served:
+    with served_on(peopled, tmp_path_factory.mktemp("desk")) as served:
         yield served
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 import zipfile
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -13,9 +14,11 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import ProgrammingError
 
+from bi_app import words
 from bi_app.api.tables import TABLES
 from bi_app.auth import sessions
-from bi_app.models import my_data
+from bi_app.models import my_data, personal
+from bi_app.words import extract
 from tests.bi_app.client import Client
 from tests.bi_app.fix_app import EMAILS, MEMBER, OTHER, PASSWORD
 from tests.bi_app.test_people import execute
@@ -26,7 +29,7 @@ from warehouse.spec import datasets
 
 MO = Viewer(EMAILS["member"], "member", (), MEMBER)
 STAFF = (Viewer(EMAILS["admin"], "admin"), Viewer(EMAILS["librarian"], "librarian", ("CEN",)))
-VIEWS = [f"my_{name}" for name, *_ in my_data.OWN]
+VIEWS = [f"my_{name}" for name, *_ in personal.OWN]
 CLOSED = (
     ("who", "audit.entries"),
     ("email", "app.sign_ins"),
@@ -85,16 +88,16 @@ def test_the_tables_behind_are_closed_or_unchanged(viewer: Viewer) -> None:
 
 def test_every_dataset_that_names_members_is_a_part_with_reason_and_end() -> None:
     named = {name for name, d in datasets().items() if d.access.member}
-    found = {p.name: p for p in my_data.parts(MO) if p.member}
+    found = {p.name: p for p in personal.parts(MO) if p.member}
     assert set(found) == named
     assert found["library_loan_events"].why == "Loan disputes and lost books"
     assert "12 months" in found["library_loan_events"].kept
-    assert all(p.why and p.kept and p.what for p in my_data.parts(MO))
-    assert not [p for viewer in STAFF for p in my_data.parts(viewer) if p.member]
+    assert all(p.why and p.kept and p.what for p in personal.parts(MO))
+    assert not [p for viewer in STAFF for p in personal.parts(viewer) if p.member]
 
 
 def test_every_column_of_a_view_is_told() -> None:
-    for name, *_, fields in my_data.OWN:
+    for name, *_, fields in personal.OWN:
         columns = {row[0] for row in execute(
             "select attname from pg_attribute where attrelid = %s::regclass and attnum > 0",
             f"app.my_{name}")}  # fmt: skip
@@ -200,3 +203,18 @@ def test_saved_views_are_the_own_ones_and_not_those_that_others_share() -> None:
         assert (len(table), table.data["shared_with"]) == (1, [None])
     finally:
         execute("delete from app.saved_views")
+
+
+def test_the_account_is_shown_in_the_language_of_the_page() -> None:
+    with words.speaking("de"):
+        table = my_data.shown_table(STAFF[0], "account")
+    shown = dict(zip(table.data["what"], table.data["value"], strict=True))
+    assert shown["Rolle"] == "Admin"
+    assert shown["Sprache"] == "Wie der Browser es angibt"
+    assert re.fullmatch(r"\d+\. \w+\.? \d{4}, \d\d:\d\d", shown["Angelegt am"])
+
+
+def test_every_heading_of_the_account_s_parts_can_be_translated() -> None:
+    known = {message.id for message in extract.extracted()}
+    parts = [part for part in personal.parts(STAFF[0]) if not part.member]
+    assert {column.title for part in parts for column in part.columns} <= known

@@ -438,7 +438,7 @@ def test_staff_without_the_right_to_act_get_no_buttons(here: str) -> None:
 def test_its_tables_can_be_saved(here: str, page: str) -> None:
     names = {
         "quality": ("failing", "datasets", "rules", "unusual"),
-        "pipelines": ("pipelines", "failures"),
+        "pipelines": ("pipelines", "failures", "streams"),
         "dataset": ("checks", "rules", "loads", "columns", "unusual"),
         "alerts": ("alerts",),
     }
@@ -453,7 +453,7 @@ def test_its_tables_can_be_saved(here: str, page: str) -> None:
 
 
 def test_a_member_reads_nothing_of_it(here: str) -> None:
-    for name in ("asked", "failures", "quality_checks"):
+    for name in ("asked", "failures", "quality_checks", "streams"):
         with pytest.raises(InsufficientPrivilege):
             rows(PERSON, name, {"zone": "UTC", "dataset": BAD})
 

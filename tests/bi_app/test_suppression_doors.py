@@ -24,7 +24,7 @@ from bi_app.auth.accounts import create_account
 from bi_app.models import store
 from tests.bi_app import fix_api
 from tests.bi_app.client import Client
-from tests.bi_app.fix_api import PREFIX, UNBOUND
+from tests.bi_app.fix_api import UNBOUND
 from tests.bi_app.fix_app import PASSWORD, Served
 from tests.fix_warehouse import NONE, copied, use
 from tests.warehouse import test_lattice
@@ -61,14 +61,8 @@ def served(town: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serv
 
 @pytest.fixture(scope="module")
 def clients(served: Served) -> Iterator[dict[str, httpx.Client]]:
-    made = {}
-    for email in (ADMIN, LIBRARIAN, MEMBER):
-        token = fix_api.sign_in(served, email).json()["access_token"]
-        head = {"Authorization": f"Bearer {token}"}
-        made[email] = httpx.Client(base_url=served.base + PREFIX, headers=head, timeout=60)
-    yield made
-    for client in made.values():
-        client.close()
+    with fix_api.clients(served, {email: email for email in (ADMIN, LIBRARIAN, MEMBER)}) as made:
+        yield made
 
 
 @pytest.fixture

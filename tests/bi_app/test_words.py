@@ -140,6 +140,17 @@ def test_numbers_and_dates_are_written_by_the_locale(language: str) -> None:
         ) == WRITTEN[language]  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("english", "german"),
+    [("1 day", "1 Tag"), ("30 days", "30 Tage"), ("2 weeks", "2 Wochen"), ("1 month", "1 Monat"),
+     ("12 months", "12 Monate"), ("1 year", "1 Jahr"), ("3 years", "3 Jahre")],
+)  # fmt: skip
+def test_a_span_of_a_spec_is_said_in_the_language(english: str, german: str) -> None:
+    assert words.span(english) == english
+    with words.speaking("de"):
+        assert words.span(english) == german
+
+
 def test_money_is_written_by_the_locale() -> None:
     with words.speaking("de"):
         assert words.money(Decimal("1234.5"), "EUR").replace("\N{NO-BREAK SPACE}", " ") == (

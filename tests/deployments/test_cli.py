@@ -23,6 +23,7 @@ COMMANDS = (
     "up", "down", "status", "doctor", "sample", "migrate", "datasets", "ingest", "add", "scan",
     "export", "backup", "restore", "retain", "stages", "users", "invite", "quarantine",
     "quality", "alerts", "audit", "api", "api-key", "reports", "produce", "consume", "stream",
+    "query", "settings",
 )  # fmt: skip
 
 
@@ -180,9 +181,11 @@ def test_doctor_passes_what_is_there(database: str) -> None:
         "Python",
         "packages",
         "disk",
+        "permissions",
         "port",
         "database",
         "Prefect",
+        "stream",
         "browser",
         "exposure",
     }
@@ -193,9 +196,11 @@ def test_doctor_passes_what_is_there(database: str) -> None:
 
 
 def test_doctor_fails_with_a_remedy(tmp_path: Path, setting) -> None:
-    setting(home=tmp_path, chromium="/no/such/browser")
+    (tmp_path / "file").touch()
+    setting(home=tmp_path, project=tmp_path / "file/local", chromium="/no/such/browser")
     result = runner.invoke(app, ["doctor"])
     assert result.exit_code == 1
+    assert f"FAIL  permissions  project at {tmp_path}/file/local cannot be written" in result.stdout
     assert result.stdout.count("FAIL") >= 3
     assert result.stdout.count("FAIL") == result.stdout.count("remedy:")
 

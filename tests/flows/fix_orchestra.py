@@ -71,7 +71,7 @@ class Orchestra:
             capture_output=True,
             text=True,
             stdin=subprocess.DEVNULL,
-            timeout=180,
+            timeout=600,  # a deployment is a second of work, and many may share the machine
             check=False,
         )
         assert done.returncode == 0, done.stdout + done.stderr
@@ -135,7 +135,7 @@ def wait_for(question: Callable[[], Any], *, seconds: float = 90, what: str = "i
     pytest.fail(f"waited {seconds:.0f} s for {what}")
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def orchestra(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Orchestra]:
     """A server that answers, with everything in prefect.yaml deployed and no worker yet."""
     folder = tmp_path_factory.mktemp("orchestra") / "a path with spaces"

@@ -10,6 +10,7 @@ import pytest
 import yaml
 from psycopg import sql
 
+from tests.tasks.fix_daily import filled
 from tests.tasks.fix_smtp import post
 from tests.tasks.fix_web import web
 from tests.warehouse.fix_shop import shop
@@ -17,7 +18,7 @@ from warehouse import ddl
 from warehouse.database import connect
 from warehouse.spec import Dataset, read_spec
 
-__all__ = ["post", "shop", "web"]
+__all__ = ["filled", "post", "shop", "web"]
 Make = Callable[..., Dataset]
 BASE = {
     "title": "Things",

@@ -109,3 +109,29 @@ def test_what_is_wrong_in_a_spec_is_named(tmp_path: Path, old: str, new: str, fa
 def test_a_stream_that_is_not_there_is_named() -> None:
     with pytest.raises(ConfigurationError, match="no stream 'shop'"):
         stream("shop")
+
+
+def test_the_tables_of_a_stream_are_in_the_catalogue_with_the_version_of_its_events(
+    database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from warehouse import catalogue, streams
+    from warehouse.database import connect
+    from warehouse.spec import datasets
+
+    query = (
+        "select table_name, version, key_columns, columns from ops.catalogue"
+        " where layer = 'stream' order by 1"
+    )
+    with connect() as connection:
+        found = connection.execute(query).fetchall()
+        assert {f"silver.{t}" for t in SALES.tables} == {name for name, *_ in found}
+        assert {version for _, version, *_ in found} == {1}
+        (people,) = [columns for name, *_, columns in found if name.endswith("_by_person")]
+        assert [c["name"] for c in people if c["privacy"]] == ["value"]
+        assert all(c["meaning"] for *_, columns in found for c in columns)
+        assert found[0][2] == ["dimension", "day", "value"]
+        grown = SALES.model_copy(update={"event": with_field("voucher")})
+        monkeypatch.setattr(streams, "streams", lambda: {grown.table: grown})
+        streams.derive(connection)
+        catalogue.fill(connection, datasets())
+        assert {version for _, version, *_ in connection.execute(query)} == {2}

@@ -23,10 +23,18 @@ async def live() -> Response:
 
 @router.get("/health", response_model=shapes.Health, responses={503: {"model": shapes.Health}})
 async def health() -> Response:
-    """The state of each component; 503 while the database is away."""
+    """The state of each component; 503 while the database is away.
+
+    `stream` is `away` where a consumer fell silent, and `off` where none is to run: what is asked
+    for here answers all the same.
+    """
     database = await _database()
     status = 200 if database == "ok" else 503
-    content = {"status": database, "components": {"api": "ok", "database": database}}
+    stream = await _stream() if database == "ok" else "away"
+    content = {
+        "status": database,
+        "components": {"api": "ok", "database": database, "stream": stream},
+    }
     return answers.sent(content, status, {} if status == 200 else AGAIN)
 
 
@@ -45,3 +53,12 @@ async def _database() -> str:
         log.warning("the database did not answer")
         return "away"
     return "ok"
+
+
+async def _stream() -> str:
+    try:
+        (found,) = await run_in_threadpool(run, "streams_state")
+    except Exception:
+        log.warning("the database did not say how the stream stands")
+        return "away"
+    return str(found.state)

@@ -31,6 +31,7 @@ from bi_app.models import (
     pipelines,
     quality,
     sign_ins,
+    streams,
     unusual,
 )
 from bi_app.models import measures as defined
@@ -76,6 +77,7 @@ PLAIN = {
     "quality.rules": "Records in quarantine by dataset and rule.",
     "pipelines.pipelines": pipelines.RUNS,
     "pipelines.failures": pipelines.FAILURES,
+    "pipelines.streams": streams.ABOUT,
     "sign_ins.sessions": sign_ins.SESSIONS,
     "sign_ins.attempts": sign_ins.FAILED,
     "sign_ins.account": sign_ins.FAILED,

@@ -502,4 +502,4 @@ class State(BaseModel):
 class Health(State):
     """Whether it is well, and each component of it."""
 
-    components: dict[str, Literal["ok", "away"]]
+    components: dict[str, Literal["ok", "away", "off"]]

@@ -11,12 +11,16 @@ from typing import Any
 
 from bi_app.models import (
     annual_return,
+    baskets,
     branch_report,
     collection,
+    customers,
     fines,
     holds,
     lending_report,
     members,
+    returned,
+    sales,
     staffing,
 )
 from bi_app.models.lending import FACETS
@@ -90,10 +94,41 @@ MEMBERS = Printed(
         "cohorts": Drawing("heat", "since", row="row", series="checkouts"),
     },
 )  # fmt: skip
+SALES = Printed(
+    sales.REPORT,
+    {
+        "over_time": Drawing("columns", "start", more="mean", series="checkouts"),
+        "by_country": Drawing("bars", "name", more="before", series="checkouts"),
+        "by_segment": Drawing("bars", "name", more="before", series="checkouts"),
+        "by_hour": Drawing("columns", "name", series="checkouts"),
+        "products": Drawing("bars", "name", more="before", series="checkouts"),
+    },
+)
+RETURNS = Printed(
+    returned.REPORT,
+    {
+        "months": Drawing("columns", "name", series="returns"),
+        "outcomes": Drawing("bars", "name", series="total"),
+        "by_stock_code": Drawing("bars", "name", series="returns"),
+        "by_country": Drawing("bars", "name", series="returns"),
+    },
+)
+CUSTOMERS = Printed(
+    customers.REPORT,
+    {
+        "segments": Drawing("bars", "name", more="before", series="checkouts"),
+        "over_months": Drawing("columns", "month", "borrowers", more="active_12_months",
+                               series="checkouts"),
+        "cohorts": Drawing("heat", "since", row="row", series="checkouts"),
+    },
+)  # fmt: skip
+BASKETS = Printed(
+    baskets.REPORT, {"strongest": Drawing("bars", "name", "lift", series="total", line=1)}
+)
 PRINTED: Mapping[str, Printed] = {
     one.report.name: one
     for one in (CIRCULATION, BUSY_HOURS, COLLECTION, HOLDS, FINES, BRANCHES, MEMBERS,
-                Printed(annual_return.REPORT))
+                Printed(annual_return.REPORT), SALES, RETURNS, CUSTOMERS, BASKETS)
 }  # fmt: skip
 OVERVIEW_DRAWINGS: Mapping[str, Drawing] = {
     "daily": Drawing("columns", "day", "", more="mean"),

@@ -1,0 +1,1 @@
+select app.streams_state() as state

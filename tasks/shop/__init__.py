@@ -1,0 +1,1 @@
+"""Analyses of a shop's sales: orders, cancellations and baskets of bronze, and gold of them."""
