@@ -125,7 +125,9 @@ class KafkaLog:
                     "group.id": "carrel",  # the library wants one; nothing is kept under it
                     "enable.auto.commit": False,
                     "auto.offset.reset": "error",
-                    "queued.max.messages.kbytes": 32768,
+                    # What waits here is memory: under half a second's worth is enough.
+                    "queued.max.messages.kbytes": 8192,
+                    "fetch.max.bytes": 8 << 20,
                     "fetch.wait.max.ms": 50,
                     "reconnect.backoff.max.ms": 2000,
                 },
