@@ -17,12 +17,14 @@ from typing import Any
 import psycopg
 from psycopg.rows import namedtuple_row
 
+from bi_app import words
 from bi_app.auth import unsubscribing
 from bi_app.auth.roles import may_open
 from bi_app.models.paper.content import Paper, address, figures, paper
 from bi_app.models.paper.pages import PAGES
 from bi_app.models.report import said as day_words
 from bi_app.models.subscriptions import FILES, Times, zone
+from bi_app.words import _
 from tasks import mail
 from tasks.outbox import Delivered
 from warehouse import audit
@@ -64,6 +66,7 @@ insert into app.sendings (subscription_id, due_at) values (%s, %s) on conflict d
 NEXT = """
 select g.sending_id, g.subscription_id, g.due_at, g.attempts, g.made_at, s.page, s.choice, s.files,
     s.every, s.on_day, s.at_hour, s.paused_why, a.email, a.role, a.branches, a.member_key,
+    a.language,
     a.disabled_at is null and a.approved_at is not null as enabled,
     array(
         select u.due_at from app.sendings u where u.subscription_id = s.subscription_id
@@ -141,7 +144,8 @@ def _send_next(connection: Connection) -> str | None:
         _pause(connection, one, why)
         return DROPPED
     try:
-        return _hand_over(connection, one)
+        with words.speaking(words.choose(one.language)):
+            return _hand_over(connection, one)
     except CarrelError as error:
         return _later(connection, one, said(error))
     except psycopg.Error:
@@ -212,7 +216,8 @@ def made(viewer: Viewer, one: Any, found: Paper, arguments: Any) -> dict[str, by
     if "pdf" in one.files:
         files["pdf"] = found.pdf()
     if "xlsx" in one.files:
-        book = paper(viewer, one.page, arguments, whole=True).xlsx()
+        with words.speaking(words.SOURCE):  # as every workbook: programs read them, too
+            book = paper(viewer, one.page, arguments, whole=True).xlsx()
         if len(book) + len(files.get("pdf", b"")) <= MOST_BYTES:
             files["xlsx"] = book
     return files
@@ -222,7 +227,7 @@ def written(one: Any, found: Paper, files: dict[str, bytes]) -> EmailMessage:
     """The mail: the figures in short, the files, and the ways to change or end it."""
     day = day_words(one.due_at.astimezone(zone()).date())
     number = f"<carrel-report-{one.subscription_id}-{one.due_at:%Y%m%d%H%M}@{mail.domain()}>"
-    subject = f"{found.title}: report of {day}"
+    subject = _("{page}: report of {day}", page=found.title, day=day)
     letter = mail.message(subject, text(one, found, files), number, one.made_at, to=one.email)
     # A line may be so long (RFC 5322); else the address would be written as an encoded word.
     letter.policy = letter.policy.clone(max_line_length=998)
@@ -242,19 +247,25 @@ def text(one: Any, found: Paper, files: dict[str, bytes]) -> str:
     lines += ["", found.standing]
     if found.freshness.aged or found.freshness.published_anyway:
         lines += [found.freshness.explanation]
-    attached = " and ".join(FILES[k] for k in files)
-    lines += ["", f"The whole report is attached as {attached}." if attached else ""]
+    attached = _(" and ").join(FILES[k] for k in files)
+    lines += ["", _("The whole report is attached as {files}.", files=attached) if files else ""]
     if left := [FILES[k] for k in one.files if k not in files]:
-        lines += [f"The {left[0]} file is too large for a mail: download it from the page."]
+        lines += [
+            _("The {file} file is too large for a mail: download it from the page.", file=left[0])
+        ]
     for due in one.uncertain:
         lines += [
-            f"The mail of {day_words(due.astimezone(zone()).date())} may not have reached you:"
-            " sending it was cut short. You can have it sent again in My account."
+            _(
+                "The mail of {day} may not have reached you: sending it was cut short. You can have"
+                " it sent again in My account.",
+                day=day_words(due.astimezone(zone()).date()),
+            )
         ]
-    times = Times(one.every, one.on_day, one.at_hour)
+    times = Times(one.every, one.on_day, one.at_hour).words
+    mails, end = f"{settings().app_address}/account/mails", unsubscribing.link(one.subscription_id)
     return "\n".join([
-        *lines, "", f"The page: {address(one.page, one.choice)}",
-        f"You have it mailed {times.words}; change that in My account:"
-        f" {settings().app_address}/account/mails",
-        f"End it: {unsubscribing.link(one.subscription_id)}", "",
+        *lines, "", _("The page: {address}", address=address(one.page, one.choice)),
+        _("You have it mailed {times}; change that in My account: {address}", times=times,
+          address=mails),
+        _("End it: {address}", address=end), "",
     ])  # fmt: skip

@@ -104,7 +104,8 @@ def key(subject: Stream) -> str:
 
 def rows(subject: Stream) -> list[dict[str, Any]]:
     """The stream's metrics and the watermark of each partition: numbers and names alone."""
-    marks = [
+    known = report.metrics(subject)  # first: a watermark is never older than they
+    return known + [
         {
             "metric": f"watermark of partition {one['partition']}",
             "value": one["watermark"].isoformat(),
@@ -114,4 +115,3 @@ def rows(subject: Stream) -> list[dict[str, Any]]:
         for one in report.partitions(subject)
         if one["watermark"]
     ]
-    return report.metrics(subject) + marks

@@ -20,6 +20,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.certificates import self_signed
 from tests.ports import free_port
 from warehouse.settings import settings
 
@@ -41,9 +42,15 @@ PROPERTIES = """
 process.roles=broker,controller
 node.id=1
 controller.quorum.voters=1@127.0.0.1:{controller}
-listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}
+listeners=PLAINTEXT://127.0.0.1:{port},SIGNED_IN://127.0.0.1:{signed_in},\
+  TLS://127.0.0.1:{tls},CONTROLLER://127.0.0.1:{controller}
 controller.listener.names=CONTROLLER
-listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT
+listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,TLS:SSL,SIGNED_IN:SASL_SSL
+ssl.keystore.type=PEM
+ssl.keystore.location={keys}
+sasl.enabled.mechanisms=SCRAM-SHA-512
+listener.name.signed_in.scram-sha-512.sasl.jaas.config=\
+  org.apache.kafka.common.security.scram.ScramLoginModule required;
 log.dirs={data}
 auto.create.topics.enable=false
 offsets.topic.num.partitions=1
@@ -56,6 +63,7 @@ log.cleaner.enable=false
 """
 JAVA = ("-Xmx256m", "-Xss512k", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC")
 QUIET = "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn"
+USER, PASSWORD = "carrel", "a passphrase of the tests"  # pragma: allowlist secret
 CLUSTER = "Q2FycmVsVGVzdHNCcm9rZQ"  # any 16 bytes in base64
 START_S = 120  # of a machine that does much else; by itself it takes four
 
@@ -66,9 +74,17 @@ class Broker:
 
     bootstrap: str
     folder: Path | None = None  # None: somebody else's
+    tls: str = ""  # the same with TLS
+    signed_in: str = ""  # with TLS, for USER with PASSWORD
     running: subprocess.Popen[bytes] | None = field(default=None, repr=False)
 
-    def start(self) -> None:
+    @property
+    def certificate(self) -> Path:
+        """What its certificate is to be trusted by."""
+        assert self.folder
+        return self.folder / "certificate.pem"
+
+    def start(self, *, wait: bool = True) -> None:
         """Run it, and wait until it answers."""
         assert self.folder
         with (self.folder / "log").open("ab") as log:
@@ -78,7 +94,8 @@ class Broker:
                 stderr=log,
                 cwd=self.folder,
             )
-        self._wait()
+        if wait:
+            self.wait()
 
     def kill(self) -> None:
         """End it as a power cut would."""
@@ -93,17 +110,19 @@ class Broker:
             shutil.rmtree(self.folder, ignore_errors=True)
 
     def restart(self) -> None:
-        """Kill it, and start it again; somebody else's is left alone."""
+        """Kill it, and start it again without waiting for it; somebody else's is left alone."""
         if self.folder:
             self.kill()
-            self.start()
+            self.start(wait=False)
 
-    def _wait(self) -> None:
+    def wait(self) -> None:
+        """Wait until it answers; somebody else's does."""
+        if not self.folder:
+            return
         from confluent_kafka import KafkaException
         from confluent_kafka.admin import AdminClient
 
         assert self.running
-        assert self.folder
         admin = AdminClient({"bootstrap.servers": self.bootstrap, "log_level": 0})
         until = time.monotonic() + START_S
         while time.monotonic() < until and self.running.poll() is None:
@@ -142,14 +161,19 @@ def formatted() -> Broker:
     """A broker with an empty data folder, not started yet."""
     _fetch()
     folder = Path(tempfile.mkdtemp(prefix="carrel_kafka_"))
-    port, controller = free_port(), free_port()
+    names = ("port", "tls", "signed_in", "controller")
+    ports = {name: free_port() for name in names}
+    files, keys = self_signed(folder, "broker.test"), folder / "keys.pem"
+    keys.write_bytes(files.key.read_bytes() + files.certificate.read_bytes())
     properties = folder / "server.properties"
-    properties.write_text(PROPERTIES.format(port=port, controller=controller, data=folder / "data"))
+    properties.write_text(PROPERTIES.format(**ports, data=folder / "data", keys=keys))
     tool = _java("kafka.tools.StorageTool", "format", "-t", CLUSTER, "-c", str(properties))
+    tool += ["--add-scram", f'SCRAM-SHA-512=[name={USER},password="{PASSWORD}"]']
     done = subprocess.run(tool, capture_output=True, text=True, check=False)
     if done.returncode:
         pytest.fail(f"Kafka's folder could not be made: {done.stderr[-2000:]}")
-    return Broker(f"127.0.0.1:{port}", folder)
+    port, tls, signed_in, _ = (f"127.0.0.1:{ports[name]}" for name in names)
+    return Broker(port, folder, tls, signed_in)
 
 
 def _java(main: str, *arguments: str) -> list[str]:

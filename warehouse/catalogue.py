@@ -12,7 +12,8 @@ from warehouse import ddl, streams
 from warehouse.spec import Dataset
 from warehouse.streams import Stream
 
-ABOUT = {"by": "sums", "by_person": "sums by person", "late": "late events"}
+ABOUT = {"by": "sums", "by_person": "sums by person", "late": "late events",
+         "duplicates": "duplicates"}  # fmt: skip
 UPSERT = """
 insert into ops.catalogue (
     table_name, layer, domain, name, title, grain, description, licence,

@@ -297,7 +297,7 @@ class Settings(BaseSettings):
         " segment is full, or when the system sees fit",
     )
     stream_batch: int = Field(
-        50_000, ge=1, le=200_000, description="Most events in one transaction of the stream"
+        25_000, ge=1, le=200_000, description="Most events in one transaction of the stream"
     )
     stream_lease_s: float = Field(
         15, ge=1, description="Seconds after which another consumer may take a silent one's share"

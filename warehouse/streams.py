@@ -201,7 +201,7 @@ class Stream(Strict):
                 "arrived_at": "When it was committed",
                 "late_by": "How far it was behind the newest event of its partition",
                 "folded_at": "When it was folded in after all; null: it was not",
-                "events": "How many events were dropped because their id had counted already",
+                "events": "How many: duplicates, dropped because their id had counted",
             }
         )
 

@@ -11,8 +11,9 @@ from typing import Any
 
 from tornado.web import HTTPError, RequestHandler
 
+from bi_app import words
 from bi_app.auth import origin
-from bi_app.auth.forms import message_page, safe_headers
+from bi_app.auth.forms import message_page, safe_headers, speak_as_asked
 from bi_app.auth.gate import signed_in_of
 from bi_app.auth.roles import may_open
 from bi_app.models.export import WRITERS
@@ -33,10 +34,12 @@ class Print(RequestHandler):
     async def get(self, page: str, name: str | None, kind: str) -> None:
         """Make the file in a thread."""
         safe_headers(self)
+        speak_as_asked(self)
         signed_in = await signed_in_of(self)
         if signed_in is None:
             return self.redirect("/sign-in")
         viewer = signed_in.account.viewer
+        speak_as_asked(self, signed_in.account.language)
         by = audit.viewer(viewer, "export", origin.address_of(self.request))
         if not may_open(f"/{page}", viewer.role) or page not in PAGES:
             audit.note_late(by, "refusal", self.request.path, "refused")
@@ -55,19 +58,20 @@ class Print(RequestHandler):
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         """Say it in words."""
-        said = WORDS.get(status_code, "Something went wrong on our side.")
-        self.finish(message_page(_("No download"), said))
+        said = WORDS.get(status_code, N_("Something went wrong on our side."))
+        self.finish(message_page(_("No download"), _(said)))
 
 
 def make(  # noqa: PLR0913, PLR0917 - what a request says
     viewer: Viewer, by: audit.By, page: str, name: str, kind: str, arguments: Any
 ) -> tuple[str, bytes]:
-    """The file's name and body, on record.
+    """The file's name and body, on record: a PDF in the language of the request, Excel in English.
 
     Raises:
         KeyError: there is no such table, or nothing to print.
     """
-    found = paper(viewer, page, arguments, only=name, whole=kind == "xlsx")
-    body = found.pdf() if kind == "pdf" else found.xlsx()
+    with words.speaking(words.language() if kind == "pdf" else words.SOURCE):
+        found = paper(viewer, page, arguments, only=name, whole=kind == "xlsx")
+        body = found.pdf() if kind == "pdf" else found.xlsx()
     audit.note(by, "export", f"/{page}", table=name or "all", kind=kind, rows=found.rows)
     return f"{found.files_name}.{kind}", body

@@ -145,7 +145,11 @@ def notes(known: Baskets) -> list[str]:
     """What the rules are of, and what they mean."""
     first = known.rules[0]
     return [
-        f"Baskets from {first['first_day']:%Y-%m-%d} to {first['last_day']:%Y-%m-%d}",
+        _(
+            "Baskets from {start} to {end}",
+            start=words.day(first["first_day"]),
+            end=words.day(first["last_day"]),
+        ),
         *(_(DEFINED[k]) for k in DEFINED if k != "least"), least(),
     ]  # fmt: skip
 

@@ -153,7 +153,7 @@ def compared(known: Branches, chosen: Selection) -> Table:
         "mean": rounded(np.full(len(order), mean(values)), 2),
         "difference": rounded(difference(values)[order]),
     }
-    covered = notes(known, chosen, f"{DEFINITIONS[name]} {COMPARED}")
+    covered = notes(known, chosen, joined(DEFINITIONS[name], COMPARED))
     return Table(
         "compared", _("{title} by branch", title=_(FIGURES[name])), BAR_COLUMNS, data, covered
     )

@@ -343,7 +343,7 @@ def _bought(code: str, n: Mapping[str, float], spent: float, lent: float) -> dic
 def notes(known: Collection, chosen: Selection, definition: str) -> list[str]:
     """What a table covers and means."""
     return [
-        f"As of {known.as_of:%Y-%m-%d}",
+        _("As of {day}", day=words.day(known.as_of)),
         *scope(chosen, known, selects(known)),
         definition,
     ]

@@ -7,6 +7,7 @@ The counts come from the lattices of gold, where small ones are withheld for eve
 from __future__ import annotations
 
 import datetime as dt
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -195,7 +196,11 @@ def ruled(rule: str) -> str:
     if rule == "true":
         return _("all others")
     shown = rule.replace(">=", "≥").replace("<=", "≤").replace("<>", "≠")
-    return shown.replace(" and ", ", ") if " or " not in shown else shown
+    if " or " not in shown:
+        return shown.replace(" and ", ", ")
+    for word in (N_("and"), N_("or"), N_("not"), N_("between")):
+        shown = re.sub(rf"\b{word}\b", _(word), shown)
+    return shown
 
 
 def definitions() -> list[str]:

@@ -263,7 +263,7 @@ def by_branch(known: Fines, chosen: Selection) -> Table:
 
 def notes(known: Fines, chosen: Selection, definition: str) -> list[str]:
     """What a table covers and means."""
-    as_of = f"As of {known.bounds.last:%Y-%m-%d}"
+    as_of = _("As of {day}", day=words.day(known.bounds.last))
     return [as_of, span(chosen), *scope(chosen, known), definition]
 
 

@@ -243,7 +243,7 @@ def wanted(known: Holds, chosen: Selection, limit: int) -> list[dict[str, Any]]:
 
 def notes(known: Holds, chosen: Selection, definition: str) -> list[str]:
     """What a table covers and means."""
-    as_of = f"As of {known.as_of:%Y-%m-%d}"
+    as_of = _("As of {day}", day=words.day(known.as_of))
     return [as_of, span(chosen), *scope(chosen, known, SELECTS), definition]
 
 

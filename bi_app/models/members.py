@@ -254,7 +254,7 @@ def cohorts(known: Members, chosen: Selection) -> Table:
 
 def notes(*definitions: str) -> list[str]:
     """What a table means, and what is missing from it."""
-    return [*definitions, ABOUT.format(least=settings().suppress_below)]
+    return [*definitions, _(ABOUT, least=settings().suppress_below)]
 
 
 def cards(known: Members, chosen: Selection) -> list[Card]:

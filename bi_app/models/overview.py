@@ -183,9 +183,13 @@ class View:
 
     def _notes(self, definition: str) -> list[str]:
         names = dict(zip(self.circulation.codes, self.circulation.names, strict=True))
-        branches = ", ".join(names[c] for c in self.chosen.branches) or "all that you may see"
-        period = f"{self.chosen.start:%Y-%m-%d} to {self.chosen.end:%Y-%m-%d}"
-        return [f"Period: {period}", f"Branches: {branches}", definition]
+        chosen = ", ".join(names[c] for c in self.chosen.branches) or _("all that you may see")
+        start, end = words.day(self.chosen.start), words.day(self.chosen.end)
+        return [
+            _("Period: {start} to {end}", start=start, end=end),
+            _("Branches: {branches}", branches=chosen),
+            definition,
+        ]
 
 
 TITLE_COLUMNS = (

@@ -90,9 +90,9 @@ def card(
 
 def scope(chosen: Selection, known: Known, selects: Sequence[Select] = ()) -> list[str]:
     """What a table covers, in words, for the notes of a file."""
-    branches = ", ".join(known.branches[c] for c in chosen.branches) or "all that you may see"
-    chosen_by = [f"{s.label}: {dict(s.values)[chosen.get(s.key)]}" for s in selects]
-    return [f"Branches: {branches}", *chosen_by]
+    branches = ", ".join(known.branches[c] for c in chosen.branches) or _("all that you may see")
+    chosen_by = [f"{_(s.label)}: {_(dict(s.values)[chosen.get(s.key)])}" for s in selects]
+    return [_("Branches: {branches}", branches=branches), *chosen_by]
 
 
 def everywhere(chosen: Selection) -> Selection:
@@ -102,7 +102,8 @@ def everywhere(chosen: Selection) -> Selection:
 
 def span(chosen: Selection) -> str:
     """The period, in words."""
-    return f"Period: {chosen.start:%Y-%m-%d} to {chosen.end:%Y-%m-%d}"
+    start, end = words.day(chosen.start), words.day(chosen.end)
+    return _("Period: {start} to {end}", start=start, end=end)
 
 
 def summary(table: Table, label: str, value: str) -> str:

@@ -44,6 +44,7 @@ METHODS = [
     ("bi_app/api/figures.py", "ignore"),
     ("bi_app/**.py", "bi_app.words.extract:python"),
     ("deployments/letters.py", "bi_app.words.extract:python"),
+    ("deployments/report_mail.py", "bi_app.words.extract:python"),
     ("warehouse/scoring.py", "bi_app.words.extract:constants"),
     ("bi_app/assets/**.html", "jinja2.ext:babel_extract"),
     ("bi_app/assets/**.js", "javascript"),

@@ -30,6 +30,7 @@ from warehouse.streams import Stream
 
 log = logging.getLogger(__name__)
 POLL_S = 0.25
+BEAT_S = 0.1  # between two batches, where few events come: a batch has a price of its own
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.1, 10.0
 PASSING = (psycopg.OperationalError, psycopg.InterfaceError, SourceUnavailable)
 
@@ -67,6 +68,8 @@ def consume(
                 raise
             log.warning("the stream waits", extra={"stream": stream.table, "error": said(error)})
             stop.wait(pause)
+            # The embedded database comes up on another port where its own was taken meanwhile.
+            settings.cache_clear()
             pause = min(LONGEST_PAUSE_S, 2 * pause)
 
 
@@ -115,12 +118,16 @@ class Consumer:
         """Slices from where the database stands; an empty list now and then if none come."""
         positions = _positions(held)
         patience = self.events.patience if self.once else POLL_S
+        most = settings().stream_batch
         while True:
-            slices = self.events.poll(positions, settings().stream_batch, patience)
+            begun = time.monotonic()
+            slices = self.events.poll(positions, most, patience)
             positions |= {one.partition: one.next_offset for one in slices}
             if self.once and not slices:
                 return
             yield slices
+            if not self.once and sum(len(one.offsets) for one in slices) < most // 2:
+                self.stop.wait(begun + BEAT_S - time.monotonic())
 
     def _judged(self, held: dict[int, Hold]) -> Iterator[Batch]:
         with connect() as beside:

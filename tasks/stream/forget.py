@@ -45,6 +45,27 @@ def forget_events(connection: psycopg.Connection[Any], stream: Stream, day: dt.d
     return count
 
 
+def forget_rows(connection: psycopg.Connection[Any], stream: Stream, day: dt.date) -> int:
+    """The same in silver's tables that are made of the events and keep the person (orders)."""
+    found = connection.execute(
+        "select p.table_name, p.column_name from information_schema.columns p"
+        " join information_schema.columns d using (table_schema, table_name)"
+        " where p.table_schema = 'silver' and starts_with(p.table_name, %s)"
+        " and p.column_name = any(%s) and d.column_name = 'day'",
+        [f"{stream.table}_", stream.person_columns],
+    ).fetchall()
+    count = 0
+    for table, column in found:
+        query = sql.SQL(
+            "update {} set {who} = %(nobody)s where {who} <> %(nobody)s and day < %(day)s"
+        )
+        count += connection.execute(
+            query.format(sql.Identifier("silver", table), who=sql.Identifier(column)),
+            {"nobody": NOBODY, "day": day},
+        ).rowcount
+    return count
+
+
 def forget_sums(
     connection: psycopg.Connection[Any], stream: Stream, day: dt.date, table: str
 ) -> int:

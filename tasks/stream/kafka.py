@@ -35,7 +35,19 @@ def _library() -> Any:
     return confluent_kafka
 
 
-def options(**more: Any) -> dict[str, Any]:
+class Heard:
+    """What the library last said about a connection: it calls this, and tells no asker."""
+
+    def __init__(self) -> None:
+        self.last = ""
+
+    def __call__(self, error: Any) -> None:
+        """Remember it."""
+        if error.name() != "_ALL_BROKERS_DOWN":  # says less than what came before it
+            self.last = error.str()
+
+
+def options(heard: Heard | None = None, **more: Any) -> dict[str, Any]:
     """What every client is told: where the broker is and how to reach it safely."""
     known = settings()
     found: dict[str, Any] = {
@@ -49,6 +61,8 @@ def options(**more: Any) -> dict[str, Any]:
         found["sasl.mechanism"] = known.kafka_mechanism
         found["sasl.username"] = known.kafka_user
         found["sasl.password"] = secret("kafka_password")
+    if heard:
+        found["error_cb"] = heard
     return found | more
 
 
@@ -65,7 +79,8 @@ def make_topic(topic: str, partitions: int) -> None:
         NewTopic,
     )
 
-    admin = AdminClient(options())
+    heard = Heard()
+    admin = AdminClient(options(heard))
     try:
         found = admin.list_topics(timeout=ANSWER_S).topics.get(topic)
         if found is None:
@@ -76,12 +91,14 @@ def make_topic(topic: str, partitions: int) -> None:
             admin.create_partitions([wanted])[topic].result(ANSWER_S)
     except kafka.KafkaException as error:
         if error.args[0].code() != kafka.KafkaError.TOPIC_ALREADY_EXISTS:
-            raise _unavailable(error.args[0]) from error
+            admin.poll(0)
+            raise _unavailable(error.args[0], heard) from error
 
 
-def _unavailable(error: Any) -> SourceUnavailable:
+def _unavailable(error: Any, heard: Heard) -> SourceUnavailable:
+    why = f" ({heard.last})" if heard.last else ""
     return SourceUnavailable(
-        f"Kafka at {settings().kafka_bootstrap}: {error.str()}.",
+        f"Kafka at {settings().kafka_bootstrap}: {error.str()}{why}.",
         remedy="Look whether the broker runs; CARREL_KAFKA_* say how it is reached.",
     )
 
@@ -100,16 +117,20 @@ class KafkaLog:
         self._past = {kafka.KafkaError.OFFSET_OUT_OF_RANGE, kafka.KafkaError._AUTO_OFFSET_RESET}
         self._failure = kafka.KafkaException
         self._at: dict[int, int] = {}
+        self._heard = Heard()
         self._consumer = kafka.Consumer(
             options(
+                self._heard,
                 **{
                     "group.id": "carrel",  # the library wants one; nothing is kept under it
                     "enable.auto.commit": False,
                     "auto.offset.reset": "error",
-                    "queued.max.messages.kbytes": 32768,
+                    # What waits here is memory: under half a second's worth is enough.
+                    "queued.max.messages.kbytes": 8192,
+                    "fetch.max.bytes": 8 << 20,
                     "fetch.wait.max.ms": 50,
                     "reconnect.backoff.max.ms": 2000,
-                }
+                },
             )
         )
 
@@ -124,9 +145,10 @@ class KafkaLog:
                 self.topic
             ]
         except self._failure as error:
-            raise _unavailable(error.args[0]) from error
+            self._consumer.poll(0)
+            raise _unavailable(error.args[0], self._heard) from error
         if found.error:
-            raise _unavailable(found.error)
+            raise _unavailable(found.error, self._heard)
         return sorted(found.partitions)
 
     def poll(self, positions: Mapping[int, int], most: int, seconds: float) -> list[Slice]:
@@ -157,14 +179,14 @@ class KafkaLog:
         try:
             first, following = self._consumer.get_watermark_offsets(place, timeout=self._answer_s)
         except self._failure as error:
-            raise _unavailable(error.args[0]) from error
+            raise _unavailable(error.args[0], self._heard) from error
         return first, following
 
     def _judge(self, error: Any) -> None:
         """Raise what waiting does not heal."""
         if error.code() in self._past or error.fatal():
             self._at = {}
-            raise _unavailable(error)
+            raise _unavailable(error, self._heard)
 
     def close(self) -> None:
         """Leave the broker."""
@@ -184,14 +206,16 @@ class KafkaWriter:
     def __init__(self, topic: str) -> None:
         self._topic = topic
         self._failed: list[Any] = []
+        self._heard = Heard()
         self._producer = _library().Producer(
             options(
+                self._heard,
                 **{
                     "enable.idempotence": True,
                     "linger.ms": 20,
                     "compression.type": "lz4",
                     "queue.buffering.max.kbytes": 65536,
-                }
+                },
             )
         )
 
@@ -221,7 +245,7 @@ class KafkaWriter:
         while self._producer.flush(ANSWER_S) and not self._failed:
             pass
         if self._failed:
-            raise _unavailable(self._failed[0])
+            raise _unavailable(self._failed[0], self._heard)
 
     def close(self) -> None:
         """Flush."""

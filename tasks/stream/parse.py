@@ -8,7 +8,6 @@ lost by it, judged by the JSON schema, and then goes the way of the others.
 
 from __future__ import annotations
 
-import io
 import json
 import re
 from collections.abc import Iterator, Sequence
@@ -149,7 +148,7 @@ class Parser:
             if not block.isascii():
                 block.decode()
             table = pj.read_json(
-                io.BytesIO(block),
+                pa.BufferReader(block),
                 read_options=pj.ReadOptions(use_threads=False, block_size=len(block) + 1),
                 parse_options=pj.ParseOptions(
                     explicit_schema=self._schema, unexpected_field_behavior="error"

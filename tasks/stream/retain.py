@@ -26,7 +26,7 @@ from psycopg import sql
 from tasks.retention import Due, note
 from tasks.stream import segments
 from tasks.stream.fold import Fold, add
-from tasks.stream.forget import before, forget_events, forget_sums
+from tasks.stream.forget import before, forget_events, forget_rows, forget_sums
 from tasks.stream.kept import alone, kept_tables
 from tasks.stream.rebuild import bronze, counting
 from warehouse.database import connect
@@ -212,13 +212,18 @@ def _forget(stream: Stream, run_id: str | None) -> list[Due]:
             return []
         alone(connection, stream)
         events = forget_events(connection, stream, day)
+        orders = forget_rows(connection, stream, day)
         _, kept = kept_tables(connection, stream)
         sums = f"silver.{stream.table}_by_person"
         rows = sum(forget_sums(connection, stream, day, table) for table in (kept, sums))
         reason = f"of days more than {stream.retention.personal} ago: emptied of their person"
         due = [
             Due(stream.table, "personal", name, reason, count)
-            for name, count in ((f"bronze.{stream.table}", events), (sums, rows))
+            for name, count in (
+                (f"bronze.{stream.table}", events),
+                (f"silver.{stream.table}_*", orders),
+                (sums, rows),
+            )
             if count
         ]
         note(connection, due, run_id)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
-import ipaddress
 import os
 import signal
 import ssl
@@ -15,23 +13,14 @@ from pathlib import Path
 
 import httpx
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from bi_app.serve import command, environment
+from tests.certificates import Files, self_signed
 from tests.fix_warehouse import NONE, use
 from tests.ports import free_port
 from warehouse.settings import ROOT, settings
 
 PROXY = "127.0.0.2"  # Linux lets a client come from any address of 127/8
-
-
-@dataclass(frozen=True)
-class Files:
-    certificate: Path
-    key: Path
 
 
 @dataclass(frozen=True)
@@ -46,37 +35,6 @@ class Sealed:
         """A browser that comes from an address."""
         transport = httpx.HTTPTransport(verify=self.trust, local_address=source)
         return httpx.Client(base_url=self.base, transport=transport, headers=headers, timeout=30)
-
-
-def self_signed(folder: Path, name: str = "localhost") -> Files:
-    """A certificate for localhost and 127.0.0.1, signed by its own key."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    now = dt.datetime.now(dt.UTC)
-    names = [x509.DNSName(name), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(subject)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - dt.timedelta(days=1))
-        .not_valid_after(now + dt.timedelta(days=2))
-        .add_extension(x509.SubjectAlternativeName(names), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    folder.mkdir(parents=True, exist_ok=True)
-    files = Files(folder / "certificate.pem", folder / "key.pem")
-    files.certificate.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-    files.key.touch(0o600)
-    files.key.write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
-    )
-    return files
 
 
 @pytest.fixture(scope="session")

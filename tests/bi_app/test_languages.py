@@ -45,14 +45,14 @@ SEEN = """() => {
 }"""  # noqa: E501
 OURS = re.compile(  # names that are the same in every language, and what Intl writes
     r"(?<!\S)/?[a-z_]+([./][a-z_*]+)+(?!\S)|(?<!\S)/[a-z_]+(?!\S)|python-httpx|csv"
-    r"|Not in the catalogue: T\d+|Carrel|carrel|CSV|PDF|Excel|UTC|Dewey|EUR|English|Deutsch"
+    r"|Not in the catalogue: T\d+|Carrel|carrel|CSV|PDF|Excel|UTC|Dewey|EUR|GBP|English|Deutsch"
     r"|CREW|MUSTIE|Chrome|Linux|HeadlessChrome"
     r"|Mon|Tue|Wed|Thu|Fri|Sat|Sun|January|February|March|April|May|June|July|August|September"
     r"|October|November|December|Jan|Feb|Mar|Apr|Jun|Jul|Aug|Sept|Oct|Nov|Dec"
     r"|(in )?[\d,]+ (days?|hours?|minutes?)( ago)?|yesterday|tomorrow|now|in \d+"
 )
 WORD = re.compile(r"[^\W\d_]{2,}")
-SPLIT = re.compile(r'[\n·;:|–{}"\[\]]|, |\. ')
+SPLIT = re.compile(r'[\n·;:|–→{}"\[\]]|, |\. ')
 OPTION = re.compile(r"^(.+) \([a-z_.]+\)$")  # a dataset's title with its name
 STRIPPED = " .,()%▲▼…“”+`"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import io
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 import openpyxl
 import pytest
 
+from bi_app import words as spoken
 from bi_app.api import tables
 from bi_app.charts.theme import SERIES
 from bi_app.models.export import WRITERS
@@ -22,6 +24,7 @@ from bi_app.models.paper.drawing import COLOURS, Drawing, nice, short
 from bi_app.models.paper.pages import OVERVIEW, PAGES, PRINTED
 from bi_app.models.paper.sheet import MOST_ROWS
 from bi_app.models.table import Column, Table
+from bi_app.words import _
 from tests.bi_app.client import Client
 from tests.bi_app.fix_app import EMAILS
 from tests.bi_app.pdf_text import pages as text_of
@@ -31,6 +34,7 @@ from warehouse.database import connect
 Setting = Callable[..., None]
 NOW = dt.datetime(2026, 11, 22, 7, 0, tzinfo=dt.UTC)
 FRESH = Freshness(NOW, 97, 10, 10, ())
+GERMAN = {"overview": "Überblick", "holds": "Vormerkungen", "branches": "Zweigstellen"}
 SCRIPTS = "Zażółć gęślą jaźń, Ελληνικά, Война и мир, Đặng, Íslenska, Țară"
 
 
@@ -74,6 +78,26 @@ def test_each_page_prints_its_own_figures(here: str, page: str) -> None:
         assert " ".join(str(one["definition"]).split())[:60] in text
     for section in found.sections:
         assert section.table.title in text
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_pdf_is_in_the_language_that_is_spoken(here: str, page: str) -> None:
+    with spoken.speaking("de"):
+        found = paper(ADMIN, page, {})
+        body = found.pdf()
+        titles = [_(section.table.title) for section in found.sections]
+        heads = {_(c.title) for s in found.sections for c in s.table.columns if c.kind != "spark"}
+    text = flat(body)
+    assert b"/Lang (de" in body
+    assert found.title == GERMAN.get(page, found.title)
+    assert "Für: Admin" in text
+    assert re.search(r"Seite 1 von \d", text)
+    assert re.search(r"erstellt \d+\. \w+\.? \d{4}, \d\d:\d\d", text)
+    for said in (found.title, *titles, *(max(h.split(), key=len) for h in heads if h)):
+        assert said in text, said
+    english = r"Period:|Branches:|As of|What the figures|period before|withheld|The first|highest"
+    assert re.findall(english, text) == []
+    assert re.findall(r"\d{4}-\d\d-\d\d", text.replace(found.files_name, "")) == []
 
 
 def test_every_report_page_can_be_printed() -> None:

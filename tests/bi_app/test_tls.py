@@ -24,7 +24,8 @@ from deployments import stack
 from deployments.cli import app as carrel
 from tests.bi_app.client import TOKEN, Client
 from tests.bi_app.fix_app import EMAILS, PASSWORD
-from tests.bi_app.fix_tls import PROXY, Files, Sealed, certificate, sealed, self_signed
+from tests.bi_app.fix_tls import PROXY, Sealed, certificate, sealed
+from tests.certificates import Files, self_signed
 from tests.ports import free_port
 from warehouse.audit_chain import Wanted, entries
 from warehouse.errors import ConfigurationError

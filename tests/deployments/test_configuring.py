@@ -60,8 +60,8 @@ def test_each_is_shown_once_with_its_origin(tmp_path: Path, setting: Callable[..
     [
         ("database_url", "postgresql://u:hush@h/d"),  # pragma: allowlist secret
         ("backup_key", "hush hush hush hush hush"),
-        ("alert_webhook", "https://u:hush@hooks.example.org/T0/hush?k=hush"),
-        ("prefect_api_url", "https://u:hush@prefect.example.org/api"),
+        ("alert_webhook", "https://u:hush@a.example.org/T0/hush"),  # pragma: allowlist secret
+        ("prefect_api_url", "https://u:hush@a.example.org/api"),  # pragma: allowlist secret
     ],
 )
 def test_no_secret_is_shown(setting: Callable[..., None], name: str, value: str) -> None:

@@ -160,6 +160,28 @@ def test_the_report_with_its_figures_files_and_ways_out(mailed: Post, setting: S
     assert send_due().sent == 0
 
 
+def test_it_speaks_the_language_of_its_person(mailed: Post) -> None:
+    want(files=["pdf", "xlsx"], choice={"branch": ["CEN"]})
+    speak = "update app.accounts set language = %s where email = %s returning 1"
+    ask(speak, "de", EMAILS["librarian"])
+    try:
+        assert send_due().sent == 1
+    finally:
+        ask(speak, None, EMAILS["librarian"])
+    (mail,) = mailed.mails()
+    assert mail["Subject"].startswith("Ausleihe: Bericht vom ")
+    text = body(mail)
+    for said in ("Zeitraum: ", "Zweigstellen: Central", "Ausleihen: ", "lle Änderungen vor ",
+                 "Der ganze Bericht ist angehängt: PDF und Excel.", "Beenden: "):  # fmt: skip
+        assert said in text
+    files = parts(mail)
+    (pdf,) = (f for n, f in files.items() if n.endswith(".pdf"))
+    assert "Für: Bibliothek" in "".join(pages(pdf))
+    (book,) = (f for n, f in files.items() if n.endswith(".xlsx"))
+    first = openpyxl.load_workbook(io.BytesIO(book)).worksheets[0]
+    assert "From" in [cell.value for cell in first[1]], "workbooks stay English"
+
+
 def test_it_goes_on_the_record_as_an_export_of_its_person(mailed: Post) -> None:
     number = want()
     send_due()

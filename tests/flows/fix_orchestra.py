@@ -71,7 +71,7 @@ class Orchestra:
             capture_output=True,
             text=True,
             stdin=subprocess.DEVNULL,
-            timeout=180,
+            timeout=600,  # a deployment is a second of work, and many may share the machine
             check=False,
         )
         assert done.returncode == 0, done.stdout + done.stderr

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import builtins
-import threading
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -15,7 +13,7 @@ import pytest
 from deployments.postgres import Server
 from tasks.stream import kafka as kafka_log
 from tasks.stream.consume import consume
-from tasks.stream.kafka import KafkaLog, KafkaWriter, make_topic, options
+from tasks.stream.kafka import KafkaLog, make_topic, options
 from tasks.stream.log import open_writer
 from tasks.stream.produce import at_once, produce
 from tasks.stream.sales import replayed
@@ -77,36 +75,6 @@ def test_a_topic_that_is_not_there_is_said(topic: Stream) -> None:
     log.close()
 
 
-def test_a_consumer_goes_on_after_the_broker_was_away(topic: Stream, kafka: Broker) -> None:
-    if not kafka.folder:
-        pytest.skip("the broker is somebody else's")
-    make_topic(topic.topic, topic.partitions)
-    writer, stop = KafkaWriter(topic.topic), threading.Event()
-    running = threading.Thread(target=consume, args=[topic], kwargs={"stop": stop})
-    running.start()
-    try:
-        writer.append(0, [message(1)])
-        writer.flush()
-        reach(1)
-        kafka.kill()
-        writer.append(0, [message(2)])
-        time.sleep(1)
-        kafka.start()
-        writer.flush()
-        reach(2)
-    finally:
-        stop.set()
-        running.join()
-    assert fates()["counted"] == 2
-
-
-def reach(events: int) -> None:
-    until = time.monotonic() + 120
-    while fates()["events"] < events:
-        assert time.monotonic() < until
-        time.sleep(0.05)
-
-
 def test_without_the_extra_the_error_names_it(
     monkeypatch: pytest.MonkeyPatch, setting: Callable[..., None]
 ) -> None:
@@ -164,6 +132,7 @@ def test_kills_while_kafka_is_read(
         }
         survive(kinds, count, figures["rows_"], kills)
         sent.result()
+    kafka.wait()
     check_against(figures)
 
 

@@ -151,6 +151,12 @@ def test_people_are_forgotten_in_bronze_and_in_the_sums_and_a_rebuild_brings_non
     take(sales, message(3, **old), message(4, customer_id="4", **old))
     send(sales, message(5, customer_id="5", sold_at=now), partition=1)
     consume(sales, once=True)
+    with connect() as connection:
+        connection.execute(
+            "insert into silver.retail_sales_orders values ('1', %s, 'France', '2020-01-05', 1, 1,"
+            " 3, 3), ('2', %s, 'France', current_date, 1, 1, 3, 3)",
+            [pseudonym("1"), pseudonym("5")],
+        )
     known = keeping(sales, bronze="30 days", personal="24 months")
     before = ask(SUMS[0])
     retain(known)
@@ -217,7 +223,7 @@ def test_only_one_of_rebuild_and_retention_at_a_time(
     sales: Stream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tasks.stream.kept.WAIT_S", 0.1)
-    take(sales, message(1), ago=500)
+    take(sales, message(1), ago=1500)
     with connect() as connection:
         connection.execute("select pg_advisory_xact_lock(hashtext('keep retail_sales'))")
         for work in (rebuild, restate, retain):

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from bi_app.auth.roles import PAGES as RULES
+from bi_app.auth.roles import ROLE_NAMES
 from bi_app.models.circulation import Circulation, circulation, tables_of
 from bi_app.models.export import to_book
 from bi_app.models.freshness import Freshness, freshness
@@ -20,6 +21,7 @@ from bi_app.models.report import Card, moving_mean, plain, scope, span
 from bi_app.models.selection import Selection, day_number, from_arguments, select
 from bi_app.models.table import Table
 from bi_app.models.titles import titles
+from bi_app.words import _
 from warehouse.access import Viewer
 from warehouse.settings import settings
 
@@ -117,7 +119,7 @@ def _report(
     words += scope(chosen, known, selects)
     return Paper(
         report.name,
-        RULES[f"/{report.name}"].title,
+        _(RULES[f"/{report.name}"].title),
         audience(viewer, known.branches),
         [*words, *_measure(chosen, printed.measured)],
         [] if only else report.cards(known, chosen),
@@ -140,7 +142,7 @@ def _overview(viewer: Viewer, arguments: Arguments, only: str) -> Paper:
     ]
     return Paper(
         OVERVIEW,
-        RULES[f"/{OVERVIEW}"].title,
+        _(RULES[f"/{OVERVIEW}"].title),
         audience(viewer, _names(known)),
         [span(chosen), *scope(chosen, known), *_measure(chosen, True)],
         [] if only else view.cards(),
@@ -166,7 +168,9 @@ def _names(known: Circulation) -> Mapping[str, str]:
 
 
 def _measure(chosen: Selection, measured: bool) -> list[str]:
-    return [f"Measure: {MEASURES[chosen.measure].title}"] if measured else []
+    if not measured:
+        return []
+    return [_("Measure: {measure}", measure=_(MEASURES[chosen.measure].title))]
 
 
 def plainly(table: Table) -> Table:
@@ -176,7 +180,7 @@ def plainly(table: Table) -> Table:
 
 def audience(viewer: Viewer, names: Mapping[str, str]) -> str:
     """For whom it is: role and branches, and nobody's name."""
-    role = viewer.role.capitalize()
+    role = _(ROLE_NAMES[viewer.role])
     if not viewer.branches:
         return role
     return f"{role}, {', '.join(names.get(code, code) for code in viewer.branches)}"

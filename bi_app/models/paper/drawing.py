@@ -11,8 +11,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from bi_app import words
 from bi_app.models.report import said
 from bi_app.models.table import Table
+from bi_app.words import N_, _
 
 if TYPE_CHECKING:
     from bi_app.models.paper.sheet import Sheet
@@ -30,7 +32,7 @@ WARN = (138, 90, 0)
 TALL, ROW, CELL, AXIS = 44.0, 5.0, 4.6, 11.0
 NAMES = 46.0
 MOST_BARS, MOST_ROWS, TICKS = 24, 40, 4
-WITHHELD = "withheld"
+WITHHELD = N_("withheld")
 
 
 @dataclass(frozen=True)
@@ -86,7 +88,7 @@ def series(table: Table, drawing: Drawing, measure: str) -> Series:
         parts = _numbers(table.data[drawing.per])
         values = [None if v is None or not p else v / p for v, p in zip(values, parts, strict=True)]
     told = table.data.get("told") or [""] * len(values)
-    hidden = [v is None and WITHHELD in str(t) for v, t in zip(values, told, strict=True)]
+    hidden = [v is None and _(WITHHELD) in str(t) for v, t in zip(values, told, strict=True)]
     more, also = (
         _numbers(table.data[key]) if key else [None] * len(values)
         for key in (drawing.more, drawing.also)
@@ -109,11 +111,13 @@ def nice(top: float) -> float:
 
 
 def short(value: float) -> str:
-    """A figure of an axis: 1,200 as 1.2k."""
+    """A figure of an axis: 1,200 as 1.2k in English, in full elsewhere."""
+    if words.language() != words.SOURCE and abs(value) >= 1e3:
+        return words.whole(value)
     for size, letter in ((1e9, "bn"), (1e6, "m"), (1e3, "k")):
         if abs(value) >= size:
-            return f"{value / size:.3g}{letter}"
-    return f"{value:.3g}"
+            return f"{words.localized(f'{value / size:.3g}')}{letter}"
+    return words.localized(f"{value:.3g}")
 
 
 def _label(value: Any) -> str:
@@ -215,10 +219,11 @@ def bars(sheet: Sheet, found: Series, line: float | None) -> None:
         end = _mark(sheet, found.more[place], line, (left, y), width / most)
         sheet.write_in(SOFT, 7)
         sheet.set_xy(left + max(long, end) + 1, y)
-        sheet.cell(18, ROW, WITHHELD if found.withheld[place] else _figure(value))
+        sheet.cell(18, ROW, _(WITHHELD) if found.withheld[place] else _figure(value))
         sheet.set_y(y + ROW)
     if len(found.values) > shown:
-        sheet.say(f"And {len(found.values) - shown} more in the table.", 7, SOFT)
+        more = _("And {count} more in the table.", count=len(found.values) - shown)
+        sheet.say(more, 7, SOFT)
     sheet.ln(1.5)
 
 
@@ -242,7 +247,7 @@ def _figure(value: float | None) -> str:
     if value is None:
         return "–"
     whole = abs(value - round(value)) < 1e-9 or abs(value) >= 100
-    return f"{value:,.0f}" if whole else f"{value:,.2f}"
+    return words.decimal(value, 0 if whole else 2)
 
 
 def heat(sheet: Sheet, found: Series, rows: Sequence[Any]) -> None:
@@ -314,7 +319,7 @@ def _scale(sheet: Sheet, found: Series, most: float) -> None:
     if any(found.withheld):
         hatch(sheet, x + 66, y + 0.6, 6, 2.4)
         sheet.set_xy(x + 73, y)
-        sheet.cell(20, 3.6, WITHHELD)
+        sheet.cell(20, 3.6, _(WITHHELD))
     sheet.set_y(y + 6)
 
 

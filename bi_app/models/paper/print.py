@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from bi_app import words
 from bi_app.models.paper import drawing
 from bi_app.models.paper.content import Paper, Section
 from bi_app.models.paper.drawing import INK, SOFT
 from bi_app.models.paper.sheet import GREEN, Sheet
-from bi_app.models.report import said, summary
+from bi_app.models.report import summary
+from bi_app.words import _
 
 
 def printed(paper: Paper, size: str) -> bytes:
     """The PDF of a report on paper of a size, "A4" or "Letter"."""
-    made = f"{said(paper.made_at.date())}, {paper.made_at:%H:%M}"
-    sheet = Sheet(size, f"{paper.title} · Carrel", f"Carrel · {paper.title} · made {made}")
+    made = _("made {moment}", moment=words.moment(paper.made_at))
+    sheet = Sheet(size, f"{paper.title} · Carrel", f"Carrel · {paper.title} · {made}")
     _head(sheet, paper)
     sheet.cards(paper.cards)
     _definitions(sheet, paper)
@@ -28,7 +30,7 @@ def _head(sheet: Sheet, paper: Paper) -> None:
     sheet.ln(1)
     sheet.say(paper.title, 22, INK, "B")
     sheet.ln(1.5)
-    sheet.say(f"For: {paper.audience}", 9, SOFT)
+    sheet.say(_("For: {audience}", audience=paper.audience), 9, SOFT)
     sheet.say(" · ".join(paper.filters), 9, SOFT)
     sheet.say(paper.standing, 9, drawing.WARN if paper.freshness.aged else SOFT)
     if paper.freshness.aged or paper.freshness.published_anyway:
@@ -42,7 +44,7 @@ def _definitions(sheet: Sheet, paper: Paper) -> None:
     for one in paper.cards:
         said_before.setdefault(str(one["definition"]), []).append(str(one["title"]))
     if said_before:
-        sheet.say("What the figures mean", 9.5, INK, "B")
+        sheet.say(_("What the figures mean"), 9.5, INK, "B")
         sheet.ln(0.5)
     for definition, titles in said_before.items():
         sheet.say(f"{', '.join(titles)}: {definition}", 7.5, SOFT)
@@ -51,7 +53,7 @@ def _definitions(sheet: Sheet, paper: Paper) -> None:
 
 def _section(sheet: Sheet, section: Section, paper: Paper) -> None:
     table, chart = section
-    sheet.heading(table.title)
+    sheet.heading(_(table.title))
     if chart is not None and len(table):
         key = chart.value or paper.measure
         label = f"{chart.row} {chart.label}".strip()
@@ -61,7 +63,7 @@ def _section(sheet: Sheet, section: Section, paper: Paper) -> None:
         sheet.ln(0.8)
     for note in table.notes:
         if note not in paper.filters:
-            sheet.say(note, 7.5, SOFT)
+            sheet.say(_(note), 7.5, SOFT)
     sheet.ln(1.5)
     sheet.lay(table, newest=chart is not None and chart.kind == "columns")
 
@@ -70,6 +72,11 @@ def _end(sheet: Sheet, paper: Paper) -> None:
     if sheet.lost:
         sheet.ln(3)
         sheet.say(
-            f"{sheet.lost:,} letters of scripts that the fonts lack are shown as question marks;"
-            " the Excel file has them.", 7.5, SOFT,
-        )  # fmt: skip
+            _(
+                "{count} letters of scripts that the fonts lack are shown as question marks; the"
+                " Excel file has them.",
+                count=sheet.lost,
+            ),
+            7.5,
+            SOFT,
+        )

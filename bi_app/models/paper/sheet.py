@@ -7,16 +7,20 @@ from collections.abc import Sequence
 from fpdf import FPDF, FontFace, ViewerPreferences
 from fpdf.enums import TableBordersLayout
 
+from bi_app import words
 from bi_app.models.paper import fonts
 from bi_app.models.paper.drawing import INK, LINE, SOFT, WASH, WITHHELD, Colour
 from bi_app.models.paper.words import PLACES, below, written
 from bi_app.models.report import Card
 from bi_app.models.table import Column, Table
+from bi_app.words import N_, _
 
 MARGIN, FOOT = 16.0, 14.0
 FAMILY, MORE = "roboto", "more"
 GREEN = (23, 105, 90)
 MOST_ROWS = 100  # of a table
+FIRST_ROWS = N_("The first {most} of {count} rows; the Excel file of this page has the others.")
+LAST_ROWS = N_("The last {most} of {count} rows; the Excel file of this page has the others.")
 COMPARED = frozenset({"before", "change"})  # of another period: not what a row withholds
 
 
@@ -36,7 +40,7 @@ class Sheet(FPDF):
         self.set_margins(MARGIN, MARGIN)
         self.c_margin = 0
         self.set_auto_page_break(True, FOOT + 4)
-        self.set_lang("en-GB")
+        self.set_lang(words.locale_tag())
         self.set_title(self.clean(title))
         self.set_creator("Carrel")
         self.viewer_preferences = ViewerPreferences(display_doc_title=True)
@@ -105,7 +109,7 @@ class Sheet(FPDF):
             self.set_xy(self.l_margin, self.h - FOOT)
             self.cell(self.epw, 4, self.fitting(self.foot, self.epw - 30))
             self.set_xy(self.l_margin, self.h - FOOT)
-            self.cell(self.epw, 4, f"Page {number} of {count}", align="R")
+            self.cell(self.epw, 4, _("Page {page} of {pages}", page=number, pages=count), align="R")
 
     def cards(self, found: Sequence[Card]) -> None:
         """The figures, four in a row: title, value, and what stands below it."""
@@ -144,7 +148,7 @@ class Sheet(FPDF):
         """
         columns = [c for c in found.columns if c.kind != "spark" and (c.title or c.kind != "badge")]
         if not len(found):
-            return self.say("Nothing in this selection.", 8.5, SOFT)
+            return self.say(_("Nothing in this selection."), 8.5, SOFT)
         begin = max(len(found) - MOST_ROWS, 0) if newest else 0
         places = range(begin, min(begin + MOST_ROWS, len(found)))
         rows = [self._texts(found, columns, place) for place in places]
@@ -153,13 +157,13 @@ class Sheet(FPDF):
         self._table(columns, rows, size)
         if len(found) > MOST_ROWS:
             self.ln(1)
-            which = f"The {'last' if newest else 'first'} {MOST_ROWS} of {len(found):,} rows"
-            self.say(f"{which}; the Excel file of this page has the others.", 7.5, SOFT)
+            cut = LAST_ROWS if newest else FIRST_ROWS
+            self.say(_(cut, most=MOST_ROWS, count=len(found)), 7.5, SOFT)
         return None
 
     def _texts(self, found: Table, columns: Sequence[Column], place: int) -> list[str]:
         told = found.data.get("told")
-        hidden = told is not None and WITHHELD in str(told[place])
+        hidden = told is not None and _(WITHHELD) in str(told[place])
         return [
             self.clean(
                 written(found.data[c.key][place], c, withheld=hidden and c.key not in COMPARED)
@@ -168,7 +172,7 @@ class Sheet(FPDF):
         ]
 
     def _table(self, columns: Sequence[Column], rows: Sequence[list[str]], size: float) -> None:
-        heads = [self.clean(c.title) for c in columns]
+        heads = [self.clean(_(c.title)) for c in columns]
         numeric = [c.kind in PLACES for c in columns]
         with self.table(
             width=self.epw,
