@@ -269,13 +269,13 @@ def _about() -> str:
 def cards(known: Customers, chosen: Selection) -> list[Card]:
     """Customers, who came again, who lapsed, who is new, and what each spent."""
     month, rfm = known.of(chosen), analysis().rfm
-    whole, row = known.count(month), known.cells[month, "all", "all"]
+    whole, net = known.count(month), known.cells.get((month, "all", "all"), {}).get("net")
     again, lapsed = known.count(month, "orders", "again"), known.count(month, "last", "lapsed")
     ordered = known.active.get(month, {}).get("customers")
     new = next((r["customers"] for r in known.cohorts
                 if r["month"] == month and r["category"] == month.isoformat()), None)  # fmt: skip
     when = words.full_month(month)
-    each = row["net"] / whole if whole and row["net"] is not None else None
+    each = net / whole if whole and net is not None else None
     return [
         figure("customers", "Customers", whole, DEFINED["customers"],
                _("{days} days to the end of {month}", days=rfm.window_days, month=when)),
