@@ -21,6 +21,7 @@ import pytest
 from psycopg import sql
 
 from deployments.postgres import Server, server
+from tests.ports import free_port
 from warehouse import audit
 from warehouse import database as database_module
 from warehouse.settings import LOGINS, settings
@@ -52,7 +53,8 @@ def use(name: str) -> None:
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[Server]:
     """The running embedded server."""
-    running = replace(server(), durable=False)
+    # A port of its own: a server that a test kills must find it free again.
+    running = replace(server(), durable=False, first_port=free_port())
     running.start()
     yield running
     forget()

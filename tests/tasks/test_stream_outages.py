@@ -106,9 +106,20 @@ def test_the_broker_is_away(topic: Stream, kafka: Broker, seconds: float) -> Non
     assert rows == [(f"e{n}",) for n in range(3000)]
 
 
+@pytest.fixture
+def at_its_port(postgres: Server) -> Iterator[Server]:
+    """The server, which is afterwards where other tests' programs know it."""
+    port = postgres.running_port()
+    yield postgres
+    if postgres.running_port() != port:
+        postgres.stop()
+        assert postgres.start() == port
+
+
 @pytest.mark.parametrize("how", ["stopped", "killed", "moved"])
-def test_the_database_is_restarted(topic: Stream, postgres: Server, how: str) -> None:
+def test_the_database_is_restarted(topic: Stream, at_its_port: Server, how: str) -> None:
     """Its port may have been taken meanwhile, so that it comes up on another."""
+    postgres = at_its_port
     with apart(topic), closing(socket.socket()) as other:
         send(topic, *numbered(0, 50))
         wait_for(50)
