@@ -93,17 +93,20 @@ class Processes:
     chosen: OrderedDict[str, int] = field(default_factory=OrderedDict)
     dead_until: dict[int, float] = field(default_factory=dict)
 
-    def order(self, person: str) -> list[int]:
+    def order(self, person: str, lost: int | None = None) -> list[int]:
         """Every port, the one to be asked first in front: it is remembered, or else drawn.
+
+        `lost` is one that ended as it was asked: it comes last, as a dying process may still take
+        connections.
 
         It is drawn by rendezvous hashing (Thaler and Ravishankar, 1998), so that each person has
         an order of ports of his own, and the people of a dead process spread over the others.
         """
 
-        def rank(port: int) -> tuple[bool, bool, bytes]:
+        def rank(port: int) -> tuple[bool, bool, bool, bytes]:
             drawn = hashlib.sha256(f"{port}|{person}".encode()).digest()
             dead = self.dead_until.get(port, 0) > time.monotonic()
-            return dead, port != self.chosen.get(person), drawn
+            return port == lost, dead, port != self.chosen.get(person), drawn
 
         return sorted(self.ports, key=rank)
 
@@ -114,13 +117,15 @@ class Processes:
         if len(self.chosen) > KNOWN:
             self.chosen.popitem(last=False)
 
-    async def connect(self, person: str, patience: float = Limits.connect) -> Streams:
-        """A connection to the process that serves a person.
+    async def connect(
+        self, person: str, patience: float = Limits.connect, lost: int | None = None
+    ) -> Streams:
+        """A connection to the process that serves a person; see `order` for `lost`.
 
         Raises:
             Gone: none of them answers.
         """
-        for port in self.order(person):
+        for port in self.order(person, lost):
             try:
                 async with asyncio.timeout(patience):
                     streams = await asyncio.open_connection(LOOPBACK, port)
@@ -271,7 +276,8 @@ async def exchange(door: Door, browser: Side) -> bool:
     except OSError as lost:
         if isinstance(lost, TimeoutError) or not may_ask_again(request, browser):
             raise
-        return await asked(door, request, browser)  # the process died as it was asked
+        died = door.processes.chosen.get(person(request, browser.peer))
+        return await asked(door, request, browser, died)
 
 
 async def head(door: Door, browser: Side) -> Any:
@@ -296,10 +302,10 @@ async def head(door: Door, browser: Side) -> Any:
     return event
 
 
-async def asked(door: Door, request: h11.Request, browser: Side) -> bool:
+async def asked(door: Door, request: h11.Request, browser: Side, lost: int | None = None) -> bool:
     """Ask the process that serves the person; whether another request may follow."""
     whose = person(request, browser.peer)
-    reader, writer = await door.processes.connect(whose, door.limits.connect)
+    reader, writer = await door.processes.connect(whose, door.limits.connect, lost)
     app = Side(h11.Connection(h11.CLIENT), reader, writer)
     sealed = bool(browser.writer.get_extra_info("ssl_object"))
     try:

@@ -199,3 +199,12 @@ def test_the_longest_unseen_are_forgotten() -> None:
     assert len(processes.chosen) == KNOWN
     assert "0" not in processes.chosen
     assert str(KNOWN + 4) in processes.chosen
+
+
+def test_one_that_ended_as_it_was_asked_comes_last_even_if_it_served_the_person() -> None:
+    processes = Processes([1, 2, 3])
+    for port in processes.ports:
+        processes.serves("ann", port)
+        assert processes.order("ann")[0] == port
+        assert processes.order("ann", lost=port)[-1] == port
+    assert sorted(processes.order("ann", lost=2)) == [1, 2, 3]
