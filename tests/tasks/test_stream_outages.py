@@ -117,8 +117,11 @@ def at_its_port(postgres: Server) -> Iterator[Server]:
 
 
 @pytest.mark.parametrize("how", ["stopped", "killed", "moved"])
-def test_the_database_is_restarted(topic: Stream, at_its_port: Server, how: str) -> None:
+def test_the_database_is_restarted(
+    topic: Stream, at_its_port: Server, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
     """Its port may have been taken meanwhile, so that it comes up on another."""
+    monkeypatch.setenv("PGCONNECT_TIMEOUT", "5")  # what has the port now says nothing at all
     postgres = at_its_port
     with apart(topic), closing(socket.socket()) as other:
         send(topic, *numbered(0, 50))
