@@ -23,7 +23,7 @@ from psycopg import IsolationLevel, sql
 from tasks.bulk import copy_in
 from tasks.duck import Duck
 from tasks.shop.cancelled import Line, match
-from tasks.stream.forget import before
+from tasks.stream.forget import before, forget_rows
 from tasks.stream.rebuild import typed
 from warehouse import gold
 from warehouse.database import connect
@@ -140,20 +140,11 @@ def _silver(
     }
     for name, (key, better) in KEPT.items():
         _keep(connection, f"{stream.table}_{name}", tables[name], key, better)
-    _forget(connection, stream)
+    if day := before(connection, stream):
+        forget_rows(connection, stream, day)
     for name in ANEW:
         _replace(connection, f"{stream.table}_{name}", tables[name])
     return count
-
-
-def _forget(connection: psycopg.Connection[Any], stream: Stream) -> None:
-    """Have the orders before the day be nobody's up to which people are forgotten."""
-    connection.execute(
-        sql.SQL(
-            "update {} set customer_key = null where customer_key is not null and day < %s"
-        ).format(sql.Identifier("silver", f"{stream.table}_orders")),
-        [before(connection, stream)],
-    )
 
 
 def _bronze(connection: psycopg.Connection[Any], stream: Stream, days: int) -> Iterator[pa.Table]:

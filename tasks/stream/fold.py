@@ -44,6 +44,14 @@ def _query(stream: Stream) -> str:
     )
 
 
+def added(stream: Stream) -> sql.Composed:
+    """For `insert … as old … on conflict do update set`: each measure added to what is there."""
+    return sql.SQL(", ").join(
+        sql.SQL("{0} = old.{0} + excluded.{0}").format(sql.Identifier(m.name))
+        for m in stream.measures
+    )
+
+
 def add(
     connection: psycopg.Connection[Any],
     stream: Stream,
@@ -83,10 +91,7 @@ def add(
                 columns=sql.SQL(", ").join(map(sql.Identifier, columns)),
                 stamped=sql.SQL(", restated_at" if restated else ""),
                 now=sql.SQL(", now()" if restated else ""),
-                sums=sql.SQL(", ").join(
-                    sql.SQL("{0} = old.{0} + excluded.{0}").format(sql.Identifier(m))
-                    for m in measures
-                ),
+                sums=added(stream),
                 stamp=stamp,
             ),
             [bool(person)],

@@ -9,6 +9,7 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
+from tasks.stream.fold import added
 from warehouse.pseudonyms import NOBODY
 from warehouse.stream_values import NONE
 from warehouse.streams import Stream
@@ -46,7 +47,7 @@ def forget_events(connection: psycopg.Connection[Any], stream: Stream, day: dt.d
 
 
 def forget_rows(connection: psycopg.Connection[Any], stream: Stream, day: dt.date) -> int:
-    """The same in silver's tables that are made of the events and keep the person (orders)."""
+    """The same in silver's tables of events (orders); nobody is null there: no customer."""
     found = connection.execute(
         "select p.table_name, p.column_name from information_schema.columns p"
         " join information_schema.columns d using (table_schema, table_name)"
@@ -56,12 +57,10 @@ def forget_rows(connection: psycopg.Connection[Any], stream: Stream, day: dt.dat
     ).fetchall()
     count = 0
     for table, column in found:
-        query = sql.SQL(
-            "update {} set {who} = %(nobody)s where {who} <> %(nobody)s and day < %(day)s"
-        )
+        query = sql.SQL("update {} set {who} = null where {who} is not null and day < %(day)s")
         count += connection.execute(
             query.format(sql.Identifier("silver", table), who=sql.Identifier(column)),
-            {"nobody": NOBODY, "day": day},
+            {"day": day},
         ).rowcount
     return count
 
@@ -86,9 +85,7 @@ def forget_sums(
             table=sql.Identifier(*table.split(".")),
             measures=sql.SQL(", ").join(measures),
             sums=sql.SQL(", ").join(sql.SQL("sum({})").format(m) for m in measures),
-            added=sql.SQL(", ").join(
-                sql.SQL("{0} = old.{0} + excluded.{0}").format(m) for m in measures
-            ),
+            added=added(stream),
         ),
         {
             "day": day, "whose": _of_people(stream), "nobody": NOBODY, "nobodys": [NONE, NOBODY],

@@ -10,10 +10,18 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
+from tasks.stream.fold import added
 from warehouse.errors import Busy
 from warehouse.streams import Stream
 
 WAIT_S = 60
+# Ids that no duplicate can bring again, as their window has passed.
+OLD_IDS = """
+delete from ops.stream_ids i using ops.stream_partitions p
+where i.stream = %(stream)s
+    and (p.stream, p.topic, p.partition) = (i.stream, i.topic, i.partition)
+    and i."offset" < p.next_offset - %(within)s
+"""
 
 
 def alone(connection: psycopg.Connection[Any], stream: Stream) -> None:
@@ -65,9 +73,7 @@ def add_kept(connection: psycopg.Connection[Any], stream: Stream, kept: str, int
             into=sql.Identifier(*into.split(".")),
             kept=sql.Identifier(*kept.split(".")),
             measures=sql.SQL(", ").join(measures),
-            added=sql.SQL(", ").join(
-                sql.SQL("{0} = old.{0} + excluded.{0}").format(m) for m in measures
-            ),
+            added=added(stream),
         ),
         [[d.name for d in stream.dimensions]],
     )

@@ -27,7 +27,7 @@ from tasks.retention import Due, note
 from tasks.stream import segments
 from tasks.stream.fold import Fold, add
 from tasks.stream.forget import before, forget_events, forget_rows, forget_sums
-from tasks.stream.kept import alone, kept_tables
+from tasks.stream.kept import OLD_IDS, alone, kept_tables
 from tasks.stream.rebuild import bronze, counting
 from warehouse.database import connect
 from warehouse.settings import settings
@@ -313,12 +313,6 @@ from {table} b join ops.stream_partitions p
     on p.stream = %(stream)s and (p.topic, p.partition) = (b.topic, b.partition)
 where b.arrived_on < %(limit)s and b."offset" >= p.next_offset - %(within)s
 on conflict do nothing
-"""
-OLD_IDS = """
-delete from ops.stream_ids i using ops.stream_partitions p
-where i.stream = %(stream)s
-    and (p.stream, p.topic, p.partition) = (i.stream, i.topic, i.partition)
-    and i."offset" < p.next_offset - %(within)s
 """
 # A constraint says what ATTACH would otherwise read the whole partition for.
 DRAFT = """

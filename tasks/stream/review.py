@@ -13,6 +13,7 @@ from typing import Any
 import psycopg
 
 from tasks.stream.ends import Ends, ends
+from tasks.stream.kept import OLD_IDS
 from warehouse.database import connect
 from warehouse.errors import SourceUnavailable
 from warehouse.settings import settings
@@ -95,10 +96,5 @@ CLEAR = {
             and exists (select from ops.stream_runs n
                 where n.stream = r.stream and n.reported_at > r.reported_at)
     """,
-    "ids that can come no more": """
-        delete from ops.stream_ids i using ops.stream_partitions p
-        where i.stream = %(stream)s
-            and (p.stream, p.topic, p.partition) = (i.stream, i.topic, i.partition)
-            and i."offset" < p.next_offset - %(within)s
-    """,
+    "ids that can come no more": OLD_IDS,
 }

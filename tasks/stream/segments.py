@@ -29,12 +29,13 @@ def old(stream: Stream, read: Mapping[int, int], since: float) -> list[tuple[Pat
 
 
 def end_old(stream: Stream, since: float) -> None:
-    """Have a new segment begin where the last one was begun before a time and holds anything.
+    """Have a new segment begin where the last one was written before a time and holds anything.
 
     A producer that is at work does so itself.
     """
     last = [segments(folder)[-1:] for folder in sorted(_folder(stream).glob("[0-9]*"))]
-    due = [p for found in last for _, p in found if p.stat().st_size > 0 and _begun(p) < since]
+    facts = [(path, path.stat()) for found in last for _, path in found]
+    due = [path for path, one in facts if one.st_size > 0 and one.st_mtime < since]
     if not due:
         return
     try:
@@ -45,10 +46,6 @@ def end_old(stream: Stream, since: float) -> None:
         writer.rotate([int(path.parent.name) for path in due])
     finally:
         writer.close()
-
-
-def _begun(path: Path) -> float:
-    return path.stat().st_mtime
 
 
 def _folder(stream: Stream) -> Path:
