@@ -1,6 +1,6 @@
 """How fast events get into PostgreSQL, each exactly once, against COPY and another engine.
 
-    python -m benchmarks.stream [--runs 3] [--copies 2] [--peer] [--python PYTHON]
+    python -m benchmarks.stream [--runs 3] [--copies 4] [--peer] [--python PYTHON]
 
 Real day files of Online Retail, each line so many times under ids of its own, in a folder log and
 in a Kafka broker of the benchmark's own on the same machine. All of one round go one after the
@@ -147,8 +147,11 @@ def ours(name: str, events: int) -> dict[str, Any]:
         if seen >= events:
             stop.set()
 
+    import jsonschema  # noqa: F401 - what is imported at first use
+    import pandas as pd  # noqa: F401
+
     subject = sales(name)
-    Fold(subject)  # what is imported at first use
+    Fold(subject)
     before, clock = spent(), time.perf_counter()
     consume(subject, stop=stop, told=told)
     return {"wall": time.perf_counter() - clock, "client": spent() - before, "events": seen}
@@ -396,7 +399,7 @@ def main() -> None:
     """Read the options, and print the tables."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("--runs", type=int, default=3)
-    parser.add_argument("--copies", type=int, default=2)
+    parser.add_argument("--copies", type=int, default=4)
     parser.add_argument("--peer", action="store_true")
     parser.add_argument("--python", type=Path)
     parser.add_argument("--step", help=argparse.SUPPRESS)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from typing import TypeVar
 
 Item = TypeVar("Item")
@@ -45,4 +46,6 @@ def ahead(items: Iterable[Item], depth: int = 1) -> Iterator[Item]:
             yield item
     finally:
         stop.set()
+        with suppress(queue.Empty):  # a maker that waits for room goes on at once, and ends
+            ready.get_nowait()
         maker.join()

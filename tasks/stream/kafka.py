@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tasks.stream.log import Slice, as_line
+from tasks.stream.log import Slice, as_line, joined
 from warehouse.errors import ConfigurationError, SourceUnavailable
 from warehouse.settings import secret, settings
 
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from confluent_kafka import Message
 
 ANSWER_S = 30.0
+BESIDE_S = 0.02
+PIECE = 5_000  # messages at once: as the library's objects they are large
 
 
 def _library() -> Any:
@@ -125,9 +127,11 @@ class KafkaLog:
                     "group.id": "carrel",  # the library wants one; nothing is kept under it
                     "enable.auto.commit": False,
                     "auto.offset.reset": "error",
-                    # What waits here is memory: under half a second's worth is enough.
-                    "queued.max.messages.kbytes": 8192,
-                    "fetch.max.bytes": 8 << 20,
+                    # What waits here is memory, and more of it than the broker sent packed.
+                    "queued.max.messages.kbytes": 4096,
+                    "fetch.max.bytes": 1 << 20,
+                    "fetch.message.max.bytes": 256 << 10,
+                    "fetch.queue.backoff.ms": 10,  # of its own it waits a second when full
                     "fetch.wait.max.ms": 50,
                     "reconnect.backoff.max.ms": 2000,
                 },
@@ -156,18 +160,28 @@ class KafkaLog:
         if dict(positions) != self._at:
             self._consumer.assign([self._place(self.topic, p, at) for p, at in positions.items()])
             self._at = dict(positions)
-        first = self._consumer.consume(1, seconds)
-        # What waits beside the first is there already: no need to wait for a full batch.
-        rest = self._consumer.consume(most - 1, 0.02) if first and most > 1 else []
-        by_partition = defaultdict[int, list["Message"]](list)
-        for message in (*first, *rest):
-            if error := message.error():
-                self._judge(error)
-            else:
-                by_partition[message.partition()].append(message)
-        slices = [_slice(partition, found) for partition, found in by_partition.items()]
+        parts = defaultdict[int, list[Slice]](list)
+        count, wanted, patience = 0, 1, seconds
+        while count < most and (found := self._consumer.consume(wanted, patience)):
+            for one in self._slices(found):
+                parts[one.partition].append(one)
+            if len(found) < wanted:
+                break
+            count += len(found)
+            # What waits beside the first is there already: no need to wait for a full batch.
+            wanted, patience = min(PIECE, most - count), BESIDE_S
+        slices = [joined(found) for found in parts.values()]
         self._at |= {one.partition: one.next_offset for one in slices}
         return slices
+
+    def _slices(self, messages: list[Message]) -> list[Slice]:
+        parts = defaultdict[int, list["Message"]](list)
+        for message in messages:
+            if error := message.error():
+                self._judge(error)
+            elif (partition := message.partition()) is not None:
+                parts[partition].append(message)
+        return [_slice(partition, found) for partition, found in parts.items()]
 
     def ends(self, partition: int) -> tuple[int, int]:
         """The first record that the broker holds of a partition, and the number of its next one.
@@ -196,8 +210,16 @@ class KafkaLog:
 def _slice(partition: int, messages: list[Message]) -> Slice:
     offsets = np.array([message.offset() for message in messages], np.int64)
     logged = np.array([message.timestamp()[1] for message in messages], np.int64) * 1000
-    block = b"".join(as_line(message.value()) + b"\n" for message in messages)
-    return Slice(partition, offsets, logged, block, int(offsets[-1]) + 1)
+    return Slice(partition, offsets, logged, _block(messages), int(offsets[-1]) + 1)
+
+
+def _block(messages: list[Message]) -> bytes:
+    """A line each."""
+    values = [message.value() or b"" for message in messages]
+    block = b"\n".join((*values, b""))
+    if block.count(b"\n") == len(values):
+        return block
+    return b"\n".join((*map(as_line, values), b""))
 
 
 class KafkaWriter:

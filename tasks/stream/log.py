@@ -6,7 +6,7 @@ with what was made of the records.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -30,6 +30,17 @@ class Slice:
     logged_at: npt.NDArray[np.int64]
     block: bytes
     next_offset: int
+
+
+def joined(slices: Sequence[Slice]) -> Slice:
+    """Slices of one partition that follow each other, as one."""
+    return Slice(
+        slices[0].partition,
+        np.concatenate([one.offsets for one in slices]),
+        np.concatenate([one.logged_at for one in slices]),
+        b"".join(one.block for one in slices),
+        slices[-1].next_offset,
+    )
 
 
 class EventLog(Protocol):
