@@ -182,6 +182,54 @@ def rebuild(name: Which = SALES) -> None:
 
 
 @stream.command()
+def quarantine(
+    to: Annotated[
+        Path | None, typer.Option(help="Write the messages there, to be mended: x.csv.")
+    ] = None,
+    name: Which = SALES,
+) -> None:
+    """Messages that are no event: how many by reason; with --to, the messages as they came."""
+    from tasks.stream import held
+    from warehouse import audit
+
+    subject = _stream(name)
+    if to:
+        with audit.acting(audit.shell(), "export", f"quarantine.{name}") as facts:
+            facts["rows"] = held.export(subject, to)
+        typer.echo(f"{to}: {facts['rows']:,} messages")
+        typer.echo("These are messages as they arrived, persons in clear; only you may read the"
+                   " file. Delete it when it has been replayed.", err=True)  # fmt: skip
+        return
+    found = held.totals(subject)
+    for one in found:
+        typer.echo(f"{one.messages:>9,}  {one.reason}  ({one.first:%Y-%m-%d %H:%M} to"
+                   f" {one.last:%Y-%m-%d %H:%M} UTC)")  # fmt: skip
+    if not found:
+        typer.echo("Nothing is held back.")
+
+
+@stream.command()
+def replay(
+    path: Annotated[
+        Path | None, typer.Argument(help="Mended export; default: all messages as they are.")
+    ] = None,
+    name: Which = SALES,
+) -> None:
+    """Judge what is in quarantine again; what is an event now counts as late, for `restate`."""
+    from tasks.stream import held
+    from warehouse import audit
+
+    subject = _stream(name)
+    with audit.acting(audit.shell(), "stream", name, part="replay") as facts:
+        done = held.replay(subject, path)
+        facts |= {"late": done.late, "duplicates": done.duplicates}
+    typer.echo(f"{done.late:,} are events now, and late; {done.duplicates:,} are duplicates;"
+               f" {done.refused.total():,} stay")  # fmt: skip
+    for reason, count in done.refused.most_common():
+        typer.echo(f"{count:>9,}  {reason}")
+
+
+@stream.command()
 def restate(name: Which = SALES) -> None:
     """Fold in the events that came too late; their sums are stamped as restated."""
     from tasks.stream import rebuild as making

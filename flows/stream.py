@@ -46,6 +46,28 @@ def rebuild_streams() -> Any:
     return _ending(found, DIFFERED, [f["stream"] for f in found if f["differing"]])
 
 
+@flow(name="restate-streams", flow_run_name="restate streams", persist_result=False)
+def restate_streams() -> int:
+    """Fold in the events that came too late, of every stream; how many there were.
+
+    Their sums are stamped as restated. It has no calendar: a person decides when.
+
+    Raises:
+        LoadFailed: bronze lacks late events, or the database refused.
+        Busy: a stream is being rebuilt or let go of.
+    """
+    found: list[dict[str, Any]] = []
+    with run():
+        for subject in streams().values():
+            began = dt.datetime.now(dt.UTC)
+            with refusals():
+                events = rebuild.restate(subject)
+            found.append({"stream": subject.table, "late events": events})
+            _told(subject, "publish", began, events)
+    _leave("stream-restatement", "Late events that were folded in", found)
+    return sum(int(one["late events"]) for one in found)
+
+
 @flow(name="retain-streams", flow_run_name="retain streams", persist_result=False)
 def retain_streams() -> int:
     """Carry out the retention of every stream, and put past months together; how much went.

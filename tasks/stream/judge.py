@@ -20,7 +20,7 @@ from psycopg import sql
 from tasks.arrays import mask, numbers, values
 from tasks.duck import Duck
 from tasks.stream.log import Slice
-from tasks.stream.parse import Parser, Refused
+from tasks.stream.parse import Parsed, Parser, Refused
 from warehouse.streams import Stream
 
 LEVELS = 8  # batches of ids kept apart before they are put together
@@ -159,7 +159,7 @@ class Judge:
         if not slices:
             return Batch()
         parsed = self._parse(slices)
-        events, refused = self._on_time(slices, parsed.events, parsed.refused)
+        events, refused = in_time(self._stream, slices, parsed)
         at, hashes = values(events["at"], np.int64), values(events["hash"], np.uint64)
         offsets, records = (values(events[name], np.int64) for name in ("offset", "record"))
         quarantined = Counter(one.partition for one in refused)
@@ -186,24 +186,6 @@ class Judge:
         events = events.append_column("late_us", numbers(late_us, late_us > 0))
         return Batch(moves, events, refused, again=again)
 
-    def _on_time(
-        self, slices: list[Slice], events: pa.Table, refused: list[Refused]
-    ) -> tuple[pa.Table, list[Refused]]:
-        """Hold back what a wrong clock dated far ahead: it would make all that follows late."""
-        arrived = values(events["logged_at"], np.int64)
-        early = values(events["at"], np.int64) > arrived + self._stream.clock_ahead * 1_000_000
-        if not early.any():
-            return events, refused
-        lines = b"".join(one.block for one in slices).split(b"\n")
-        reason = f"{self._stream.time}: is ahead of its arrival by more than allowed"
-        held = events.filter(mask(early)).select(["partition", "offset", "logged_at", "record"])
-        rows = zip(*(column.to_pylist() for column in held.columns), strict=True)
-        refused = refused + [
-            Refused(partition, offset, logged_at, reason, lines[number])
-            for partition, offset, logged_at, number in rows
-        ]
-        return events.filter(mask(~early)), refused
-
     def _behind(self, partition: int, at: Ints) -> Ints:
         """By how much each event is too late (microseconds), 0 where it is not."""
         if not len(at):
@@ -215,3 +197,21 @@ class Judge:
         self._newest[partition] = int(newest[-1])
         behind = newest[:-1] - at
         return np.where(behind > self._stream.lateness * 1_000_000, behind, 0)
+
+
+def in_time(stream: Stream, slices: list[Slice], parsed: Parsed) -> tuple[pa.Table, list[Refused]]:
+    """Hold back what a wrong clock dated far ahead: it would make all that follows late."""
+    events, refused = parsed.events, parsed.refused
+    arrived = values(events["logged_at"], np.int64)
+    early = values(events["at"], np.int64) > arrived + stream.clock_ahead * 1_000_000
+    if not early.any():
+        return events, refused
+    lines = b"".join(one.block for one in slices).split(b"\n")
+    reason = f"{stream.time}: is ahead of its arrival by more than allowed"
+    held = events.filter(mask(early)).select(["partition", "offset", "logged_at", "record"])
+    rows = zip(*(column.to_pylist() for column in held.columns), strict=True)
+    refused = refused + [
+        Refused(partition, offset, logged_at, reason, lines[number])
+        for partition, offset, logged_at, number in rows
+    ]
+    return events.filter(mask(~early)), refused

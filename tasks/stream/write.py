@@ -36,10 +36,16 @@ def write(
             _late(connection, stream, batch.events, now)
         if batch.refused:
             _quarantine(connection, stream, batch, now)
-        if batch.again:
-            _duplicates(connection, stream, batch.again)
+        note_duplicates(connection, stream, batch.again)
         if batch.folded is not None:
             add(connection, stream, batch.folded)
+
+
+def write_late(connection: psycopg.Connection[Any], stream: Stream, events: pa.Table) -> None:
+    """Write events that are all late, within the caller's transaction."""
+    now = _now(connection)
+    _bronze(connection, stream, events, now)
+    _late(connection, stream, events, now)
 
 
 def on_time(batch: Batch) -> pa.Table | None:
@@ -123,8 +129,10 @@ def _late(
     )
 
 
-def _duplicates(connection: psycopg.Connection[Any], stream: Stream, at: list[int]) -> None:
-    """Count what was dropped, by the shop's day of its sale."""
+def note_duplicates(connection: psycopg.Connection[Any], stream: Stream, at: list[int]) -> None:
+    """Count what was dropped, by the shop's day of its sale; `at` in microseconds since 1970."""
+    if not at:
+        return
     connection.execute(
         sql.SQL(
             "insert into {} as old (day, events)"

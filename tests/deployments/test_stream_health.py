@@ -152,3 +152,27 @@ def test_the_commands_of_the_stream(sales: Stream) -> None:
     found = runner.invoke(app, ["stream", "review"])
     assert found.exit_code == 1
     assert "fault: partition 0 of retail_sales" in found.stderr
+
+
+def test_messages_are_listed_exported_and_replayed(sales: Stream, tmp_path: Path) -> None:
+    assert "Nothing is held back." in runner.invoke(app, ["stream", "quarantine"]).output
+    send(sales, message(1), message(2, quantity="many"), b"{")
+    assert runner.invoke(app, ["consume", "--once"]).exit_code == 0
+    told = runner.invoke(app, ["stream", "quarantine"]).output
+    assert "        1  is no JSON  (20" in told
+    to = tmp_path / "held.csv"
+    told = runner.invoke(app, ["stream", "quarantine", "--to", str(to)]).output
+    assert "held.csv: 2 messages" in told
+    assert "persons in clear" in told
+    to.write_text(to.read_text("utf-8-sig").replace('""many""', "4"))
+    told = runner.invoke(app, ["stream", "replay", str(to)]).output
+    assert told.startswith("1 are events now, and late; 0 are duplicates; 1 stay\n")
+    with connect() as connection:
+        noted = connection.execute(
+            "select act, subject, details ->> 'late' from audit.entries"
+            " where outcome = 'done' and subject like '%retail_sales'"
+            " order by entry_id desc limit 2"
+        ).fetchall()
+    assert noted == [
+        ("stream", "retail_sales", "1"), ("export", "quarantine.retail_sales", None),
+    ]  # fmt: skip

@@ -9,7 +9,13 @@ import pytest
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
 
-from flows.stream import analyse_streams, rebuild_streams, retain_streams, review_checkpoints
+from flows.stream import (
+    analyse_streams,
+    rebuild_streams,
+    restate_streams,
+    retain_streams,
+    review_checkpoints,
+)
 from quality.alerts import PASSES
 from tasks.stream.consume import consume
 from tests.fix_stream import ask, message, send
@@ -60,6 +66,16 @@ def test_sales_are_analysed_where_some_have_come(sales: Stream) -> None:
     assert artifact("stream-analysis") == [done]
     assert ask("select outcome, lines from gold.retail_cancellations") == [("no customer", 1)]
     assert analyse_streams() == [], "nothing has come since"
+
+
+def test_late_events_are_folded_in_when_a_person_runs_the_flow(sales: Stream) -> None:
+    send(sales, message(1, 30), message(2))
+    consume(sales, once=True)
+    assert restate_streams() == 1
+    assert artifact("stream-restatement") == [{"stream": "retail_sales", "late events": 1}]
+    assert ask("select lines, restated_at is not null from silver.retail_sales_by"
+               " where dimension = 'total'") == [(2, True)]  # fmt: skip
+    assert restate_streams() == 0
 
 
 def test_retention_tells_what_went(sales: Stream) -> None:
