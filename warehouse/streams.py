@@ -14,14 +14,16 @@ from typing import Any, Literal
 
 import psycopg
 from psycopg.types.json import Jsonb
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
+from warehouse import zones
 from warehouse.errors import ConfigurationError, SpecError
 from warehouse.policies import access_sql
 from warehouse.settings import settings
 from warehouse.shop import Analysis
 from warehouse.sources import Name, Strict
 from warehouse.spec import Access, Span
+from warehouse.stream_tables import grow
 from warehouse.stream_values import check
 from warehouse.written import parsed
 
@@ -149,6 +151,11 @@ class Stream(Strict):
         """The name that its tables begin with."""
         return f"{self.domain}_{self.name}"
 
+    @field_validator("timezone")
+    @classmethod
+    def _is_zone(cls, name: str) -> str:
+        return zones.known(name)
+
     @model_validator(mode="after")
     def _names_fields(self) -> Stream:
         fields = self.event.properties
@@ -158,6 +165,8 @@ class Stream(Strict):
         for name in (self.together, self.id, self.time):
             if name not in self.event.required:
                 raise ValueError(f"{name} must be required")
+            if fields[name].nullable:
+                raise ValueError(f"{name} may not be null")
         if fields[self.time].format != "date-time":
             raise ValueError(f"{self.time} must have the format date-time")
         names = [d.name for d in self.dimensions]
@@ -330,7 +339,7 @@ def register(connection: psycopg.Connection[Any], one: Stream) -> int:
 
 
 def derive(connection: psycopg.Connection[Any]) -> None:
-    """Register the schemas, and give the streams' tables their policies and grants.
+    """Register the schemas, and give the streams' tables their columns, policies and grants.
 
     Raises:
         SpecError: a schema, an expression or a table does not fit.
@@ -338,6 +347,7 @@ def derive(connection: psycopg.Connection[Any]) -> None:
     for one in streams().values():
         check(one)
         register(connection, one)
+        grow(connection, one)
         for table, private in one.tables.items():
             columns = list(stored(connection, table))
             if not columns:
