@@ -36,18 +36,19 @@ VOLATILE = """
 select string_agg(distinct proname, ', ' order by proname) from pg_proc
 where proname = any(%s) and provolatile = 'v' and proname <> all(%s)
 """
-# PostgreSQL's tokens, as far as they hide or show a name (its manual, 4.1).
+# PostgreSQL's tokens, as far as they hide or show a name (its manual, 4.1). Whatever is beyond
+# ASCII is a letter to it, in names and in the tags of dollar quotes, and no blank.
 TOKEN = re.compile(
     r"""
       --[^\n\r]*
     | (?P<block> /\* )
     | (?P<escape> [eEuU]&?' | [uU]&" )
     | '(?:[^']|'')*'
-    | \$(?P<tag>(?:[^\W\d]\w*)?)\$ .*? \$(?P=tag)\$
+    | \$(?P<tag>(?:[a-zA-Z_\x80-\U0010ffff][a-zA-Z0-9_\x80-\U0010ffff]*)?)\$ .*? \$(?P=tag)\$
     | "(?P<quoted>(?:[^"]|"")*)"
-    | (?P<word>[^\W\d][\w$]*)
-    | (?P<number>\d[\w.]*)
-    | (?P<blank>\s+)
+    | (?P<word>[a-zA-Z_\x80-\U0010ffff][a-zA-Z0-9_$\x80-\U0010ffff]*)
+    | (?P<number>[0-9][a-zA-Z0-9_.\x80-\U0010ffff]*)
+    | (?P<blank>[ \t\n\r\f\v]+)
     | (?P<mark>.)
     """,
     re.DOTALL | re.VERBOSE,

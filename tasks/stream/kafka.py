@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 ANSWER_S = 30.0
 BESIDE_S = 0.02
 PIECE = 5_000  # messages at once: as the library's objects they are large
+# A producer whose clock is wrong would stamp its records as wrong as its events are dated.
+ARRIVAL = {"message.timestamp.type": "LogAppendTime"}
+MOST_BYTES = 32 << 20  # of a poll, save for one piece: records may be large, and memory is bounded
 
 
 def _library() -> Any:
@@ -86,7 +89,7 @@ def make_topic(topic: str, partitions: int) -> None:
     try:
         found = admin.list_topics(timeout=ANSWER_S).topics.get(topic)
         if found is None:
-            new = NewTopic(topic, partitions, settings().kafka_replicas)
+            new = NewTopic(topic, partitions, settings().kafka_replicas, config=ARRIVAL)
             admin.create_topics([new])[topic].result(ANSWER_S)
         elif len(found.partitions) < partitions:
             wanted = NewPartitions(topic, partitions)
@@ -161,10 +164,15 @@ class KafkaLog:
             self._consumer.assign([self._place(self.topic, p, at) for p, at in positions.items()])
             self._at = dict(positions)
         parts = defaultdict[int, list[Slice]](list)
-        count, wanted, patience = 0, 1, seconds
-        while count < most and (found := self._consumer.consume(wanted, patience)):
+        count, size, wanted, patience = 0, 0, 1, seconds
+        while (
+            count < most
+            and size < MOST_BYTES
+            and (found := self._consumer.consume(wanted, patience))
+        ):
             for one in self._slices(found):
                 parts[one.partition].append(one)
+                size += len(one.block)
             if len(found) < wanted:
                 break
             count += len(found)
