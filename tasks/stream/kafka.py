@@ -237,12 +237,15 @@ class KafkaWriter:
         self._topic = topic
         self._failed: list[Any] = []
         self._heard = Heard()
-        self._producer = _library().Producer(
+        kafka = _library()
+        self._full = kafka.KafkaError._QUEUE_FULL
+        self._producer = kafka.Producer(
             options(
                 self._heard,
                 **{
                     "enable.idempotence": True,
                     "linger.ms": 20,
+                    "delivery.report.only.error": True,
                     "compression.type": "lz4",
                     "queue.buffering.max.kbytes": 65536,
                 },
@@ -250,17 +253,23 @@ class KafkaWriter:
         )
 
     def append(self, partition: int, lines: Iterable[bytes]) -> None:
-        """Append records; see `EventWriter`. Waits while the broker cannot keep up."""
-        for line in lines:
-            while True:
-                try:
-                    self._producer.produce(
-                        self._topic, line, partition=partition, on_delivery=self._delivered
-                    )
-                    break
-                except BufferError:
-                    self._producer.poll(0.1)
-        self._producer.poll(0)
+        """Append records; see `EventWriter`. Waits while the broker cannot keep up.
+
+        Raises:
+            SourceUnavailable: the library does not take one: it is larger than brokers allow.
+        """
+        waiting: list[dict[str, Any]] = [{"value": line} for line in lines]
+        while waiting:
+            self._producer.produce_batch(
+                self._topic, waiting, partition=partition, on_delivery=self._delivered
+            )
+            # Behind the first that finds the queue full none is taken: the order stays.
+            waiting = [one for one in waiting if "_error" in one]
+            for one in waiting:
+                error = one.pop("_error")
+                if error.code() != self._full:
+                    raise _unavailable(error, self._heard)
+            self._producer.poll(0.1 if waiting else 0)
 
     def _delivered(self, error: Any, _: Any) -> None:
         if error:

@@ -14,10 +14,10 @@ import pytest
 from deployments.postgres import Server
 from tasks.stream import kafka as kafka_log
 from tasks.stream.consume import consume
+from tasks.stream.day_files import replayed
 from tasks.stream.kafka import KafkaLog, make_topic, options
 from tasks.stream.log import open_writer
 from tasks.stream.produce import at_once, produce
-from tasks.stream.sales import replayed
 from tests.fix_kafka import Broker
 from tests.fix_stream import ask, check_against, fates, message
 from tests.tasks.fix_stream_kills import consuming, kill_postgres, mixed, survive
@@ -51,6 +51,21 @@ def test_events_come_through_the_broker_with_their_offsets_and_times(topic: Stre
     ]
     consume(topic, once=True)
     assert fates()["events"] == 5
+
+
+def test_more_than_the_queue_holds_goes_in_order(topic: Stream) -> None:
+    count = 120_000  # the library's queue takes 100,000
+    writer = open_writer(topic)
+    writer.append(1, (b"%d" % number for number in range(count)))
+    with pytest.raises(SourceUnavailable, match="too large"):
+        writer.append(1, [b"x" * (2 << 20)])
+    writer.close()
+    log, text, at = KafkaLog(topic.topic), b"", 0
+    while found := log.poll({1: at}, 50_000, 5 if at < count else 0):
+        text += found[0].block
+        at = found[0].next_offset
+    log.close()
+    assert text == b"".join(b"%d\n" % number for number in range(count))
 
 
 def test_large_records_come_in_polls_of_bounded_size(
