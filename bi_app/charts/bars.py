@@ -92,6 +92,7 @@ class Bars:
         if self.picks:
             plot.add_tools(TapTool(renderers=[self.bars]))
         plot.ygrid.visible, plot.xgrid.visible = False, True
+        self.nothing = theme.words_on(plot, _("Nothing in this selection"))
         theme.counted(plot.xaxis[0])
         if self.look.unit is not None:
             plot.xaxis[0].ticker.min_interval = 0.1
@@ -117,6 +118,7 @@ class Bars:
         self.names.factors = labels[::-1]
         self.figure.x_range.end = max(top, 1e-9) * 1.05
         self.source.data = shown
+        self.nothing.visible = not labels
 
     def picked(self, choice: Mapping[str, Any]) -> set[str]:
         """The codes that are chosen; none means all."""

@@ -35,7 +35,7 @@ HATCH = {
     "hatch_alpha": 0.75,
     "hatch_scale": 7,
 }
-FONT = "Inter, Segoe UI, Helvetica, Arial, sans-serif"
+FONT = theme.DRAWN_FONT
 Columns = Mapping[str, Sequence[Any]]
 
 

@@ -18,6 +18,7 @@ from bokeh.models import (
     Glyph,
     GlyphRenderer,
     HoverTool,
+    Label,
     LinearColorMapper,
     NoOverlap,
     Range1d,
@@ -37,6 +38,7 @@ TIP = (  # over Bokeh's own box, whose style sheet we cannot reach
 )
 MUTED = "#8a958f"
 FONT = "var(--font)"
+DRAWN_FONT = "Inter, Segoe UI, Helvetica, Arial, sans-serif"  # of what a canvas draws
 FORMATTED = re.compile(r"(@\w+)\{([^}]+)\}")
 SHADES = ("0a", "1c", "30", "47", "61", "7d", "9c", "bf", "e6")
 
@@ -144,6 +146,16 @@ def say(tool: HoverTool, box: str) -> None:
         formatters=dict.fromkeys(sorted(numbers), by_locale),
         tooltips=f'<div style="{TIP}">{box}</div>',
     )
+
+
+def words_on(plot: Any, text: str) -> Label:
+    """Words in the upper left of a figure; invisible as yet."""
+    label = Label(
+        x=4, y=plot.height - 80, x_units="screen", y_units="screen", text=text, visible=False,
+        text_color=MUTED, text_font=DRAWN_FONT, text_font_size="13px",
+    )  # fmt: skip
+    plot.add_layout(label)
+    return label
 
 
 def from_zero(top: float = 1) -> Range1d:

@@ -39,6 +39,7 @@ from warehouse.streams import Stream
 PIECE = 5_000  # messages in memory at a time
 COLUMNS = (Field("_partition", "bigint"), Field("_offset", "bigint"), Field("_arrived"),
            Field("_fault"), Field("message"))  # fmt: skip
+PLACE = re.compile(r"[0-9]{1,18}")  # what a bigint holds
 ENDS = re.compile(r"\r\n?")
 REMEDY = "Start from a fresh export, edit the column message only, and save as CSV in UTF-8."
 TOTALS = """
@@ -303,7 +304,7 @@ def _by_place(path: Path, table: pa.Table) -> Mending:
     found: Mending = {}
     for line, row in enumerate(table.to_pylist(), 2):
         names = row["_partition"], row["_offset"]
-        if not all(name.isascii() and name.isdecimal() for name in names):
+        if not all(PLACE.fullmatch(name) for name in names):
             message = f"{' '.join(names)!r} is no place of a message."
             raise SourceMalformed(path, message, line=line, column="_offset", remedy=REMEDY)
         place = int(names[0]), int(names[1])

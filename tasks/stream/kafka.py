@@ -34,8 +34,8 @@ def _library() -> Any:
     except ImportError:
         raise ConfigurationError(
             "confluent-kafka is not installed, and CARREL_KAFKA_BOOTSTRAP names a broker.",
-            remedy="Install the extra: pip install 'carrel[stream]'; or unset the broker, and the"
-            " log is a folder.",
+            remedy="`deployments/make.sh env dev` brings it, as the lock says; or unset the broker,"
+            " and the log is a folder.",
         ) from None
     return confluent_kafka
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from bi_app.charts.bars import Bars, Look
 from bi_app.models import store
 from bi_app.models.baskets import REPORT as BASKETS
 from bi_app.models.customers import REPORT as CUSTOMERS
@@ -40,6 +41,13 @@ def table(report: Any, name: str, asked: dict[str, Any]) -> dict[str, Any]:
     known = report.load(ADMIN)
     found: dict[str, Any] = report.measures[name](known, report.choose(known, asked)).data
     return found
+
+
+def test_bars_without_a_row_say_so() -> None:
+    bars = Bars("by_country", 5, Look())
+    for names in ([], ["France"], []):
+        bars.show({"name": names, "value": [1.0] * len(names)}, {})
+        assert bars.nothing.visible is not bool(names)
 
 
 @pytest.mark.usefixtures("here")

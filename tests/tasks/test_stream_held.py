@@ -155,6 +155,7 @@ def test_a_file_that_is_wrong_changes_nothing(sales: Stream, tmp_path: Path) -> 
     refused(lambda row: row.update(_offset="7" + row["_offset"]), "line 2: record 70 of partition")
     refused(lambda row: row.update(_offset="1"), "line 3.*on line 2, too")
     refused(lambda row: row.update(_partition="x"), "line 2.*'x 0' is no place")
+    refused(lambda row: row.update(_offset="9" * 24), "line 2.*is no place")
     to.write_text("a,b\n1,2\n")
     with pytest.raises(SourceMalformed, match="no export of messages"):
         held.replay(sales, to)
