@@ -21,9 +21,9 @@ from bi_app.models import report
 from bi_app.models.circulation import Array
 from bi_app.models.lending_report import GRAINS, starts_of
 from bi_app.models.overview import change, spark
-from bi_app.models.report import Card, Report, percent, ratio, rounded, share, span, table_of
+from bi_app.models.report import Card, Report, notes, percent, ratio, rounded, share, table_of
 from bi_app.models.selection import Bounds, Select, Selection, day_number, day_of
-from bi_app.models.shop import SALES, SUMS, amount, priced, shop
+from bi_app.models.shop import SALES, SUMS, NoBranches, amount, priced, shop
 from bi_app.models.store import held
 from bi_app.models.table import Column, Table
 from bi_app.queries import columns, rows
@@ -149,7 +149,7 @@ class Sums:
 
 
 @dataclass(frozen=True)
-class Sales:
+class Sales(NoBranches):
     """What staff know of the sales. `first` is the first day's number; `beside` is by day.
 
     `restated` holds when a day was restated, by day; `partitions` rows of the query of that name.
@@ -161,11 +161,6 @@ class Sales:
     restated: Mapping[int, dt.datetime]
     partitions: Sequence[Mapping[str, Any]]
     viewer: Viewer
-
-    @property
-    def branches(self) -> Mapping[str, str]:
-        """A shop has none."""
-        return {}
 
     @cached_property
     def bounds(self) -> Bounds:
@@ -429,11 +424,6 @@ def partitions(known: Sales, chosen: Selection) -> Table:
 
 def _watermark(newest: dt.datetime | None) -> dt.datetime | None:
     return newest - dt.timedelta(seconds=shop().lateness) if newest else None
-
-
-def notes(chosen: Selection, *definitions: str) -> list[str]:
-    """What a table covers and means."""
-    return [span(chosen), *definitions]
 
 
 # Figures ---------------------------------------------------------------------------------------
