@@ -13,6 +13,8 @@ not counted, the producer is not running. CPU is the client's, PostgreSQL's and 
     kafka       the same from Kafka
     folder all  with all dimensions of the shipped spec
     kafka all   the same from Kafka
+    send        not into the database: the day files, as `carrel produce` sends them to a folder log
+    send kafka  the same to Kafka
     quix        (--peer) Quix Streams in a throwaway environment (or `--python`'s), from Kafka;
                 fewer events, as it is slower
 
@@ -45,19 +47,20 @@ from benchmarks.silver import bench_database
 from tasks.stream import parse, write
 from tasks.stream.claims import Claims
 from tasks.stream.consume import consume
+from tasks.stream.day_files import replayed
 from tasks.stream.fold import Fold, add
 from tasks.stream.folder import FolderLog, FolderWriter
 from tasks.stream.judge import Judge
 from tasks.stream.log import EventWriter, open_log, open_writer
 from tasks.stream.produce import at_once, produce
-from tasks.stream.sales import Sent, generated, replayed
+from tasks.stream.sales import Sent, generated
 from tests.fix_kafka import Broker, formatted
 from warehouse.database import connect
 from warehouse.settings import settings
 from warehouse.streams import Stream, stream
 
 THREE = ("customer", "country", "segment")
-STEPS = ("floor", "folder", "kafka", "folder all", "kafka all")
+STEPS = ("floor", "folder", "kafka", "folder all", "kafka all", "send", "send kafka")
 PEER_EVENTS = 60_000
 RATE, SECONDS, WARM_S = 1_000, 15, 3  # of the latency; its first seconds are not counted
 TABLES = (
@@ -157,6 +160,16 @@ def ours(name: str, events: int) -> dict[str, Any]:
     return {"wall": time.perf_counter() - clock, "client": spent() - before, "events": seen}
 
 
+def send() -> dict[str, Any]:
+    """Send the day files as `carrel produce` does, until the log has them."""
+    subject = sales("all").model_copy(update={"topic": "sent"})
+    writer = open_writer(subject)
+    before, clock = spent(), time.perf_counter()
+    events = produce(writer, at_once(replayed(subject, _day_files())))
+    writer.close()
+    return {"wall": time.perf_counter() - clock, "client": spent() - before, "events": events}
+
+
 def parts(name: str, events: int, clock: ServerClock) -> dict[str, Any]:
     """CPU of the client and of the server in each stage, nothing beside anything else."""
     used: dict[str, list[float]] = defaultdict(lambda: [0.0, 0.0])
@@ -211,6 +224,8 @@ def step(name: str, events: int) -> None:
     """Run one step, and print what it cost."""
     if name == "floor":
         told = floor()
+    elif name.startswith("send"):
+        told = send()
     elif name.startswith("parts"):
         told = parts(name.removeprefix("parts "), events, ServerClock(_data()))
     else:
@@ -230,8 +245,8 @@ class Bench:
         self.figures: dict[str, list[dict[str, Any]]] = defaultdict(list)
         subject = sales("all")
         lines = (
-            replace(one, line=one.line.replace(b'"event_id":"', b'"event_id":"%d-' % n, 1))
-            for one in replayed(subject, settings().shared / "data/retail/online_retail_by_day")
+            one._replace(line=one.line.replace(b'"event_id":"', b'"event_id":"%d-' % n, 1))
+            for one in replayed(subject, _day_files())
             for n in range(copies)
         )
         writer = FolderWriter(folder / "log", subject.topic, subject.partitions)
@@ -387,6 +402,10 @@ def _watch(sent: dict[int, list[float]], begin: float) -> list[float]:
                 waits += [now - t for t in sent[partition][seen[partition] : at] if t > begin]
                 seen[partition] = max(seen[partition], at)
     return waits
+
+
+def _day_files() -> Path:
+    return settings().shared / "data/retail/online_retail_by_day"
 
 
 def _data() -> Path:

@@ -30,7 +30,9 @@ def register(app: typer.Typer) -> None:
 
 
 def export(  # noqa: PLR0913, PLR0917 - each is an option
-    what: Annotated[str, typer.Argument(help='Dataset, gold table, or "select …".')],
+    what: Annotated[
+        str, typer.Argument(help='Dataset, table of a stream, gold table, or "select …".')
+    ],
     to: Annotated[
         str, typer.Option(help="x.csv, .xlsx, .json, .jsonl, .parquet; or folder/ for a folder.")
     ],
@@ -41,7 +43,7 @@ def export(  # noqa: PLR0913, PLR0917 - each is an option
     files: Annotated[Kind, typer.Option(help="Of a folder: kind of its files.")] = Kind.parquet,
     timeout: Annotated[int, typer.Option(min=1, help="Seconds a query may take.")] = 600,
 ) -> None:
-    """Write a dataset, a gold table or a query to a file, or to a folder for other tools."""
+    """Write a table or a query to a file, or to a folder for other tools."""
     from deployments.sign_ins import viewer as viewer_of
     from tasks import export as exports
     from warehouse import audit

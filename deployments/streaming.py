@@ -48,10 +48,11 @@ def produce(  # noqa: PLR0913, PLR0917 - each is an option
     name: Which = SALES,
 ) -> None:
     """Send sales into the log: of day files, or invented, one every two seconds."""
+    from tasks.stream.day_files import replayed
     from tasks.stream.log import open_writer
     from tasks.stream.produce import at_once, paced, timed
     from tasks.stream.produce import produce as send
-    from tasks.stream.sales import Faults, generated, replayed
+    from tasks.stream.sales import Faults, generated
 
     subject = _stream(name)
     if folder:

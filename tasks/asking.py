@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 import psycopg
 from psycopg import sql
@@ -36,18 +36,19 @@ VOLATILE = """
 select string_agg(distinct proname, ', ' order by proname) from pg_proc
 where proname = any(%s) and provolatile = 'v' and proname <> all(%s)
 """
-# PostgreSQL's tokens, as far as they hide or show a name (its manual, 4.1).
+# PostgreSQL's tokens, as far as they hide or show a name (its manual, 4.1). Whatever is beyond
+# ASCII is a letter to it, in names and in the tags of dollar quotes, and no blank.
 TOKEN = re.compile(
     r"""
       --[^\n\r]*
     | (?P<block> /\* )
     | (?P<escape> [eEuU]&?' | [uU]&" )
     | '(?:[^']|'')*'
-    | \$(?P<tag>(?:[^\W\d]\w*)?)\$ .*? \$(?P=tag)\$
+    | \$(?P<tag>(?:[a-zA-Z_\x80-\U0010ffff][a-zA-Z0-9_\x80-\U0010ffff]*)?)\$ .*? \$(?P=tag)\$
     | "(?P<quoted>(?:[^"]|"")*)"
-    | (?P<word>[^\W\d][\w$]*)
-    | (?P<number>\d[\w.]*)
-    | (?P<blank>\s+)
+    | (?P<word>[a-zA-Z_\x80-\U0010ffff][a-zA-Z0-9_$\x80-\U0010ffff]*)
+    | (?P<number>[0-9][a-zA-Z0-9_.\x80-\U0010ffff]*)
+    | (?P<blank>[ \t\n\r\f\v]+)
     | (?P<mark>.)
     """,
     re.DOTALL | re.VERBOSE,
@@ -125,11 +126,12 @@ def checked(statement: str) -> str:
     if "\0" in statement or not _is_text(statement):
         raise ConfigurationError("The statement is no text.", remedy="Write it in UTF-8.")
     tokens = list(_tokens(statement))
-    while tokens and tokens[-1] == ";":
+    while tokens and tokens[-1].text == ";":
         tokens.pop()
-    if ";" in tokens or not tokens or tokens[0].lower() not in (*STARTS, "("):
+    words = [token.text.lower() for token in tokens]
+    if ";" in words or not words or words[0] not in (*STARTS, "("):
         raise ConfigurationError("This is not one select statement.", remedy=ONLY)
-    return _without_end(statement)
+    return statement[: tokens[-1].end]
 
 
 def _is_text(statement: str) -> bool:
@@ -143,12 +145,19 @@ def _is_text(statement: str) -> bool:
 
 def calls(statement: str) -> set[str]:
     """The names in a statement that stand before a bracket, as functions do."""
-    tokens = list(_tokens(statement))
+    tokens = [token.text for token in _tokens(statement)]
     names = {first for first, then in pairwise(tokens) if then == "("}
     return {n[1:] if n.startswith('"') else n.lower() for n in names if n not in ("(", ")")}
 
 
-def _tokens(statement: str) -> Iterator[str]:
+class Token(NamedTuple):
+    """A part of a statement, and where it ends."""
+
+    text: str
+    end: int
+
+
+def _tokens(statement: str) -> Iterator[Token]:
     """Words, `"` with a quoted name, and marks; texts as `'`, comments and blanks left out.
 
     Raises:
@@ -164,9 +173,9 @@ def _tokens(statement: str) -> Iterator[str]:
         if token["block"]:
             at = _after_block(statement, at)
         elif token["quoted"] is not None:
-            yield '"' + token["quoted"].replace('""', '"')
+            yield Token('"' + token["quoted"].replace('""', '"'), at)
         elif not token["blank"] and not token[0].startswith("--"):
-            yield token["word"] or token["mark"] or "'"
+            yield Token(token["word"] or token["mark"] or "'", at)
 
 
 def _after_block(statement: str, at: int) -> int:
@@ -177,18 +186,6 @@ def _after_block(statement: str, at: int) -> int:
         if not depth:
             return mark.end()
     return len(statement)
-
-
-def _without_end(statement: str) -> str:
-    """Cut what stands behind the last token that is no semicolon, comments too."""
-    at, end = 0, 0
-    while token := TOKEN.match(statement, at):
-        at = token.end()
-        if token["block"]:
-            at = _after_block(statement, at)
-        elif not token["blank"] and token["mark"] != ";" and not token[0].startswith("--"):
-            end = at
-    return statement[:end]
 
 
 def _refuse_acts(connection: Connection, statement: str) -> None:

@@ -13,7 +13,7 @@ from psycopg import IsolationLevel, errors, sql
 from sqlalchemy import text
 
 from tasks.writers import Field
-from warehouse import gold, spec
+from warehouse import gold, spec, streams
 from warehouse.access import Viewer, acting_as, claim
 from warehouse.database import connect
 from warehouse.errors import ConfigurationError, LoadFailed
@@ -73,7 +73,7 @@ class Subject:
 
 
 def subject(what: str) -> Subject:
-    """The dataset, gold table (`gold.x` or `x`) or query that is meant.
+    """The dataset, table of a stream, gold table (`gold.x` or `x`) or query that is meant.
 
     Raises:
         ConfigurationError: there is none of that name.
@@ -81,6 +81,10 @@ def subject(what: str) -> Subject:
     if len(what.split(None, 1)) > 1:
         return Subject("query", query=what.strip().rstrip("; \n"))
     schema, _, name = what.rpartition(".")
+    for one in streams.streams().values():
+        if schema in ("", "silver") and name in one.tables:
+            return Subject(f"silver.{name}", ("silver", name), title=one.title,
+                           licence=one.licence, meanings=one.meanings)  # fmt: skip
     tables = gold.tables()
     named = [t for t in tables.values() if name in (t.table, t.name)]
     if schema != "gold" and (schema == "silver" or not named or name in spec.datasets()):

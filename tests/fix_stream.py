@@ -27,9 +27,9 @@ def sales(database: str, setting: Callable[..., None], tmp_path: Path) -> Stream
 @pytest.fixture(scope="session")
 def sold(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder log of all 167 real day files; to be read only."""
+    from tasks.stream.day_files import replayed
     from tasks.stream.folder import FolderWriter
     from tasks.stream.produce import at_once, produce
-    from tasks.stream.sales import replayed
 
     folder: Path = tmp_path_factory.mktemp("sold")
     sales = stream("retail_sales")

@@ -25,11 +25,11 @@ def values_query(stream: Stream) -> str:
     measures = ", ".join(
         f'try_cast(try({m.sum}) as {AMOUNT}) as "{m.name}"' for m in stream.measures
     )
-    return f"select day, [{members}] as members, {measures} from ({_described(stream)})"
+    return f"select day, [{members}] as members, {measures} from ({described(stream)})"
 
 
-def _described(stream: Stream) -> str:
-    """The events with their local time, its day, and what the spec derives, one upon another."""
+def described(stream: Stream) -> str:
+    """DuckDB: `events` with local time, its day, and what the spec derives, one upon another."""
     query = (
         f'select *, timezone({literal(stream.timezone)}, "{stream.time}") as local,'
         " local::date as day from events"

@@ -28,6 +28,7 @@ from warehouse.written import parsed
 SHIPPED = Path(__file__).parent / "streams"
 Kind = Literal["string", "integer", "number", "boolean"]
 WIDER = {("integer", "number")}
+MOST: dict[Kind, int] = {"integer": 2**63 - 1, "number": 10**14 - 1}  # bigint, decimal(18,4)
 
 
 class Property(Strict):
@@ -60,6 +61,9 @@ class Property(Strict):
     def _bounded(self) -> Property:
         if self.kind in ("integer", "number") and None in (self.minimum, self.maximum):
             raise ValueError("a number needs minimum and maximum: the database has bounds too")
+        most = MOST.get(self.kind, 0)
+        if any(abs(bound) > most for bound in (self.minimum, self.maximum) if bound is not None):
+            raise ValueError(f"minimum and maximum of such a number lie within ±{most:,}")
         if self.kind == "string" and not (self.maxLength or self.format or self.enum):
             raise ValueError("a text needs maxLength, format or enum")
         return self

@@ -547,18 +547,25 @@
 
   /* --- Details ------------------------------------------------------------------------------- */
 
+  const FORMS = { acts: drawActs, invite: drawActs, told: drawTold, repair: drawRepair, override: drawOverride };
+
   function drawDetail(cell) {
     const box = $(".chart", cell), what = model.detail[cell.dataset.cell];
     cell.hidden = what == null;
     const shape = JSON.stringify(what);
     if (what?.state === "waits") lookAgain();
-    if (cell.dataset.drawn === shape && cell.dataset.cell in { repair: 1, override: 1 }) { // what a person has typed stays
+    const form = FORMS[cell.dataset.cell];
+    if (cell.dataset.drawn === shape && form) { // what a person has typed stays
       for (const pressed of $$("[data-pressed]", box)) { pressed.disabled = false; delete pressed.dataset.pressed; }
+      for (const sent of model.message?.text ? $$("[data-sent]", box) : []) {
+        if (model.message.kind === "done") sent.reset();
+        delete sent.dataset.sent;
+      }
       return;
     }
     cell.dataset.drawn = shape;
-    const drawn = window.carrel.drawn[cell.dataset.cell.split("_")[0]];
-    if (what != null) box.replaceChildren(...drawn ? drawn(what, cell) : { lineage: drawLineage, acts: drawActs, invite: drawActs, told: drawTold, repair: drawRepair, override: drawOverride }[cell.dataset.cell](what));
+    const drawn = form || window.carrel.drawn[cell.dataset.cell.split("_")[0]] || drawLineage;
+    if (what != null) box.replaceChildren(...drawn(what, cell));
   }
 
   /* --- Repair ---------------------------------------------------------------------------------- */
@@ -642,7 +649,7 @@
       if (one.spans) parts.push(field(_("For"), make("select", { name: "span" }, ...one.spans.map(([value, text]) => make("option", { value }, text)))));
       for (const f of one.fields || []) parts.push(field(f.label, control(f)));
       if (one.note) parts.push(field(_("Note"), make("input", { name: "note", maxlength: 2000, autocomplete: "off" })));
-      const submit = (event) => { event.preventDefault(); act({ ...Object.fromEntries(new FormData(event.target)), act: one.act, subject: alert }); };
+      const submit = (event) => { event.preventDefault(); event.target.dataset.sent = "yes"; act({ ...Object.fromEntries(new FormData(event.target)), act: one.act, subject: alert }); };
       return make("form", { class: "act", "data-form": one.act, onsubmit: submit }, ...parts, make("button", { class: "button", type: "submit" }, one.label));
     });
     return [...forms, make("datalist", { id: "people" }, ...(people || []).map((p) => make("option", { value: p })))];

@@ -249,7 +249,7 @@ def cohorts(known: Customers, chosen: Selection) -> Table:
 
 def notes(month: dt.date, *told_of: str) -> list[str]:
     """What a table covers and means, and what is missing from it."""
-    return [f"Window to the end of {month:%Y-%m}", *told_of, _about()]
+    return [_("Window to the end of {month}", month=words.full_month(month)), *told_of, _about()]
 
 
 def _about() -> str:

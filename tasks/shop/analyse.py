@@ -11,7 +11,6 @@ import datetime as dt
 import hashlib
 import logging
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,19 +22,20 @@ from psycopg import IsolationLevel, sql
 from tasks.bulk import copy_in
 from tasks.duck import Duck
 from tasks.shop.cancelled import Line, match
+from tasks.stream.bronze import counting, pieces
 from tasks.stream.forget import before, forget_rows
-from tasks.stream.rebuild import typed
 from warehouse import gold
 from warehouse.database import connect
 from warehouse.ddl import literal
 from warehouse.errors import ConfigurationError
 from warehouse.pseudonyms import NOBODY
 from warehouse.shop import Analysis
+from warehouse.stream_values import described
 from warehouse.streams import Stream
 
 log = logging.getLogger(__name__)
 HERE = Path(__file__).parent
-PIECE = 8 << 20  # bytes of bronze read at a time
+PLACE = {"partition": "bigint", "offset": "bigint"}
 KEPT = {  # what stays when bronze lets its rows go: the key, and when a newer row is better
     "orders": (("invoice",), "excluded.lines >= old.lines"),
     "cancellations": (("partition", "offset"),
@@ -124,8 +124,8 @@ def _silver(
     """Write what gold is made of; how many lines were looked at."""
     duck = Duck()
     count = 0
-    for piece in _bronze(connection, stream, analysis.days):
-        _described(duck, stream, piece, count)
+    for piece in pieces(connection, stream, _recent(stream, analysis.days), PLACE):
+        _add(duck, stream, piece, count)
         count += piece.num_rows
     if not count:
         return 0
@@ -147,47 +147,28 @@ def _silver(
     return count
 
 
-def _bronze(connection: psycopg.Connection[Any], stream: Stream, days: int) -> Iterator[pa.Table]:
-    """The events that count and are not too old, in pieces."""
-    parts = {
-        "late": sql.Identifier("silver", f"{stream.table}_late"),
-        "bronze": sql.Identifier("bronze", stream.table),
-        "columns": sql.SQL(", ").join(map(sql.Identifier, stream.columns)),
-        "time": sql.Identifier(stream.time),
-        "days": sql.Literal(days),
-    }
-    query = sql.SQL(
-        'copy (select partition, "offset", {columns} from {bronze} b'
-        " where {time} >= (select max({time}) from {bronze}) - {days} * interval '1 day'"
-        ' and (not late or exists (select from {late} l where (l.partition, l."offset") ='
-        ' (b.partition, b."offset") and l.folded_at is not null))) to stdout (format csv)'
-    ).format(**parts)
-    ahead = {"partition": "bigint", "offset": "bigint"}
-    with connection.cursor() as cursor, cursor.copy(query) as copied:
-        lines, size = list[bytes](), 0
-        for line in copied:
-            lines.append(bytes(line))
-            size += len(line)
-            if size > PIECE:
-                yield typed(stream, b"".join(lines), ahead)
-                lines, size = [], 0
-        if lines:
-            yield typed(stream, b"".join(lines), ahead)
+def _recent(stream: Stream, days: int) -> sql.Composed:
+    """The condition on bronze that an event counts and is not too old."""
+    return sql.SQL(
+        "{time} >= (select max({time}) from {bronze}) - {days} * interval '1 day' and {counting}"
+    ).format(
+        time=sql.Identifier(stream.time),
+        bronze=sql.Identifier("bronze", stream.table),
+        days=sql.Literal(days),
+        counting=counting(stream),
+    )
 
 
-def _described(duck: Duck, stream: Stream, piece: pa.Table, after: int) -> None:
+def _add(duck: Duck, stream: Stream, piece: pa.Table, after: int) -> None:
     """Add events to DuckDB's table `lines`, numbered, with what the YAML derives of them."""
-    derived = "".join(f', {text} as "{name}"' for name, text in stream.derived.items())
     select = (
-        'select partition, "offset", number, sold_at, day, invoice, stock_code, description,'
-        f" quantity, nullif(customer_key, '{NOBODY}') as customer_key, country, amount,"
-        " cancelled, sale, product from ("
-        f'select *{derived} from (select * replace ("{stream.time}"::timestamptz as'
-        f' "{stream.time}"), timezone({literal(stream.timezone)}, "{stream.time}"::timestamptz)'
-        f" as local, local::date as day, {after} + row_number() over () as number from piece))"
+        f'select partition, "offset", {after} + row_number() over () as number, sold_at, day,'
+        " invoice, stock_code, description, quantity,"
+        f" nullif(customer_key, '{NOBODY}') as customer_key, country, amount, cancelled, sale,"
+        f" product from ({described(stream)})"
     )
     duck.do(f"insert into lines {select}" if after else f"create table lines as {select}",
-            piece=piece)  # fmt: skip
+            events=piece)  # fmt: skip
 
 
 def _found(duck: Duck) -> pa.Table:

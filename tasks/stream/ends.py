@@ -11,7 +11,7 @@ from typing import Protocol
 
 import numpy as np
 
-from tasks.stream.folder import READ, segments
+from tasks.stream.folder import READ, folders, segments
 from warehouse.settings import settings
 from warehouse.streams import Stream
 
@@ -42,8 +42,8 @@ class FolderReach:
 
     def __call__(self) -> Ends:
         """See `Reach`."""
-        there = {int(p.name) for p in self._folder.glob("[0-9]*") if p.is_dir()}
-        return {n: self._of(n) for n in sorted(there | set(range(self._partitions)))}
+        known = folders(self._folder).keys() | set(range(self._partitions))
+        return {n: self._of(n) for n in sorted(known)}
 
     def close(self) -> None:
         """Nothing is held open."""

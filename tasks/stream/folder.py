@@ -28,9 +28,16 @@ RECORD = 320  # bytes that most records have at most
 NAP_S = 0.02
 
 
+def folders(topic: Path) -> dict[int, Path]:
+    """A topic's partitions that were written; what else somebody laid beside them is none."""
+    found = (path for path in topic.glob("[0-9]*") if path.name.isdecimal() and path.is_dir())
+    return {int(path.name): path for path in sorted(found)}
+
+
 def segments(folder: Path) -> list[tuple[int, Path]]:
     """A partition's segments: number of the first record, and file."""
-    return sorted((int(path.stem), path) for path in folder.glob("*.jsonl"))
+    found = (path for path in folder.glob("*.jsonl") if path.stem.isdecimal())
+    return sorted((int(path.stem), path) for path in found)
 
 
 def _lines(text: bytes) -> int:
@@ -59,8 +66,7 @@ class FolderLog:
 
     def partitions(self) -> list[int]:
         """The declared ones, and any other that was written."""
-        there = {int(p.name) for p in self._folder.glob("[0-9]*") if p.is_dir()}
-        return sorted(there | set(range(self._count)))
+        return sorted(folders(self._folder).keys() | set(range(self._count)))
 
     def poll(self, positions: Mapping[int, int], most: int, seconds: float) -> list[Slice]:
         """Records from the positions; see `EventLog`."""

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 ANSWER_S = 30.0
 BESIDE_S = 0.02
 PIECE = 5_000  # messages at once: as the library's objects they are large
+# A producer whose clock is wrong would stamp its records as wrong as its events are dated.
+ARRIVAL = {"message.timestamp.type": "LogAppendTime"}
+MOST_BYTES = 32 << 20  # of a poll, save for one piece: records may be large, and memory is bounded
 
 
 def _library() -> Any:
@@ -86,7 +89,7 @@ def make_topic(topic: str, partitions: int) -> None:
     try:
         found = admin.list_topics(timeout=ANSWER_S).topics.get(topic)
         if found is None:
-            new = NewTopic(topic, partitions, settings().kafka_replicas)
+            new = NewTopic(topic, partitions, settings().kafka_replicas, config=ARRIVAL)
             admin.create_topics([new])[topic].result(ANSWER_S)
         elif len(found.partitions) < partitions:
             wanted = NewPartitions(topic, partitions)
@@ -161,10 +164,15 @@ class KafkaLog:
             self._consumer.assign([self._place(self.topic, p, at) for p, at in positions.items()])
             self._at = dict(positions)
         parts = defaultdict[int, list[Slice]](list)
-        count, wanted, patience = 0, 1, seconds
-        while count < most and (found := self._consumer.consume(wanted, patience)):
+        count, size, wanted, patience = 0, 0, 1, seconds
+        while (
+            count < most
+            and size < MOST_BYTES
+            and (found := self._consumer.consume(wanted, patience))
+        ):
             for one in self._slices(found):
                 parts[one.partition].append(one)
+                size += len(one.block)
             if len(found) < wanted:
                 break
             count += len(found)
@@ -229,12 +237,15 @@ class KafkaWriter:
         self._topic = topic
         self._failed: list[Any] = []
         self._heard = Heard()
-        self._producer = _library().Producer(
+        kafka = _library()
+        self._full = kafka.KafkaError._QUEUE_FULL
+        self._producer = kafka.Producer(
             options(
                 self._heard,
                 **{
                     "enable.idempotence": True,
                     "linger.ms": 20,
+                    "delivery.report.only.error": True,
                     "compression.type": "lz4",
                     "queue.buffering.max.kbytes": 65536,
                 },
@@ -242,17 +253,23 @@ class KafkaWriter:
         )
 
     def append(self, partition: int, lines: Iterable[bytes]) -> None:
-        """Append records; see `EventWriter`. Waits while the broker cannot keep up."""
-        for line in lines:
-            while True:
-                try:
-                    self._producer.produce(
-                        self._topic, line, partition=partition, on_delivery=self._delivered
-                    )
-                    break
-                except BufferError:
-                    self._producer.poll(0.1)
-        self._producer.poll(0)
+        """Append records; see `EventWriter`. Waits while the broker cannot keep up.
+
+        Raises:
+            SourceUnavailable: the library does not take one: it is larger than brokers allow.
+        """
+        waiting: list[dict[str, Any]] = [{"value": line} for line in lines]
+        while waiting:
+            self._producer.produce_batch(
+                self._topic, waiting, partition=partition, on_delivery=self._delivered
+            )
+            # Behind the first that finds the queue full none is taken: the order stays.
+            waiting = [one for one in waiting if "_error" in one]
+            for one in waiting:
+                error = one.pop("_error")
+                if error.code() != self._full:
+                    raise _unavailable(error, self._heard)
+            self._producer.poll(0.1 if waiting else 0)
 
     def _delivered(self, error: Any, _: Any) -> None:
         if error:

@@ -12,8 +12,8 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from decimal import Decimal
+from datetime import UTC, datetime
+from decimal import Decimal, InvalidOperation
 from itertools import repeat
 from typing import Any, NamedTuple
 
@@ -31,9 +31,15 @@ from warehouse.streams import Kind, Property, Stream
 
 CLOSE_LOOK = 256  # records looked at one by one where Arrow does not take one of them
 DECIMALS = Decimal("0.0001")
-INSTANT = r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d{1,6})?(Z|[+-]\d{2}:\d{2})"
-WHOLE = re.compile(r"[+-]?\d{1,18}")
-NUMBER = re.compile(r"[+-]?\d{1,18}(\.\d{1,18})?")
+# DuckDB also takes 24:00 and +99:99.
+HOURS, MINUTES = r"([01]\d|2[0-3])", r":[0-5]\d"
+INSTANT = rf"\d{{4}}-\d\d-\d\dT{HOURS}{MINUTES}{MINUTES}(\.\d{{1,6}})?(Z|[+-]{HOURS}{MINUTES})"
+# No calendar of PostgreSQL's, Arrow's and Python's fails on these, in any time zone; and a table by
+# day, from the first sale on, stays a table that a page can hold.
+EARLIEST, LATEST = datetime(1900, 1, 1, tzinfo=UTC), datetime(9999, 12, 30, tzinfo=UTC)
+WHOLE = re.compile(r"[+-]?\d{1,18}", re.ASCII)
+# What Arrow takes in quotes, too.
+NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 KNOWN_PEOPLE = 100_000  # pseudonyms kept in memory
 ARROW: dict[Kind, pa.DataType] = {
     "string": pa.string(),
@@ -205,9 +211,10 @@ class Parser:
         fault = min(self._schema_says.iter_errors(event), key=_told, default=None)
         if fault:
             raise NoEvent(_told(fault))
-        known = {name: event.get(name) for name in self._fields}
-        for name, value in known.items():
-            _check_storable(name, value)
+        known = {name: _storable(name, event.get(name)) for name in self._fields}
+        for name, field in self._fields.items():
+            if field.format and known[name] is not None:
+                _check_within(name, datetime.fromisoformat(known[name]))
         others = {name: value for name, value in event.items() if name not in known}
         return known | {"rest": json.dumps(others, default=str) if others else None}
 
@@ -246,7 +253,8 @@ def _condition(name: str, field: Property) -> str:
     column, found = f'"{name}"', [f'"{name}" is not null']
     if field.format:
         found.append(f"regexp_full_match({column}, {literal(INSTANT)})")
-        found.append(f"try_cast({column} as timestamptz) is not null")
+        span = " and ".join(literal(at.isoformat()) for at in (EARLIEST, LATEST))
+        found.append(f"try_cast({column} as timestamptz) between {span}")
     if field.minLength is not None:
         found.append(f"length({column}) >= {field.minLength}")
     if field.maxLength is not None:
@@ -276,7 +284,11 @@ def _object(line: bytes) -> dict[str, Any]:
 
     try:
         found = json.loads(
-            line.decode(), parse_float=Decimal, parse_constant=constant, object_pairs_hook=unique
+            line.decode(),
+            parse_int=_whole,
+            parse_float=_fraction,
+            parse_constant=constant,
+            object_pairs_hook=unique,
         )
     except UnicodeDecodeError:
         raise NoEvent("is no UTF-8") from None
@@ -285,6 +297,20 @@ def _object(line: bytes) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise NoEvent("is no JSON object")
     return found
+
+
+def _whole(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:  # Python reads 4,300 digits at the most
+        raise NoEvent("a number has too many digits") from None
+
+
+def _fraction(text: str) -> Decimal:
+    try:
+        return Decimal(text)
+    except InvalidOperation:  # an exponent of more than 18 digits
+        raise NoEvent("a number is beyond all bounds") from None
 
 
 def _converted(kind: Kind, value: Any) -> Any:
@@ -296,19 +322,19 @@ def _converted(kind: Kind, value: Any) -> Any:
     if kind == "integer" and isinstance(value, str) and WHOLE.fullmatch(value):
         return int(value)
     if kind == "number" and isinstance(value, str) and NUMBER.fullmatch(value):
-        return Decimal(value)
+        return _fraction(value)
     if (
         kind == "integer"
         and isinstance(value, Decimal)
-        and abs(value) < 10**18
+        and -(10**18) < value < 10**18
         and value == int(value)
     ):
         return int(value)
     return Decimal(value) if kind == "number" and isinstance(value, int) else value
 
 
-def _check_storable(name: str, value: Any) -> None:
-    """Refuse what PostgreSQL could not hold."""
+def _storable(name: str, value: Any) -> Any:
+    """A value as Arrow and PostgreSQL hold it; refused where they cannot."""
     if isinstance(value, str):
         if "\0" in value:
             raise NoEvent(f"{name}: holds a zero character")
@@ -316,8 +342,17 @@ def _check_storable(name: str, value: Any) -> None:
             value.encode()
         except UnicodeEncodeError:
             raise NoEvent(f"{name}: holds half a character") from None
-    elif isinstance(value, Decimal) and value != value.quantize(DECIMALS):
-        raise NoEvent(f"{name}: has more than 4 decimals")
+    elif isinstance(value, Decimal):
+        if value != (rounded := value.quantize(DECIMALS)):
+            raise NoEvent(f"{name}: has more than 4 decimals")
+        return rounded  # however many zeros it came with
+    return value
+
+
+def _check_within(name: str, at: datetime) -> None:
+    """Refuse a time that no calendar should hold: a clock that was never set, or a slip."""
+    if not EARLIEST <= at <= LATEST:
+        raise NoEvent(f"{name}: is not between {EARLIEST.year} and {LATEST.year}")
 
 
 def _told(error: Any) -> str:

@@ -6,31 +6,19 @@ moving the rows that are locked here.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Any
 
 import psycopg
-import pyarrow as pa
 from psycopg import sql
 
-from tasks.duck import Duck
+from tasks.stream.bronze import counting, pieces
 from tasks.stream.fold import Fold, add
 from tasks.stream.forget import before, forget_sums
 from tasks.stream.kept import add_kept, alone, kept_tables
 from warehouse.database import connect
 from warehouse.errors import LoadFailed
 from warehouse.streams import Stream
-
-PIECE = 8 << 20  # bytes of bronze folded at a time
-ARROW = {
-    "varchar": pa.string(),
-    "timestamptz": pa.string(),
-    "bigint": pa.int64(),
-    "decimal(18,4)": pa.decimal128(18, 4),
-    "boolean": pa.bool_(),
-}
 
 
 @dataclass(frozen=True)
@@ -51,7 +39,8 @@ def rebuild(stream: Stream) -> Rebuilt:
         Busy: another rebuild, a restatement or retention is under way.
     """
     tables = (f"{stream.table}_by", f"{stream.table}_by_person")
-    with connect() as connection:
+    # Bronze is read on a connection of its own: one that is in a COPY can do nothing else.
+    with connect() as connection, connect() as beside:
         events = _locked(connection, stream)
         fresh = tuple(f"pg_temp.{name}_anew" for name in tables)
         for name, anew in zip(tables, fresh, strict=True):
@@ -61,7 +50,7 @@ def rebuild(stream: Stream) -> Rebuilt:
                 )
             )
         fold = Fold(stream)
-        for piece in bronze(connection, stream, counting(stream)):
+        for piece in pieces(beside, stream, counting(stream)):
             add(connection, stream, fold(piece), (fresh[0], fresh[1]))
         for kept, anew in zip(kept_tables(connection, stream), fresh, strict=True):
             add_kept(connection, stream, kept, anew)
@@ -80,14 +69,14 @@ def rebuild(stream: Stream) -> Rebuilt:
 def restate(stream: Stream) -> int:
     """Fold in the events that came too late, and stamp the sums; how many there were."""
     late = sql.Identifier("silver", f"{stream.table}_late")
-    with connect() as connection:
+    with connect() as connection, connect() as beside:
         _locked(connection, stream)
         open_ = sql.SQL(
             'late and exists (select from {} l where (l.partition, l."offset") ='
             ' (b.partition, b."offset") and l.folded_at is null)'
         ).format(late)
         fold, count = Fold(stream), 0
-        for piece in bronze(connection, stream, open_):
+        for piece in pieces(beside, stream, open_):
             add(connection, stream, fold(piece), restated=True)
             count += piece.num_rows
         query = sql.SQL(
@@ -136,60 +125,6 @@ def _locked(connection: psycopg.Connection[Any], stream: Stream) -> int:
             remedy="What was lost cannot be folded anew; the sums stay as they are.",
         )
     return found
-
-
-def counting(stream: Stream) -> sql.Composed:
-    """The condition on bronze that an event is in the sums."""
-    return sql.SQL(
-        '(not late or exists (select from {} l where (l.partition, l."offset") ='
-        ' (b.partition, b."offset") and l.folded_at is not null))'
-    ).format(sql.Identifier("silver", f"{stream.table}_late"))
-
-
-def bronze(
-    connection: psycopg.Connection[Any], stream: Stream, condition: sql.Composed
-) -> Iterator[pa.Table]:
-    """Events of bronze that meet a condition on `b` and `late`, in pieces."""
-    duck = Duck()
-    # Names come from the validated spec.
-    query = sql.SQL("copy (select {} from {} b where {}) to stdout (format csv)").format(
-        sql.SQL(", ").join(map(sql.Identifier, stream.columns)),
-        sql.Identifier("bronze", stream.table),
-        condition,
-    )
-    timed = f'select * replace ("{stream.time}"::timestamptz as "{stream.time}") from rows'  # noqa: S608
-    # A connection of its own: a COPY that is not read to its end would block the other's use.
-    with connect() as beside, beside.cursor() as cursor, cursor.copy(query) as copied:
-        lines, size = list[bytes](), 0
-        for line in copied:
-            lines.append(bytes(line))
-            size += len(line)
-            if size > PIECE:
-                yield duck.ask(timed, rows=typed(stream, b"".join(lines)))
-                lines, size = [], 0
-        if lines:
-            yield duck.ask(timed, rows=typed(stream, b"".join(lines)))
-
-
-def typed(stream: Stream, text: bytes, ahead: Mapping[str, str] = MappingProxyType({})) -> pa.Table:
-    """Rows of bronze as a table, from CSV; `ahead` are columns before the event's, with types."""
-    from pyarrow import csv
-
-    columns = {**ahead, **stream.columns}
-
-    return csv.read_csv(
-        pa.py_buffer(text),
-        csv.ReadOptions(column_names=list(columns), block_size=len(text) + 1),
-        csv.ParseOptions(newlines_in_values=True),
-        csv.ConvertOptions(
-            column_types={name: ARROW[kind] for name, kind in columns.items()},
-            strings_can_be_null=True,
-            quoted_strings_can_be_null=False,
-            null_values=[""],
-            true_values=["t"],
-            false_values=["f"],
-        ),
-    )
 
 
 def _put_right(connection: psycopg.Connection[Any], stream: Stream, table: str, anew: str) -> int:

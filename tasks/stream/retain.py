@@ -25,10 +25,10 @@ from psycopg import sql
 
 from tasks.retention import Due, note
 from tasks.stream import segments
+from tasks.stream.bronze import counting, pieces
 from tasks.stream.fold import Fold, add
 from tasks.stream.forget import before, forget_events, forget_rows, forget_sums
 from tasks.stream.kept import OLD_IDS, alone, kept_tables
-from tasks.stream.rebuild import bronze, counting
 from warehouse.database import connect
 from warehouse.settings import settings
 from warehouse.streams import Stream
@@ -141,8 +141,9 @@ def _keep_sums(connection: psycopg.Connection[Any], stream: Stream, limit: dt.da
     """Add the days' sums to those that are kept. The days change no more: nothing is locked."""
     going = sql.SQL("arrived_on < {} and {}").format(sql.Literal(limit), counting(stream))
     fold, kept = Fold(stream), kept_tables(connection, stream)
-    for piece in bronze(connection, stream, going):
-        add(connection, stream, fold(piece), kept)
+    with connect() as beside:
+        for piece in pieces(beside, stream, going):
+            add(connection, stream, fold(piece), kept)
 
 
 def _drop(connection: psycopg.Connection[Any], part: Part, limit: dt.date) -> None:

@@ -1,33 +1,22 @@
-"""Sales to send: the day files of UCI Online Retail as events, or invented ones by a seed."""
+"""Sales to send, and invented ones by a seed."""
 
 from __future__ import annotations
 
-import csv
 import json
 import random
-import re
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
-from typing import Any
-from zoneinfo import ZoneInfo
+from typing import Any, NamedTuple
 
-from warehouse.errors import SourceMalformed, SourceUnavailable
 from warehouse.streams import Stream
 
-HEADER = (
-    "InvoiceNo", "StockCode", "Description", "Quantity", "InvoiceDate", "UnitPrice", "CustomerID",
-    "Country",
-)  # fmt: skip
 COUNTRIES = ("United Kingdom", "Germany", "France", "EIRE", "Netherlands")
-PRICE = re.compile(r"-?\d+(\.\d+)?")
 LATE_H = 1  # hours that a late event is late
 
 
-@dataclass(frozen=True)
-class Sent:
+class Sent(NamedTuple):
     """One message: the partition it belongs to, its bytes, and when it was sold."""
 
     partition: int
@@ -38,54 +27,6 @@ class Sent:
 def partition_of(stream: Stream, key: str) -> int:
     """Where events of a key go, the same in every log."""
     return zlib.crc32(key.encode()) % stream.partitions
-
-
-def replayed(stream: Stream, folder: Path, *, producer: str = "replay") -> Iterator[Sent]:
-    """The lines of a folder's day files, in order, as events with names that never change.
-
-    Raises:
-        SourceUnavailable: there is no such file.
-        SourceMalformed: a file is no day file.
-    """
-    paths = sorted(folder.glob("*.csv")) if folder.is_dir() else [folder]
-    if not paths or not paths[0].is_file():
-        raise SourceUnavailable(
-            f"{folder}: no day file is there.", remedy="Name a CSV file, or a folder of them."
-        )
-    zone = ZoneInfo(stream.timezone)
-    for path in paths:
-        with path.open(encoding="utf-8", newline="") as file:
-            rows = csv.DictReader(file)
-            if tuple(rows.fieldnames or ()) != HEADER:
-                raise SourceMalformed(
-                    path,
-                    "is no day file.",
-                    line=1,
-                    remedy=f"Its header must be {','.join(HEADER)}.",
-                )
-            for number, row in enumerate(rows, 1):
-                try:
-                    yield _event(stream, row, f"{path.stem}-{number}", zone, producer)
-                except (ValueError, TypeError) as error:
-                    raise SourceMalformed(
-                        path, f"cannot be read: {error}.", line=number + 1
-                    ) from error
-
-
-def _event(stream: Stream, row: dict[str, str], name: str, zone: ZoneInfo, producer: str) -> Sent:
-    sold_at = datetime.fromisoformat(row["InvoiceDate"]).replace(tzinfo=zone)
-    # Prices go as they are written: a float would not hold them.
-    facts = {
-        "event_id": name, "sold_at": sold_at.isoformat(), "invoice": row["InvoiceNo"],
-        "stock_code": row["StockCode"], "description": row["Description"] or None,
-        "quantity": int(row["Quantity"]), "country": row["Country"], "producer": producer,
-        "customer_id": row["CustomerID"].removesuffix(".0") or None,
-    }  # fmt: skip
-    if not PRICE.fullmatch(row["UnitPrice"]):
-        raise ValueError(f"UnitPrice {row['UnitPrice']!r}")
-    line = json.dumps(facts, separators=(",", ":"), ensure_ascii=False)
-    line = f'{line[:-1]},"unit_price":{row["UnitPrice"]}}}'
-    return Sent(partition_of(stream, row["InvoiceNo"]), line.encode(), sold_at)
 
 
 @dataclass(frozen=True)

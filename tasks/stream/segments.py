@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from itertools import pairwise
 from pathlib import Path
 
-from tasks.stream.folder import FolderWriter, segments
+from tasks.stream.folder import FolderWriter, folders, segments
 from warehouse.errors import Busy
 from warehouse.settings import settings
 from warehouse.streams import Stream
@@ -19,11 +19,11 @@ def old(stream: Stream, read: Mapping[int, int], since: float) -> list[tuple[Pat
     so that the log goes on from a known number.
     """
     found = []
-    for folder in sorted(_folder(stream).glob("[0-9]*")):
+    for number, folder in folders(_folder(stream)).items():
         known = segments(folder)
         for (_, path), (following, _) in pairwise(known):
             facts = path.stat()
-            if following <= read.get(int(folder.name), 0) and facts.st_mtime < since:
+            if following <= read.get(number, 0) and facts.st_mtime < since:
                 found.append((path, facts.st_size))
     return found
 
@@ -33,9 +33,13 @@ def end_old(stream: Stream, since: float) -> None:
 
     A producer that is at work does so itself.
     """
-    last = [segments(folder)[-1:] for folder in sorted(_folder(stream).glob("[0-9]*"))]
-    facts = [(path, path.stat()) for found in last for _, path in found]
-    due = [path for path, one in facts if one.st_size > 0 and one.st_mtime < since]
+    due = []
+    for number, folder in folders(_folder(stream)).items():
+        for _, path in segments(folder)[-1:]:
+            facts = path.stat()
+            # No producer writes into a partition beyond the spec's.
+            if number < stream.partitions and facts.st_size > 0 and facts.st_mtime < since:
+                due.append(number)
     if not due:
         return
     try:
@@ -43,7 +47,7 @@ def end_old(stream: Stream, since: float) -> None:
     except Busy:
         return
     try:
-        writer.rotate([int(path.parent.name) for path in due])
+        writer.rotate(due)
     finally:
         writer.close()
 

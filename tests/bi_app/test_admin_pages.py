@@ -223,6 +223,15 @@ ALL_DISABLED = (
 def test_an_admin_invites_and_disables(journey: Callable[..., Journey], guest: int) -> None:
     went = journey()
     page = went.sign_in("admin", "/people")
+    page.fill("[data-form=invite] [name=email]", GUEST)
+    page.click("[data-segment=state][value=active]")
+    page.wait_for_function("new URLSearchParams(location.search).get('state') === 'active'")
+    page.wait_for_function("!document.body.classList.contains('busy')")
+    assert page.input_value("[data-form=invite] [name=email]") == GUEST, "an answer leaves it"
+    page.click("[data-segment=state][value='']")
+    page.click("[data-form=invite] button")
+    page.wait_for_selector(".banner.error")
+    assert page.input_value("[data-form=invite] [name=email]") == GUEST, "so does a refusal"
     page.fill("[data-form=invite] [name=email]", "new@x.example")
     page.select_option("[data-form=invite] [name=role]", "librarian")
     page.fill("[data-form=invite] [name=branches]", "CEN")
@@ -230,6 +239,7 @@ def test_an_admin_invites_and_disables(journey: Callable[..., Journey], guest: i
     page.wait_for_selector(".banner.done")
     told = page.text_content(".banner.done")
     assert told == "A link goes to new@x.example by mail."
+    page.wait_for_function("!document.querySelector('[data-form=invite] [name=email]').value")
     assert "new@x.example" in page.text_content("[data-cell=people]")
     page.click(f"text={GUEST}")
     page.click("[data-form=disable] button")

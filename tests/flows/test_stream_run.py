@@ -108,8 +108,8 @@ def test_a_run_whose_worker_died_too_is_called_crashed_and_followed(
 ) -> None:
     """The heartbeat that is missing tells it; the time until then is cut short here."""
     setting(stream_report_s=0.5, prefect_api_url=orchestra.api)
-    pipeline.watch_for_silence(within=5)
-    pipeline.watch_for_silence(within=5)
+    pipeline.watch_for_silence(within=10)
+    pipeline.watch_for_silence(within=10)
     (made,) = [
         a
         for a in orchestra.call("POST", "/automations/filter", {})

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import email
 import email.policy
-import ipaddress
 import socket
 import subprocess
 import sys
@@ -18,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.certificates import self_signed
 from tests.ports import free_port
 
 PROGRAM = Path(__file__).parent / "smtp_server.py"
@@ -53,41 +52,10 @@ class Post:
             (self.folder / behaviour).unlink()
 
 
-def certificate(folder: Path) -> None:
-    """A key and a certificate for 127.0.0.1 and localhost, signed by itself."""
-    from cryptography import x509
-    from cryptography.hazmat.primitives import hashes, serialization
-    from cryptography.hazmat.primitives.asymmetric import ec
-
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "mail.example.org")])
-    names = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
-    now = dt.datetime.now(dt.UTC)
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - dt.timedelta(days=1))
-        .not_valid_after(now + dt.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName(names), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    (folder / "server.pem").write_bytes(made.public_bytes(serialization.Encoding.PEM))
-    (folder / "server.key").write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
-    )
-
-
 @contextmanager
 def serving(folder: Path, mode: str) -> Iterator[Post]:
     (folder / "mail").mkdir(parents=True)
-    certificate(folder)
+    self_signed(folder)
     port = free_port()
     arguments = [sys.executable, str(PROGRAM), str(folder), str(port), mode, USER, PASSWORD]
     with (folder / "log").open("wb") as log:
@@ -116,7 +84,7 @@ def post(
             smtp_host="127.0.0.1",
             smtp_port=found.port,
             smtp_user=USER,
-            smtp_ca=found.folder / "server.pem",
+            smtp_ca=found.folder / "certificate.pem",
             mail_from="Carrel <desk@library.example>",
             alert_mail_to="ann@library.example, lin@library.example",
             alert_digest_min=0,

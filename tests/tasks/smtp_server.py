@@ -51,7 +51,7 @@ def lets_in(_server: Any, _session: Any, _envelope: Any, _how: str, data: Any) -
 
 async def main() -> None:
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(FOLDER / "server.pem", FOLDER / "server.key")
+    context.load_cert_chain(FOLDER / "certificate.pem", FOLDER / "key.pem")
     sealed = MODE == "tls"
 
     def make() -> SMTP:

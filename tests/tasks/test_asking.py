@@ -83,6 +83,8 @@ ACTS = (
     "values (pg_backend_pid(), pg_sleep(9))",
     "select E'\\'' , pg_sleep(9) --'",
     'select U&"pg\\005fsleep"(9)',
+    "select $€$ ' $€$, pg_sleep(9), $€$ ' $€$",  # to PostgreSQL, any letter beyond ASCII is one
+    "select $٣$ ' $٣$, pg_sleep(9), $٣$ ' $٣$",
     "select 'a'\0",
     "select '\udcff'",
     "",

@@ -21,11 +21,15 @@ from openpyxl import load_workbook
 from tasks import writers
 from tasks.export import export
 from tasks.load import load
+from tasks.stream.consume import consume
+from tests.fix_stream import message, send
 from tests.tasks.conftest import Make, ask
 from warehouse import gold, spec
+from warehouse.access import Viewer
 from warehouse.database import connect
 from warehouse.errors import ConfigurationError, LoadFailed
 from warehouse.sheets import in_xml, out_of_xml, plain_text, safe_text
+from warehouse.streams import Stream
 
 TYPES = {
     "note": "text",
@@ -296,3 +300,20 @@ def test_memory_is_flat(table: Any, tmp_path: Path, kind: str) -> None:
     peak(10)
     limit = writers.CHARACTERS * 2 if kind == "parquet" else 4 << 20
     assert peak(20_000) < limit
+
+
+def test_the_sums_of_a_stream(sales: Stream, tmp_path: Path) -> None:
+    send(sales, message(1), message(2, customer_id="7"))
+    consume(sales, once=True)
+    path = tmp_path / "sums.csv"
+    export("retail_sales_by", path)
+    with path.open(encoding="utf-8-sig") as file:
+        rows = {(r["dimension"], r["value"]): r for r in csv.DictReader(file)}
+    assert rows["country", "France"]["lines"] == "2"
+    export("silver.retail_sales_by_person", path, viewer=Viewer("lin", "librarian", ("A",)))
+    with path.open(encoding="utf-8-sig") as file:
+        people = [r for r in csv.DictReader(file) if r["dimension"] == "customer"]
+    assert [r["lines"] for r in people] == ["1", "1"]
+    assert "value" not in people[0]
+    with pytest.raises(ConfigurationError):
+        export("silver.retail_sales", path)

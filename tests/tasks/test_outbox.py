@@ -93,7 +93,9 @@ def test_one_mail_by_tls(
     database: str, setting: Setting, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, post: Post
 ) -> None:
     with serving(tmp_path / "sealed", "tls") as sealed:
-        setting(smtp_port=sealed.port, smtp_security="tls", smtp_ca=sealed.folder / "server.pem")
+        setting(
+            smtp_port=sealed.port, smtp_security="tls", smtp_ca=sealed.folder / "certificate.pem"
+        )
         breach("shop_a")
         assert deliver().sent == 1
         assert len(sealed.mails()) == 1

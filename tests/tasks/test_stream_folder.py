@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tasks.stream.ends import FolderReach
 from tasks.stream.folder import FolderLog, FolderWriter, segments
 from tasks.stream.log import as_line
 from warehouse.errors import Busy, SourceUnavailable
@@ -93,6 +94,22 @@ def test_line_feeds_do_not_break_a_record(tmp_path: Path) -> None:
     writer.close()
     assert read(tmp_path, {0: 0}) == {0: [b'{\r"a": 1\r}', b""]}
     assert as_line(None) == b""
+
+
+def test_what_somebody_laid_into_the_log_is_no_part_of_it(tmp_path: Path) -> None:
+    writer = FolderWriter(tmp_path, "t", 1)
+    writer.append(0, [b"a"])
+    writer.close()
+    for name in ("0 copy", "1.old", "2"):
+        (tmp_path / "t" / name).mkdir()
+    (tmp_path / "t" / "0" / "notes.jsonl").write_bytes(b"b\n")
+    assert FolderLog(tmp_path, "t", 1).partitions() == [0, 2]
+    assert FolderReach(tmp_path / "t", 1)() == {0: (0, 1), 2: (0, 0)}
+    assert read(tmp_path, {0: 0}) == {0: [b"a"]}
+    writer = FolderWriter(tmp_path, "t", 1)
+    writer.append(0, [b"c"])
+    writer.close()
+    assert read(tmp_path, {0: 0}) == {0: [b"a", b"c"]}
 
 
 def test_a_position_that_is_gone_is_said(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import builtins
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +14,15 @@ import pytest
 from deployments.postgres import Server
 from tasks.stream import kafka as kafka_log
 from tasks.stream.consume import consume
+from tasks.stream.day_files import replayed
 from tasks.stream.kafka import KafkaLog, make_topic, options
 from tasks.stream.log import open_writer
 from tasks.stream.produce import at_once, produce
-from tasks.stream.sales import replayed
 from tests.fix_kafka import Broker
 from tests.fix_stream import ask, check_against, fates, message
 from tests.tasks.fix_stream_kills import consuming, kill_postgres, mixed, survive
 from warehouse.errors import ConfigurationError, SourceUnavailable
+from warehouse.settings import settings
 from warehouse.streams import Stream
 
 
@@ -49,6 +51,56 @@ def test_events_come_through_the_broker_with_their_offsets_and_times(topic: Stre
     ]
     consume(topic, once=True)
     assert fates()["events"] == 5
+
+
+def test_more_than_the_queue_holds_goes_in_order(topic: Stream) -> None:
+    count = 120_000  # the library's queue takes 100,000
+    writer = open_writer(topic)
+    writer.append(1, (b"%d" % number for number in range(count)))
+    with pytest.raises(SourceUnavailable, match="too large"):
+        writer.append(1, [b"x" * (2 << 20)])
+    writer.close()
+    log, text, at = KafkaLog(topic.topic), b"", 0
+    while found := log.poll({1: at}, 50_000, 5 if at < count else 0):
+        text += found[0].block
+        at = found[0].next_offset
+    log.close()
+    assert text == b"".join(b"%d\n" % number for number in range(count))
+
+
+def test_large_records_come_in_polls_of_bounded_size(
+    topic: Stream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent = [bytes([65 + n % 26]) * 20_000 for n in range(60)]
+    writer = open_writer(topic)
+    writer.append(0, sent)
+    writer.close()
+    monkeypatch.setattr(kafka_log, "MOST_BYTES", 100_000)
+    monkeypatch.setattr(kafka_log, "PIECE", 2)
+    log, at, found = KafkaLog(topic.topic), 0, list[bytes]()
+    while slices := log.poll({0: at}, 25_000, 10 if len(found) < len(sent) else 0.1):
+        (one,) = slices
+        assert len(one.block) <= 150_000
+        found += one.block.split(b"\n")[:-1]
+        at = one.next_offset
+    log.close()
+    assert found == sent
+
+
+def test_a_record_s_time_is_that_of_its_arrival_whatever_its_sender_s_clock_says(
+    topic: Stream,
+) -> None:
+    from confluent_kafka import Producer
+
+    make_topic(topic.topic, topic.partitions)
+    ahead = datetime.now(UTC) + timedelta(minutes=40)
+    sender = Producer({"bootstrap.servers": settings().kafka_bootstrap, "log_level": 0})
+    line = message(1, sold_at=ahead.isoformat())
+    sender.produce(topic.topic, line, partition=0, timestamp=int(ahead.timestamp() * 1000))
+    sender.produce(topic.topic, message(2, sold_at=datetime.now(UTC).isoformat()), partition=0)
+    sender.flush()
+    consume(topic, once=True)
+    assert fates() == {"events": 2, "counted": 1, "late": 0, "duplicates": 0, "quarantined": 1}
 
 
 def test_a_topic_is_made_once_and_grows(topic: Stream) -> None:

@@ -199,6 +199,20 @@ def test_messages_and_read_segments_go_and_the_stream_goes_on(
     assert fates() == {"events": 4, "counted": 3, "late": 0, "duplicates": 0, "quarantined": 1}
 
 
+def test_a_partition_beyond_the_spec_s_is_left_alone(sales: Stream) -> None:
+    """As it stands there after the spec was given fewer."""
+    take(sales, message(1))
+    beyond = settings().stream_folder / sales.topic / "7"
+    beyond.mkdir()
+    segment = beyond / f"{0:020d}.jsonl"
+    segment.write_bytes(message(2) + b"\n")
+    os.utime(segment, (0, 0))
+    consume(sales, once=True)
+    assert fates()["counted"] == 2
+    retain(sales)
+    assert [*beyond.iterdir()] == [segment]
+
+
 def test_a_consumer_that_stands_at_the_end_of_a_segment_that_goes_reads_on(
     sales: Stream,
 ) -> None:
