@@ -129,7 +129,7 @@ def status(
             f" {one['events']:,} read: {one['counted']:,} counted,"
             f" {one['late']:,} late, {one['duplicates']:,} duplicates,"
             f" {one['quarantined']:,} quarantined; newest {one['newest_at'] or '-'};"
-            f" {'a consumer has it' if one['held'] else 'nobody reads it'}"
+            f" {one['reader'] or 'nobody'} reads it"
         )
     for one in metrics:
         value = _figure(one["value"])

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import psycopg
+from psycopg import sql
 from psycopg.types.json import Jsonb
 from pydantic import Field, ValidationError, field_validator, model_validator
 
@@ -30,6 +31,7 @@ from warehouse.written import parsed
 SHIPPED = Path(__file__).parent / "streams"
 Kind = Literal["string", "integer", "number", "boolean"]
 WIDER = {("integer", "number")}
+OF_SUMS = {"dimension", "day", "value", "person", "restated_at", "members", "n"}
 MOST: dict[Kind, int] = {"integer": 2**63 - 1, "number": 10**14 - 1}  # bigint, decimal(18,4)
 
 
@@ -169,9 +171,12 @@ class Stream(Strict):
                 raise ValueError(f"{name} may not be null")
         if fields[self.time].format != "date-time":
             raise ValueError(f"{self.time} must have the format date-time")
-        names = [d.name for d in self.dimensions]
-        if len(names) != len(set(names)):
-            raise ValueError("two dimensions of one name")
+        for kind in ("dimensions", "measures"):
+            names = [one.name for one in getattr(self, kind)]
+            if len(names) != len(set(names)):
+                raise ValueError(f"two {kind} of one name")
+        if taken := sorted(OF_SUMS & {m.name for m in self.measures}):
+            raise ValueError(f"no measure may be called {taken[0]}: the sums have that already")
         return self
 
     @cached_property
@@ -219,11 +224,16 @@ class Stream(Strict):
         )
 
     @property
+    def sums(self) -> tuple[str, str]:
+        """Silver's tables of sums, a column a measure: of all, of people."""
+        return f"{self.table}_by", f"{self.table}_by_person"
+
+    @property
     def tables(self) -> dict[str, list[str]]:
         """Silver's tables that viewers may ask, and the columns of each that nobody may."""
         return {
-            f"{self.table}_by": [],
-            f"{self.table}_by_person": ["value"],
+            self.sums[0]: [],
+            self.sums[1]: ["value"],
             f"{self.table}_late": [],
             f"{self.table}_duplicates": [],
         }
@@ -347,6 +357,7 @@ def derive(connection: psycopg.Connection[Any]) -> None:
     for one in streams().values():
         check(one)
         register(connection, one)
+        _add_measures(connection, one)
         grow(connection, one)
         for table, private in one.tables.items():
             columns = list(stored(connection, table))
@@ -355,6 +366,23 @@ def derive(connection: psycopg.Connection[Any]) -> None:
                     one.path, f"there is no table silver.{table}.", remedy="Write its migration."
                 )
             connection.execute(access_sql("silver", table, one.access, columns, private).encode())
+
+
+def _add_measures(connection: psycopg.Connection[Any], one: Stream) -> None:
+    """Give silver's sums a column for each measure that the spec was given since.
+
+    It is 0 on days that are there, until `carrel stream rebuild`; and in what a consumer writes
+    that goes by the former spec.
+    """
+    for table in one.sums:
+        there = stored(connection, table)
+        for measure in one.measures:
+            if there and measure.name not in there:
+                connection.execute(
+                    sql.SQL("alter table {} add column {} numeric not null default 0").format(
+                        sql.Identifier("silver", table), sql.Identifier(measure.name)
+                    )
+                )
 
 
 def stored(connection: psycopg.Connection[Any], table: str) -> dict[str, str]:

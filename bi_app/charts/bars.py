@@ -10,6 +10,7 @@ import numpy as np
 from bokeh.models import ColumnDataSource, FactorRange, HBar, Rect, Span, TapTool
 
 from bi_app.charts import theme
+from bi_app.charts.values import numbers
 from bi_app.words import _
 
 LABEL, ROW, FRAME = 24, 22, 46
@@ -110,7 +111,7 @@ class Bars:
         shown["_alpha"] = [0.9 if not picked or code in picked else 0.22 for code in codes]
         for key in (self.look.value, self.look.mark):
             if key:
-                shown[key] = np.array([np.nan if v is None else v for v in shown[key]], float)
+                shown[key] = numbers(shown[key])
         tops = [shown[key] for key in (self.look.value, self.look.mark) if key]
         top = max(
             (float(np.nanmax(v)) for v in tops if len(v) and not np.isnan(v).all()), default=1

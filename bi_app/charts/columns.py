@@ -9,6 +9,7 @@ import numpy as np
 from bokeh.models import ColumnDataSource, FactorRange, Line, VBar
 
 from bi_app.charts import theme
+from bi_app.charts.values import numbers
 from bi_app.words import _
 
 ROOM = 13
@@ -66,15 +67,15 @@ class Columns:
     def show(self, data: Mapping[str, Sequence[Any]], choice: Mapping[str, Any]) -> None:
         """Show the columns of a table; where there are many, only some are labelled."""
         keys = [key for key in data if key in ("value", self.line)]
-        numbers = {k: np.array([np.nan if v is None else v for v in data[k]], float) for k in keys}
+        counted = {k: numbers(data[k]) for k in keys}
         names = [str(name) for name in data["name"]]
         step = max(1, -(-len(names) // ROOM))
         shown = {n: n if (len(names) - 1 - i) % step == 0 else "" for i, n in enumerate(names)}
         self.names.factors = names
         self.figure.xaxis[0].major_label_overrides = shown
-        tops = [float(np.nanmax(v, initial=0)) for v in numbers.values()]
+        tops = [float(np.nanmax(v, initial=0)) for v in counted.values()]
         self.figure.y_range.end = max([*tops, 1e-9]) * 1.06
-        self.source.data = {**data, **numbers, "_label": names}
+        self.source.data = {**data, **counted, "_label": names}
 
     def choice(self, place: int, choice: Mapping[str, Any]) -> dict[str, Any]:
         """A bar chooses nothing."""

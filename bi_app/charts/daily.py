@@ -15,9 +15,9 @@ from bokeh.models import (
 )
 
 from bi_app.charts import theme
+from bi_app.charts.values import DAY_MS
 from bi_app.words import N_, _
 
-DAY_MS = 86_400_000
 TIP = "@day{day}<br><b>@value{0,0}</b> "
 MEAN = N_("7-day mean @mean{0,0}")
 

@@ -10,6 +10,7 @@ from bokeh.models import ColumnDataSource, FactorRange, FixedTicker, Rect
 
 from bi_app.charts import theme
 from bi_app.charts.bars import short
+from bi_app.charts.values import numbers
 from bi_app.words import N_, _
 
 TIP = "@row @from{safe}<br><b>@value{0,0.0}</b> "
@@ -61,7 +62,7 @@ class Heat:
         """Show the columns of a table, row by row, the first on top."""
         names = list(dict.fromkeys(data["row"]))
         words = dict(zip(names, short(names), strict=True))
-        values = np.array([np.nan if v is None else v for v in data["value"]], float)
+        values = numbers(data["value"])
         self.mapper.high = max(float(np.nanmax(values, initial=0)), 1e-9)
         hours = data["hour"]
         self.rows.factors = list(words.values())[::-1]

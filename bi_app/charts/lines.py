@@ -10,7 +10,7 @@ import numpy as np
 from bokeh.models import ColumnDataSource, MultiLine, Range1d, Scatter, Text
 
 from bi_app.charts import theme
-from bi_app.charts.daily import DAY_MS
+from bi_app.charts.values import DAY_MS, milliseconds
 
 COLOURS = (*theme.SERIES.values(), theme.MUTED)
 MOST = len(COLOURS)
@@ -69,13 +69,13 @@ class Lines:
             for (name, points), colour in zip(drawn, COLOURS, strict=False)
         ]
         flat = [(d, v, name, c) for name, points, c in known for d, v in points]
-        xs, ys = _ms([f[0] for f in flat]), np.array([f[1] for f in flat], float)
+        xs, ys = milliseconds([f[0] for f in flat]), np.array([f[1] for f in flat], float)
         self.points.data = {
             "day": xs, "value": ys, "said": [said(f[0]) for f in flat],
             "series": [f[2] for f in flat], "colour": [f[3] for f in flat],
         }  # fmt: skip
         self.lines.data = {
-            "xs": [_ms([d for d, _ in points]).tolist() for _, points, _ in known],
+            "xs": [milliseconds([d for d, _ in points]).tolist() for _, points, _ in known],
             "ys": [[float(v) for _, v in points] for _, points, _ in known],
             "colour": [c for *_, c in known],
         }
@@ -91,10 +91,6 @@ class Lines:
         self.ends.data = _spread(ends, max(top, 1e-9))
 
 
-def _ms(days: Sequence[dt.date]) -> np.ndarray[Any, Any]:
-    return np.array(days, "datetime64[D]").astype("int64") * float(DAY_MS)
-
-
 def _spread(ends: Sequence[tuple[dt.date, float, str]], top: float) -> dict[str, Any]:
     """The names at the lines' ends, none over another."""
     placed: list[tuple[dt.date, float, str]] = []
@@ -103,7 +99,7 @@ def _spread(ends: Sequence[tuple[dt.date, float, str]], top: float) -> dict[str,
         placed.append((day, max(value, least), name))
     names = [n if len(n) <= 16 else f"{n[:15]}…" for *_, n in placed]
     return {
-        "day": _ms([d for d, *_ in placed]),
+        "day": milliseconds([d for d, *_ in placed]),
         "value": [v for _, v, _ in placed],
         "series": names,
     }

@@ -23,7 +23,7 @@ from bokeh.models import (
 from bi_app import words
 from bi_app.charts import theme
 from bi_app.charts.bars import Bars, Look, short
-from bi_app.charts.daily import DAY_MS
+from bi_app.charts.values import DAY_MS, milliseconds, numbers
 from bi_app.words import _
 
 HATCH = {
@@ -35,13 +35,7 @@ HATCH = {
     "hatch_alpha": 0.75,
     "hatch_scale": 7,
 }
-FONT = theme.DRAWN_FONT
 Columns = Mapping[str, Sequence[Any]]
-
-
-def numbers(values: Sequence[Any]) -> np.ndarray[Any, Any]:
-    """Values as numbers, not a number where there is none."""
-    return np.array([np.nan if v is None else v for v in values], float)
 
 
 def withheld(data: Columns) -> np.ndarray[Any, Any]:
@@ -123,7 +117,7 @@ class Months(Chart):
 
     def show(self, data: Columns, choice: Mapping[str, Any]) -> None:
         """Show the columns of the table of months."""
-        at = np.array(data["month"], "datetime64[D]").astype(float) * DAY_MS + 14.5 * DAY_MS
+        at = milliseconds(data["month"]) + 14.5 * DAY_MS
         shown = {k: numbers(data[k]) for k in ("borrowers", "active_12_months")}
         top = max([float(np.nanmax(v)) for v in shown.values() if not np.isnan(v).all()] or [1])
         self.figure.y_range.end = top * 1.08
@@ -189,7 +183,7 @@ class Places(Chart):
                 text_baseline="middle",
                 text_font_size="12px",
                 text_color=theme.MUTED,
-                text_font={"value": FONT},
+                text_font={"value": theme.FONT},
             ),
         )
         box = _("@name<br><b>@value{0,0}</b> active members<br><small>@share{0.0} %</small>")

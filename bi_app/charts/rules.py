@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from bokeh.models import ColumnDataSource, Range1d
+from bokeh.models import ColumnDataSource, Range1d, Scatter
 
 from bi_app.charts import theme
 from bi_app.words import N_, _
@@ -32,11 +32,11 @@ class Rules:
             height=320, min_border_left=46, name=f"{name}_chart", x_range=Range1d(start=0, end=1),
             y_range=Range1d(start=0, end=105),
         )  # fmt: skip
-        marks = plot.scatter(
-            x="support", y="confidence", size="_size", source=self.source, line_color=None,
+        mark = Scatter(
+            x="support", y="confidence", size="_size", line_color=None,
             fill_color=theme.SERIES["total"], fill_alpha=0.5,
         )  # fmt: skip
-        hover = theme.hover(renderers=[marks])
+        hover = theme.hover(renderers=[theme.draw(plot, self.source, mark)])
         theme.say(hover, _(TIP))
         plot.add_tools(hover)
         plot.xgrid.visible = True

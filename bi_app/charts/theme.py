@@ -37,8 +37,7 @@ TIP = (  # over Bokeh's own box, whose style sheet we cannot reach
     " background: var(--surface); color: var(--ink); font: 13px/1.5 var(--font)"
 )
 MUTED = "#8a958f"
-FONT = "var(--font)"
-DRAWN_FONT = "Inter, Segoe UI, Helvetica, Arial, sans-serif"  # of what a canvas draws
+FONT = "Inter, Segoe UI, Helvetica, Arial, sans-serif"  # a canvas knows no CSS variable
 FORMATTED = re.compile(r"(@\w+)\{([^}]+)\}")
 SHADES = ("0a", "1c", "30", "47", "61", "7d", "9c", "bf", "e6")
 
@@ -74,7 +73,7 @@ def bare(plot: figure) -> figure:
         axis.major_tick_line_color = None
         axis.minor_tick_line_color = None
         axis.major_label_text_font_size = "12px"
-        axis.major_label_text_font = "Inter, Segoe UI, Helvetica, Arial, sans-serif"
+        axis.major_label_text_font = FONT
     plot.xgrid.visible = False
     return plot
 
@@ -85,8 +84,11 @@ def draw(
     glyph: Glyph,
     *,
     hovered: Mapping[str, Any] | None = None,
+    y_range: str = "default",
 ) -> GlyphRenderer:
     """Draw a source's rows; `hovered` is what of the glyph is another under the pointer.
+
+    `y_range` names the scale, where it is one of the figure's extra ones.
 
     What is chosen looks like the rest: one model goes to the browser, not the three of `plot.vbar`.
     """
@@ -97,6 +99,7 @@ def draw(
         selection_glyph=None,
         nonselection_glyph=None,
         muted_glyph=None,
+        y_range_name=y_range,
     )
 
 
@@ -152,7 +155,7 @@ def words_on(plot: Any, text: str) -> Label:
     """Words in the upper left of a figure; invisible as yet."""
     label = Label(
         x=4, y=plot.height - 80, x_units="screen", y_units="screen", text=text, visible=False,
-        text_color=MUTED, text_font=DRAWN_FONT, text_font_size="13px",
+        text_color=MUTED, text_font=FONT, text_font_size="13px",
     )  # fmt: skip
     plot.add_layout(label)
     return label

@@ -11,7 +11,7 @@ from bi_app import words
 from bi_app.models import report
 from bi_app.models.report import Card, Report, table_of
 from bi_app.models.selection import Bounds, Select, Selection
-from bi_app.models.shop import analysis
+from bi_app.models.shop import NoBranches, analysis
 from bi_app.models.store import held
 from bi_app.models.table import Column, Table
 from bi_app.queries import rows
@@ -62,15 +62,10 @@ STRONGEST = (
 
 
 @dataclass(frozen=True)
-class Baskets:
+class Baskets(NoBranches):
     """Rows of the query of that name, by lift."""
 
     rules: Sequence[Mapping[str, Any]]
-
-    @property
-    def branches(self) -> Mapping[str, str]:
-        """A shop has none."""
-        return {}
 
     @property
     def bounds(self) -> Bounds:

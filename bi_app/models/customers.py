@@ -17,8 +17,8 @@ from bi_app import words
 from bi_app.models import report
 from bi_app.models.members import ABOUT, WITHHELD, figure, told
 from bi_app.models.report import Card, Report, percent, share, table_of
-from bi_app.models.selection import Bounds, Select, Selection
-from bi_app.models.shop import amount, analysis, priced
+from bi_app.models.selection import Bounds, Select, Selection, months_before
+from bi_app.models.shop import NoBranches, amount, analysis, priced
 from bi_app.models.store import held
 from bi_app.models.table import Column, Table
 from bi_app.queries import rows
@@ -99,16 +99,11 @@ Cells = dict[tuple[dt.date, str, str], Mapping[str, Any]]
 
 
 @dataclass(frozen=True)
-class Customers:
+class Customers(NoBranches):
     """The counts of both lattices, as rows of the queries of the same names."""
 
     segments: Sequence[Mapping[str, Any]]
     cohorts: Sequence[Mapping[str, Any]]
-
-    @property
-    def branches(self) -> Mapping[str, str]:
-        """A shop has none."""
-        return {}
 
     @cached_property
     def months(self) -> list[dt.date]:
@@ -157,11 +152,6 @@ def selects(known: Customers) -> tuple[Select, ...]:
     return (Select("month", "Window to the end of", values),)
 
 
-def month_before(month: dt.date) -> dt.date:
-    """The first day of the month before."""
-    return (month - dt.timedelta(days=1)).replace(day=1)
-
-
 def segments(known: Customers, chosen: Selection) -> Table:
     """Customers of each segment with its rule, in the order of the rules."""
     month = known.of(chosen)
@@ -175,7 +165,7 @@ def segments(known: Customers, chosen: Selection) -> Table:
         records.append({
             "name": _(one.title), "rule": ruled(one.rule), "value": count,
             "share": percent(count, whole) if count is not None and whole else None,
-            "before": known.count(month_before(month), "segment", one.name),
+            "before": known.count(months_before(month, 1), "segment", one.name),
             "orders": row["orders"], "net": None if row["net"] is None else round(row["net"], 2),
             "each": round(row["net"] / count, 2) if count and row["net"] is not None else None,
             "told": told(row),

@@ -106,6 +106,11 @@ def span(chosen: Selection) -> str:
     return _("Period: {start} to {end}", start=start, end=end)
 
 
+def notes(chosen: Selection, *definitions: str) -> list[str]:
+    """What a table of a period covers and means, for the notes of a file."""
+    return [span(chosen), *definitions]
+
+
 def summary(table: Table, label: str, value: str) -> str:
     """What a chart shows, in a sentence or two, for those who do not see it.
 

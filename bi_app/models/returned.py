@@ -11,9 +11,9 @@ from typing import Any
 
 from bi_app import words
 from bi_app.models import report
-from bi_app.models.report import Card, Report, percent, share, span, table_of
+from bi_app.models.report import Card, Report, notes, percent, share, table_of
 from bi_app.models.selection import Bounds, Selection
-from bi_app.models.shop import amount, priced
+from bi_app.models.shop import NoBranches, amount, priced
 from bi_app.models.store import held
 from bi_app.models.table import Column, Table
 from bi_app.queries import rows
@@ -80,16 +80,11 @@ def outcome_columns() -> tuple[Column, ...]:
 
 
 @dataclass(frozen=True)
-class Returned:
+class Returned(NoBranches):
     """Rows of the queries `cancellations` and `sold_by_month`."""
 
     cancelled: Sequence[Mapping[str, Any]]
     sold: Sequence[Mapping[str, Any]]
-
-    @property
-    def branches(self) -> Mapping[str, str]:
-        """A shop has none."""
-        return {}
 
     @cached_property
     def bounds(self) -> Bounds:
@@ -216,11 +211,6 @@ BY = {
     "stock_code": ("stock_code", "name", N_("Product")),
 }
 TITLES = {"country": N_("Cancelled by country"), "stock_code": N_("Cancelled by product")}
-
-
-def notes(chosen: Selection, *definitions: str) -> list[str]:
-    """What a table covers and means."""
-    return [span(chosen), *definitions]
 
 
 def cards(known: Returned, chosen: Selection) -> list[Card]:

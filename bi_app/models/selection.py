@@ -32,6 +32,12 @@ def day_of(number: int) -> dt.date:
     return EPOCH + dt.timedelta(days=int(number))
 
 
+def months_before(day: dt.date, count: int) -> dt.date:
+    """The first day of the month that is `count` months before that of a day."""
+    year, month = divmod(day.year * 12 + day.month - 1 - count, 12)
+    return dt.date(year, month + 1, 1)
+
+
 @dataclass(frozen=True)
 class Bounds:
     """What there is to choose from: first and last day, and the branch codes."""

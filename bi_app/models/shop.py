@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache
 
 from bi_app import words
@@ -12,6 +13,15 @@ from warehouse.streams import Stream, stream
 
 SALES = "retail_sales"
 SUMS = f"silver.{SALES}_by"
+
+
+class NoBranches:
+    """What a report of the shop knows of branches (`report.Known`)."""
+
+    @property
+    def branches(self) -> Mapping[str, str]:
+        """A shop has none."""
+        return {}
 
 
 @cache

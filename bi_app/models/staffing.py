@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from dataclasses import replace
 from typing import Any
 
@@ -13,7 +12,7 @@ from bi_app.models import measures, report
 from bi_app.models.circulation import WEEKDAYS, Array, Circulation, circulation, measured
 from bi_app.models.measures import MEASURES
 from bi_app.models.report import Card, Report, number, ratio, rounded, scope, span
-from bi_app.models.selection import Select, Selection, day_number
+from bi_app.models.selection import Select, Selection, day_number, months_before
 from bi_app.models.table import Column, Table
 from bi_app.words import N_, _, joined
 from warehouse.access import Viewer
@@ -173,12 +172,6 @@ def branch_hours(known: Circulation, chosen: Selection) -> Table:
     }
     title = _("{title} by branch and hour", title=_(MEASURES[chosen.measure].title))
     return Table("branch_hours", title, HOUR_COLUMNS, data, notes(known, everywhere, HOURS))
-
-
-def months_before(day: dt.date, count: int) -> dt.date:
-    """The first day of the month that is `count` months before that of a day."""
-    year, month = divmod(day.year * 12 + day.month - 1 - count, 12)
-    return dt.date(year, month + 1, 1)
 
 
 def months(known: Circulation, chosen: Selection) -> Table:

@@ -9,7 +9,7 @@ from bi_app.charts.bars import Bars, Look
 from bi_app.charts.columns import Columns
 from bi_app.charts.sales import SalesOverTime
 from bi_app.models import sales as model
-from bi_app.models.sales import Sales
+from bi_app.models.sales_sums import Sales
 from bi_app.models.shop import shop
 from bi_app.pages import report
 from bi_app.pages.report import Answer, Layout, Part

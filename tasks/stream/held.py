@@ -36,7 +36,7 @@ from warehouse.errors import SourceMalformed, SourceUnavailable
 from warehouse.sheets import plain_text
 from warehouse.streams import Stream
 
-PIECE = 5_000  # messages in memory at a time
+PIECE = 1_000  # messages in memory at a time: each may be a megabyte
 COLUMNS = (Field("_partition", "bigint"), Field("_offset", "bigint"), Field("_arrived"),
            Field("_fault"), Field("message"))  # fmt: skip
 PLACE = re.compile(r"[0-9]{1,18}")  # what a bigint holds

@@ -48,9 +48,9 @@ def kept_tables(connection: psycopg.Connection[Any], stream: Stream) -> tuple[st
         names, (f"{stream.table}_by", f"{stream.table}_by_person"), strict=True
     ):
         connection.execute(
-            sql.SQL("create table if not exists {} (like {} including indexes)").format(
-                sql.Identifier("bronze", name), sql.Identifier("silver", silver)
-            )
+            sql.SQL(
+                "create table if not exists {} (like {} including defaults including indexes)"
+            ).format(sql.Identifier("bronze", name), sql.Identifier("silver", silver))
         )
         for measure in stream.measures:  # one that silver was given since
             connection.execute(

@@ -45,7 +45,10 @@ def rebuild(stream: Stream) -> Rebuilt:
         fresh = tuple(f"pg_temp.{name}_anew" for name in tables)
         for name, anew in zip(tables, fresh, strict=True):
             connection.execute(
-                sql.SQL("create temp table {} (like {} including indexes) on commit drop").format(
+                sql.SQL(
+                    "create temp table {} (like {} including defaults including indexes)"
+                    " on commit drop"
+                ).format(
                     sql.Identifier(anew.removeprefix("pg_temp.")), sql.Identifier("silver", name)
                 )
             )

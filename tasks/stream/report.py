@@ -182,12 +182,15 @@ def metrics(stream: Stream) -> list[dict[str, Any]]:
 
 
 def partitions(stream: Stream) -> list[dict[str, Any]]:
-    """Each partition: position, what became of its records, watermark, whether it is held."""
+    """Each partition: position, what became of its records, watermark, who reads it if anyone."""
     query = (
-        "select partition, next_offset, events, counted, late, duplicates, quarantined, newest_at,"
-        " newest_at - make_interval(secs => %s) as watermark, moved_at,"
-        " coalesce(held_until > now(), false) as held"
-        " from ops.stream_partitions where (stream, topic) = (%s, %s) order by 1"
+        "select p.partition, p.next_offset, p.events, p.counted, p.late, p.duplicates,"
+        " p.quarantined, p.newest_at, p.newest_at - make_interval(secs => %s) as watermark,"
+        " p.moved_at, coalesce(p.held_until > now(), false) as held,"
+        " case when p.held_until > now()"
+        " then coalesce('process ' || c.pid || ' on ' || c.host, 'a consumer') end as reader"
+        " from ops.stream_partitions p left join ops.stream_consumers c using (consumer)"
+        " where (p.stream, p.topic) = (%s, %s) order by 1"
     )
     return _rows(query, [stream.lateness, stream.table, stream.topic])
 

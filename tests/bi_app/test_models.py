@@ -20,7 +20,14 @@ from bi_app.models.freshness import freshness
 from bi_app.models.measures import COUNTED, MEASURES
 from bi_app.models.my_loans import due_state, my_loans
 from bi_app.models.overview import View, change, per_open_day, spark
-from bi_app.models.selection import PERIODS, Bounds, Selection, from_arguments, select
+from bi_app.models.selection import (
+    PERIODS,
+    Bounds,
+    Selection,
+    from_arguments,
+    months_before,
+    select,
+)
 from bi_app.models.table import Column, Table
 from bi_app.models.titles import titles
 from tests.bi_app.fix_app import MEMBER, OTHER, OWN
@@ -86,6 +93,14 @@ def test_the_address_says_the_same_as_the_filters() -> None:
     asked = from_arguments({"period": [b"90d"], "branch": [b"A", b"B"], "measure": [b"returns"]})
     assert asked == {"period": "90d", "branches": ["A", "B"], "measure": "returns"}
     assert all(select({"period": p}, BOUNDS).period == p for p in PERIODS)
+
+
+@pytest.mark.parametrize(
+    ("count", "first"),
+    [(0, "2026-03-01"), (1, "2026-02-01"), (3, "2025-12-01"), (15, "2024-12-01")],
+)
+def test_months_before_a_day_begin_with_their_first(count: int, first: str) -> None:
+    assert months_before(dt.date(2026, 3, 31), count).isoformat() == first
 
 
 def test_the_period_before_has_the_same_length() -> None:

@@ -14,7 +14,7 @@ from bokeh.document import Document
 from bi_app.auth.accounts import Account
 from bi_app.auth.roles import PAGES
 from bi_app.auth.sessions import SignedIn
-from bi_app.charts.daily import DAY_MS
+from bi_app.charts.values import DAY_MS
 from bi_app.models.selection import day_number
 from bi_app.pages import explore, my_loans, overview, shell
 from tests.bi_app.fix_app import MEMBER, OWN

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from bi_app.charts.bars import Bars, Look
@@ -112,6 +113,25 @@ def test_a_click_on_a_country_shows_it_over_time() -> None:
     assert page.controls.notes["over_time"].startswith(f"Net revenue, {country};")
     again = page.charts["by_country"].choice(0, page.shown.as_dict() if page.shown else {})
     assert again == {"of": ""}
+
+
+@pytest.mark.usefixtures("here")
+@pytest.mark.parametrize("asked", [{**ALL, "grain": "week"}, {"period": "7d"}])
+def test_counters_and_restated_days_are_marks_that_the_legend_names(asked: dict[str, Any]) -> None:
+    page = ReportPage(sales.LAYOUT, signed_in("admin"), asked)
+    chart: Any = page.charts["over_time"]
+    shown, found = chart.source.data, table(SALES, "over_time", asked)
+    for key in ("late", "duplicates"):
+        assert [0 if np.isnan(n) else n for n in shown[f"_{key}"]] == found[key]
+    stamped = [at is not None for at in found["restated"]]
+    assert (~np.isnan(shown["_restated"])).tolist() == stamped
+    assert all(shown["_restated"][stamped] > shown["value"][stamped])
+    (legend,) = chart.figure.legend
+    drawn = {item.label.value: item.renderers[0] for item in legend.items}
+    scales = {name: r.y_range_name for name, r in drawn.items()}
+    assert scales == {"late": "counters", "duplicates": "counters", "restated": "default"}
+    assert {name: r.glyph.y for name, r in drawn.items()} == {n: f"_{n}" for n in drawn}
+    assert chart.figure.right[0].visible == bool(sum(found["late"]) + sum(found["duplicates"]))
 
 
 @pytest.mark.usefixtures("here")

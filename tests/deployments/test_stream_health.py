@@ -136,6 +136,25 @@ def test_the_commands_of_the_stream(sales: Stream) -> None:
     runner.invoke(app, ["consume", "--once"])
     shown = runner.invoke(app, ["stream", "status"]).stdout
     assert "partition 0: next record 2; 2 read: 1 counted" in shown
+    assert shown.count("nobody reads it") == 3
+    with connect() as connection:
+        held = connection.execute("""
+            with known as (
+                insert into ops.stream_consumers
+                values (gen_random_uuid(), 'retail_sales', 'desk', 4711, now()) returning consumer
+            )
+            update ops.stream_partitions set held_until = now() + interval '1 minute',
+                consumer = case partition when 1 then (table known) else gen_random_uuid() end
+            where partition > 0
+        """)
+        assert held.rowcount == 2
+    lines = runner.invoke(app, ["stream", "status"]).stdout.splitlines()
+    readers = [line.rpartition("; ")[2] for line in lines[:3]]
+    assert readers == [
+        "nobody reads it", "process 4711 on desk reads it", "a consumer reads it",
+    ]  # fmt: skip
+    with connect() as connection:
+        connection.execute("update ops.stream_partitions set held_until = null")
     facts = json.loads(runner.invoke(app, ["stream", "status", "--json"]).stdout)
     assert [p["events"] for p in facts["partitions"]] == [2, 0, 0]
     assert {m["metric"]: m["value"] for m in facts["metrics"]}["quarantined"] == 1

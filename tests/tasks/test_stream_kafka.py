@@ -139,7 +139,7 @@ def test_without_the_extra_the_error_names_it(
 
     setting(kafka_bootstrap="127.0.0.1:1")
     monkeypatch.setattr(builtins, "__import__", missing)
-    with pytest.raises(ConfigurationError, match="make.sh env dev"):
+    with pytest.raises(ConfigurationError, match=r"make\.sh env dev"):
         KafkaLog("t")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,17 @@ import psycopg
 import pytest
 
 from warehouse.errors import ConfigurationError, SpecError
-from warehouse.streams import EventSchema, Property, Stream, incompatible, read, register, stream
+from warehouse.settings import settings
+from warehouse.streams import (
+    EventSchema,
+    Property,
+    Stream,
+    derive,
+    incompatible,
+    read,
+    register,
+    stream,
+)
 
 SALES = stream("retail_sales")
 
@@ -96,6 +107,8 @@ def changed(folder: Path, old: str, new: str) -> Stream:
         (", minimum: -1000000, maximum: 1000000", "", "needs minimum and maximum"),
         ("maxLength: 60, ", "", "a text needs maxLength"),
         ("name: country, by", "name: total, by", "two dimensions of one name"),
+        ("name: net, sum", "name: gross, sum", "two measures of one name"),
+        ("name: net, sum", "name: day, sum", "no measure may be called day"),
         ("[country", "country, [", "is not YAML"),
     ],
 )
@@ -104,6 +117,35 @@ def test_what_is_wrong_in_a_spec_is_named(tmp_path: Path, old: str, new: str, fa
         old, new = "access: {staff: true}", "access: {staff"
     with pytest.raises(SpecError, match=fault):
         changed(tmp_path, old, new)
+
+
+def test_a_new_measure_gets_its_column_which_viewers_may_read(
+    connection: psycopg.Connection[Any], tmp_path: Path, setting: Callable[..., None]
+) -> None:
+    setting(project=tmp_path)
+    mine = tmp_path / "streams/retail/sales.yml"
+    mine.parent.mkdir(parents=True)
+    new = '  - {name: tax, sum: amount / 6, meaning: "Tax in it"}'
+    mine.write_text(SALES.path.read_text().replace("\nmeasures:\n", f"\nmeasures:\n{new}\n"))
+    query = (
+        "select has_column_privilege(%s, to_regclass(%s), 'tax', 'select'),"
+        " format_type(atttypid, atttypmod) from pg_attribute"
+        " where attrelid = to_regclass(%s) and attname = 'tax'"
+    )
+    for _ in range(2):
+        derive(connection)
+        for table in map("silver.{}".format, SALES.sums):
+            login = settings().login("librarian")
+            assert connection.execute(query, [login, table, table]).fetchall() == [
+                (True, "numeric")
+            ]
+    mine.unlink()
+    derive(connection)  # what is no measure any more stays, and is not in the way
+    connection.execute(
+        "insert into silver.retail_sales_by (dimension, day, value, lines, sales, pieces, gross,"
+        " cancellations, cancelled, net, nameless)"
+        " values ('total', '2026-01-05', 'all', 1, 1, 1, 1, 0, 0, 1, 0)"
+    )
 
 
 def test_a_stream_that_is_not_there_is_named() -> None:
