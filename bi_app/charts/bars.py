@@ -94,7 +94,7 @@ class Bars:
             plot.add_tools(TapTool(renderers=[self.bars]))
         plot.ygrid.visible, plot.xgrid.visible = False, True
         self.nothing = theme.words_on(plot, _("Nothing in this selection"))
-        theme.counted(plot.xaxis[0])
+        theme.counted(plot.xaxis[0], ticks=3)  # more would run into each other on a telephone
         if self.look.unit is not None:
             plot.xaxis[0].ticker.min_interval = 0.1
         return plot

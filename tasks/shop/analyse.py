@@ -40,8 +40,9 @@ KEPT = {  # what stays when bronze lets its rows go: the key, and when a newer r
     "orders": (("invoice",), "excluded.lines >= old.lines"),
     "cancellations": (("partition", "offset"),
                       "excluded.outcome = 'matched' or old.outcome <> 'matched'"),
+    "products": (("stock_code",), "true"),  # their names: the sums go back further
 }  # fmt: skip
-ANEW = ("products", "pairs", "analysed")
+ANEW = ("pairs", "analysed")
 
 
 @dataclass(frozen=True)
@@ -138,6 +139,8 @@ def _silver(
         "pairs": duck.ask(_text("pairs").format(**asked)),
         "analysed": duck.ask(_analysed(stream, told_to)),
     }
+    products = sql.Identifier("silver", f"{stream.table}_products")
+    connection.execute(sql.SQL("update {} set baskets = 0 where baskets > 0").format(products))
     for name, (key, better) in KEPT.items():
         _keep(connection, f"{stream.table}_{name}", tables[name], key, better)
     if day := before(connection, stream):

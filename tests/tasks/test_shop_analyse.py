@@ -255,6 +255,22 @@ def test_a_month_waits_for_the_partition_that_is_behind(sales: Stream) -> None:
     assert told() == {}
 
 
+def test_a_product_keeps_its_name_when_its_sales_are_too_old_to_be_analysed(sales: Stream) -> None:
+    assert sales.gold
+    send(sales, message(1, stock_code="71", description="OLD TEAPOT"))
+    send(sales, message(2, 2000 * 1440, stock_code="72", description="NEW TEAPOT"))
+    short = sales.model_copy(update={"gold": sales.gold.model_copy(update={"days": 30})})
+    # A sale of years ahead would be held back as of a wrong clock.
+    ahead = short.model_copy(update={"clock_ahead": 3000 * 86_400})
+    consume(ahead, once=True)
+    long = sales.gold.model_copy(update={"days": 3000})
+    analyse(short.model_copy(update={"gold": long}))
+    analyse(short)
+    assert ask("select stock_code, name from gold.retail_products order by 1") == [
+        ("71", "OLD TEAPOT"), ("72", "NEW TEAPOT"),
+    ]  # fmt: skip
+
+
 def test_who_is_forgotten_in_bronze_is_forgotten_in_the_orders(sales: Stream) -> None:
     sell(sales, 30, 0)
     consume(sales, once=True)
