@@ -55,6 +55,13 @@ def settings(
     for one in fields:
         if not (changed and origins[one] == "default"):
             typer.echo(f"{one:<22} {shown(one, now):<44} {origins[one]}".rstrip())
+    if wrong := held.misspelt():
+        from warehouse.errors import ConfigurationError
+
+        raise ConfigurationError(
+            f"In the environment, {', '.join(wrong)}: no setting of that name.",
+            remedy=" ".join(file.nearest(one, fields) for one in wrong),
+        )
 
 
 def shown(name: str, now: Any) -> str:

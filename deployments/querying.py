@@ -40,7 +40,9 @@ def query(  # noqa: PLR0913, PLR0917 - each is an option
     as_csv: Annotated[bool, typer.Option("--csv", help="Answers as CSV.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Answers as JSON lines.")] = False,
     limit: Annotated[int, typer.Option(min=1, max=1_000_000, help="Rows at the most.")] = 1000,
-    timeout: Annotated[int, typer.Option(min=1, help="Seconds a question may take.")] = 60,
+    timeout: Annotated[
+        int, typer.Option(min=1, max=86_400, help="Seconds a question may take.")
+    ] = 60,
 ) -> None:
     """Ask the figures: ready questions, your own selects, tables. Nothing can be changed."""
     from deployments.asker import Asker

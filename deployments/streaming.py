@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import signal
 import threading
 from datetime import UTC, datetime
@@ -19,7 +20,18 @@ if TYPE_CHECKING:
 
 SALES = "retail_sales"
 Which = Annotated[str, typer.Option("--stream", help="Which stream.")]
-Share = Annotated[float, typer.Option(min=0, max=0.5, help="Share of invented messages.")]
+
+
+def _finite(value: float) -> float:
+    """Refuse what typer's bounds let through."""
+    if not math.isfinite(value):
+        raise typer.BadParameter("is no number")
+    return value
+
+
+Share = Annotated[
+    float, typer.Option(min=0, max=0.5, callback=_finite, help="Share of invented messages.")
+]
 stream = typer.Typer(help="The stream of events: where it stands, rebuild, late events.",
                      no_args_is_help=True)  # fmt: skip
 
@@ -36,9 +48,14 @@ def produce(  # noqa: PLR0913, PLR0917 - each is an option
         Path | None, typer.Argument(help="Day file of Online Retail, or a folder of them.")
     ] = None,
     speed: Annotated[
-        float, typer.Option(min=0, help="Times as fast as it happened; 0: as fast as it goes.")
+        float,
+        typer.Option(
+            min=0, callback=_finite, help="Times as fast as it happened; 0: as fast as it goes."
+        ),
     ] = 0,
-    rate: Annotated[float, typer.Option(min=0.001, help="Invented sales a second.")] = 0.5,
+    rate: Annotated[
+        float, typer.Option(min=0.001, callback=_finite, help="Invented sales a second.")
+    ] = 0.5,
     burst: Annotated[int, typer.Option(min=1, help="Invented sales sent together.")] = 1,
     seed: Annotated[int, typer.Option(help="The same seed invents the same sales.")] = 1,
     count: Annotated[int | None, typer.Option(min=1, help="End after so many.")] = None,

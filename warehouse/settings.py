@@ -18,7 +18,7 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import (
     BaseSettings,
     DotEnvSettingsSource,
@@ -28,7 +28,7 @@ from pydantic_settings import (
 )
 from sqlalchemy.engine import URL, make_url
 
-from warehouse import settings_file
+from warehouse import settings_file, zones
 from warehouse.errors import ConfigurationError
 from warehouse.settings_file import Told
 
@@ -43,6 +43,7 @@ KEYS = (
     "superuser",
     "token_key",
 )
+OUTSIDE = {"CARREL_SETTINGS", "CARREL_PYTHON"}  # read by other parts than `Settings`
 FILED: ContextVar[dict[str, Any]] = ContextVar("filed")  # what the settings file says
 
 
@@ -332,6 +333,11 @@ class Settings(BaseSettings):
         filed = InitSettingsSource(settings_cls, init_kwargs=FILED.get({}))
         return init_settings, env_settings, dotenv_settings, filed
 
+    @field_validator("timezone", "alert_timezone")
+    @classmethod
+    def _is_zone(cls, name: str | None) -> str | None:
+        return name and zones.known(name)
+
     @property
     def stream_folder(self) -> Path:
         """Where the folder log stands."""
@@ -539,6 +545,17 @@ def origins() -> dict[str, str]:
     return found
 
 
+def misspelt() -> list[str]:
+    """Variables of the environment that look like settings and are none.
+
+    The programs do not refuse them, as other tools may have variables of this prefix, too.
+    """
+    names = {v for v in os.environ if v.startswith("CARREL_") and v not in OUTSIDE}
+    others = {v for v in names if v.startswith("CARREL_SECRET_")}
+    known = {f"CARREL_{name.upper()}" for name in Settings.model_fields}
+    return sorted(names - others - known)
+
+
 def _names(variables: Iterable[str]) -> set[str]:
     """The settings that variables set."""
     return {v.lower().removeprefix("carrel_") for v in variables if v.lower().startswith("carrel_")}
@@ -552,9 +569,9 @@ def _env_file(told: Told | None) -> Path:
 def _wrong(error: ValidationError, told: Told | None) -> ConfigurationError:
     """What is wrong, by the place where it was set."""
     places, fields = origins(), Settings.model_fields
-    faults = []
+    faults, rules = list[str](), list[str]()
     for one in error.errors():
-        name, message = str(one["loc"][0]), one["msg"]
+        name, message = str(one["loc"][0]), one["msg"].removeprefix("Value error, ")
         if told and name in fields and places[name] == told.place(name):
             return settings_file.wrong(told, name, fields[name], message)
         if name not in fields:
@@ -562,7 +579,8 @@ def _wrong(error: ValidationError, told: Told | None) -> ConfigurationError:
             faults.append(f"{_env_file(told)}: {name.upper()} is no setting. {near}")
         else:
             faults.append(f"CARREL_{name.upper()}: {message}")
-    return ConfigurationError(f"A setting is wrong: {'; '.join(faults)}.")
+            rules.append(settings_file.rule(name, fields[name]))
+    return ConfigurationError(f"A setting is wrong: {'; '.join(faults)}.", remedy=" ".join(rules))
 
 
 def secret(name: str) -> str:

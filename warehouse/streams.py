@@ -13,16 +13,17 @@ from pathlib import Path
 from typing import Any, Literal
 
 import psycopg
-from psycopg import sql
 from psycopg.types.json import Jsonb
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
+from warehouse import zones
 from warehouse.errors import ConfigurationError, SpecError
 from warehouse.policies import access_sql
 from warehouse.settings import settings
 from warehouse.shop import Analysis
 from warehouse.sources import Name, Strict
 from warehouse.spec import Access, Span
+from warehouse.stream_tables import grow
 from warehouse.stream_values import check
 from warehouse.written import parsed
 
@@ -151,6 +152,11 @@ class Stream(Strict):
         """The name that its tables begin with."""
         return f"{self.domain}_{self.name}"
 
+    @field_validator("timezone")
+    @classmethod
+    def _is_zone(cls, name: str) -> str:
+        return zones.known(name)
+
     @model_validator(mode="after")
     def _names_fields(self) -> Stream:
         fields = self.event.properties
@@ -160,6 +166,8 @@ class Stream(Strict):
         for name in (self.together, self.id, self.time):
             if name not in self.event.required:
                 raise ValueError(f"{name} must be required")
+            if fields[name].nullable:
+                raise ValueError(f"{name} may not be null")
         if fields[self.time].format != "date-time":
             raise ValueError(f"{self.time} must have the format date-time")
         for kind in ("dimensions", "measures"):
@@ -340,7 +348,7 @@ def register(connection: psycopg.Connection[Any], one: Stream) -> int:
 
 
 def derive(connection: psycopg.Connection[Any]) -> None:
-    """Register the schemas, and give the streams' tables their policies and grants.
+    """Register the schemas, and give the streams' tables their columns, policies and grants.
 
     Raises:
         SpecError: a schema, an expression or a table does not fit.
@@ -348,7 +356,7 @@ def derive(connection: psycopg.Connection[Any]) -> None:
     for one in streams().values():
         check(one)
         register(connection, one)
-        _add_measures(connection, one)
+        grow(connection, one)
         for table, private in one.tables.items():
             columns = list(stored(connection, table))
             if not columns:
@@ -356,23 +364,6 @@ def derive(connection: psycopg.Connection[Any]) -> None:
                     one.path, f"there is no table silver.{table}.", remedy="Write its migration."
                 )
             connection.execute(access_sql("silver", table, one.access, columns, private).encode())
-
-
-def _add_measures(connection: psycopg.Connection[Any], one: Stream) -> None:
-    """Give silver's sums a column for each measure that the spec was given since.
-
-    It is 0 on days that are there, until `carrel stream rebuild`; and in what a consumer writes
-    that goes by the former spec.
-    """
-    for table in one.sums:
-        there = stored(connection, table)
-        for measure in one.measures:
-            if there and measure.name not in there:
-                connection.execute(
-                    sql.SQL("alter table {} add column {} numeric not null default 0").format(
-                        sql.Identifier("silver", table), sql.Identifier(measure.name)
-                    )
-                )
 
 
 def stored(connection: psycopg.Connection[Any], table: str) -> dict[str, str]:

@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from tasks.stream.log import Slice, as_line
-from warehouse.errors import Busy, SourceUnavailable
+from warehouse.errors import Busy, ConfigurationError, SourceUnavailable
 from warehouse.settings import settings
 
 SEGMENT = 64 << 20  # bytes after which a new one begins
@@ -174,11 +174,18 @@ class FolderWriter:
 
         Raises:
             Busy: another process writes into the topic.
+            ConfigurationError: nothing can be written there.
         """
         self._segment = segment
         self._folder = folder / topic
-        self._folder.mkdir(parents=True, exist_ok=True)
-        self._lock = (self._folder / "lock").open("w")
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            self._lock = (self._folder / "lock").open("w")
+        except OSError as error:
+            raise ConfigurationError(
+                f"{self._folder} cannot be written: {error.strerror}.",
+                remedy="Give this account the folder, or set CARREL_STREAM_LOG elsewhere.",
+            ) from error
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

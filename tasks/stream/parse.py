@@ -105,7 +105,7 @@ class Parser:
         formats = FormatChecker(formats=())
         formats.checks("date-time", ValueError)(_is_instant)
         self._schema_says = Draft202012Validator(stream.event.json_schema, format_checker=formats)
-        self._query = _query(stream)
+        self._query, self._judged_query = _query(stream), _query(stream, judged=True)
         self._duck = duck
         self._people: dict[str, str] = {}
 
@@ -120,7 +120,7 @@ class Parser:
         if not pc.all(events["fit"]).as_py():
             fit = events.filter(events["fit"])
             rows = self._one_by_one(_only(records, _unfit(events)), faults)
-            closer = self._typed(*rows)
+            closer = self._typed(*rows, query=self._judged_query)
             odd = _only(records, _unfit(closer))
             lines = odd.block.split(b"\n")
             faults += map(Fault, odd.numbers.tolist(), repeat("cannot be converted"), lines)
@@ -166,13 +166,13 @@ class Parser:
             return None
         return table.append_column("rest", pa.nulls(count, pa.string()))
 
-    def _typed(self, table: pa.Table, records: Numbers) -> pa.Table:
+    def _typed(self, table: pa.Table, records: Numbers, query: str = "") -> pa.Table:
         """Types, the event's time in UTC, pseudonyms, and which rows are `fit`."""
         table = table.append_column("record", numbers(records))
         for name, field in self._fields.items():
             if field.pseudonym:
                 table = table.append_column(f"_{name}", self._pseudonyms(table[name]))
-        return self._duck.ask(self._query, parsed=table)
+        return self._duck.ask(query or self._query, parsed=table)
 
     def _pseudonyms(self, column: pa.ChunkedArray) -> pa.ChunkedArray:
         """What stands for each value; a person is worked out once."""
@@ -224,8 +224,11 @@ def _has_zero(block: bytes) -> bool:
     return b"\\" in block and b"\\u0000" in block
 
 
-def _query(stream: Stream) -> str:
-    """DuckDB: the stream's columns of `parsed`, and whether a row is what the schema says."""
+def _query(stream: Stream, *, judged: bool = False) -> str:
+    """DuckDB: the stream's columns of `parsed`, and whether a row is what the schema says.
+
+    `judged`: the schema was asked before, so that a null is one that may be.
+    """
     named, fit = [], []
     for name, field in stream.event.properties.items():
         if field.format:
@@ -237,7 +240,7 @@ def _query(stream: Stream) -> str:
             named.append(f'"_{name}" as "{field.pseudonym}"')
         else:
             named.append(f'"{name}"')
-        needed = name in stream.event.required or not field.nullable
+        needed = not judged and (name in stream.event.required or not field.nullable)
         condition = f"({_condition(name, field)})"
         fit.append(condition if needed else f'{condition} or "{name}" is null')
     time, key = f'try_cast("{stream.time}" as timestamptz)', f'"{stream.id}"'

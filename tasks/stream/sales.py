@@ -50,6 +50,8 @@ def generated(
 ) -> Iterator[Sent]:
     """Invented sales without end, one each `step_s` seconds from a start; a seed, the same ones."""
     chance = random.Random(seed)  # noqa: S311 - nothing secret
+    # Another start sells anew: by the same names its sales would be duplicates of the first one's.
+    mark = f"{int(start.timestamp()):x}"
     last: Sent | None = None
     number = 0
     while True:
@@ -60,7 +62,8 @@ def generated(
             continue
         number += 1
         late = kind < faults.duplicate + faults.late
-        sent = _invented(stream, chance, seed, number, now - timedelta(hours=LATE_H * late))
+        at = now - timedelta(hours=LATE_H * late)
+        sent = _invented(stream, chance, f"{seed}-{mark}", number, at)
         if kind >= 1 - faults.malformed:
             yield Sent(sent.partition, sent.line[: chance.randrange(len(sent.line))], sent.sold_at)
         else:
@@ -68,11 +71,11 @@ def generated(
             yield sent
 
 
-def _invented(stream: Stream, chance: random.Random, seed: int, number: int, at: datetime) -> Sent:
-    invoice = f"{'C' if chance.random() < 0.02 else ''}{900000 + number // 5}"
+def _invented(stream: Stream, chance: random.Random, mark: str, number: int, at: datetime) -> Sent:
+    invoice = f"{'C' if chance.random() < 0.02 else ''}{mark}-{number // 5}"
     quantity = chance.choice((1, 1, 2, 3, 6, 12, 24, 48))
     facts: dict[str, Any] = {
-        "event_id": f"g{seed}-{number}",
+        "event_id": f"g{mark}-{number}",
         "sold_at": at.astimezone(UTC).isoformat(timespec="milliseconds"),
         "invoice": invoice,
         "stock_code": str(20000 + chance.randrange(4000)),

@@ -83,3 +83,12 @@ def test_a_wrong_file_is_told_with_its_line(tmp_path: Path, setting: Callable[..
     told = say(code=2)
     assert f"{tmp_path / 'carrel.toml'}, line 2: pg_prt: is no setting" in told
     assert "remedy: Did you mean pg_port?" in told
+
+
+def test_a_misspelt_name_in_the_environment_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CARREL_SECRET_SHOP", "x")
+    assert say("--changed")
+    monkeypatch.setenv("CARREL_STREM_BATCH", "3")
+    told = say(code=2)
+    assert "CARREL_STREM_BATCH: no setting of that name" in told
+    assert "Did you mean stream_batch?" in told

@@ -239,6 +239,47 @@ def test_an_aggregation_is_added_by_configuration_alone(sales: Stream) -> None:
     assert by("initial", "lines") == {"F": 2, "S": 1}
 
 
+def test_what_the_schema_grows_by_is_stored_from_then_on(
+    sales: Stream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """New optional fields and measures, a field that may be null or absent, a wider type."""
+    from warehouse import streams
+    from warehouse.streams import EventSchema, Measure, Property
+
+    send(sales, message(1))
+    consume(sales, once=True)
+    fields = sales.event.properties
+    wider = {
+        "voucher": Property(type=("string", "null"), maxLength=9, description="Voucher"),
+        "country": fields["country"].model_copy(update={"type": ("string", "null")}),
+        "quantity": fields["quantity"].model_copy(update={"type": "number"}),
+    }
+    required = tuple(name for name in sales.event.required if name != "stock_code")
+    vouchers = Measure(name="vouchers", sum="(voucher is not null)::bigint", meaning="Vouchers")
+    grown = sales.model_copy(update={
+        "event": EventSchema(required=required, properties=fields | wider),
+        "measures": (*sales.measures, vouchers),
+    })  # fmt: skip
+    vars(grown).pop("columns", None)  # worked out once a stream
+    monkeypatch.setattr(streams, "streams", lambda: {grown.table: grown})
+    with connect() as connection:
+        streams.derive(connection)
+        streams.derive(connection)
+    send(grown, message(2, voucher="A", country=None), message(3, stock_code=..., quantity=2.5))
+    consume(grown, once=True)
+    assert fates()["counted"] == 3
+    assert ask(
+        "select event_id, voucher, country, stock_code, quantity from bronze.retail_sales"
+        " order by 1"
+    ) == [
+        ("e1", None, "France", "7", 2),
+        ("e2", "A", None, "7", 2),
+        ("e3", None, "France", None, Decimal("2.5")),
+    ]
+    assert by("total", "vouchers", "pieces") == {"all": (1, Decimal("6.5"))}
+    assert rebuild(grown).differing == 0
+
+
 def test_a_value_that_an_expression_fails_on_stops_nothing(sales: Stream) -> None:
     """The dimension says so, the measure adds nothing; the other figures of the event stand."""
     from warehouse.streams import Dimension, Measure

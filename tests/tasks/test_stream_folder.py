@@ -13,7 +13,7 @@ import pytest
 from tasks.stream.ends import FolderReach
 from tasks.stream.folder import FolderLog, FolderWriter, segments
 from tasks.stream.log import as_line
-from warehouse.errors import Busy, SourceUnavailable
+from warehouse.errors import Busy, ConfigurationError, SourceUnavailable
 from warehouse.settings import ROOT
 
 
@@ -129,6 +129,12 @@ def test_one_writer_at_a_time(tmp_path: Path) -> None:
         FolderWriter(tmp_path, "t", 1)
     writer.close()
     FolderWriter(tmp_path, "t", 1).close()
+
+
+def test_a_folder_that_cannot_be_is_said(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(ConfigurationError, match="cannot be written: Not a directory"):
+        FolderWriter(tmp_path / "file", "t", 1)
 
 
 WRITE = """

@@ -107,6 +107,8 @@ def test_what_the_file_sets_counts_as_set(file: Callable[[str], Path]) -> None:
         ("lock_wait_s = inf", 1, ("is no number",)),
         ("lock_wait_s = nan", 1, ("is no number",)),
         ("timezone = 3", 1, ("is no text",)),
+        ("timezone = 'Mars/Olympus'", 1, ("'Mars/Olympus' is no time zone",)),
+        ("alert_timezone = 'Europe'", 1, ("'Europe' is no time zone",)),
         ("landing = ['a']", 1, ("is no path",)),
         ("closed_days = 2026-01-01", 1, ("is no text",)),
         ("currency = 'euro'", 1, ("String should match", "fits ^([A-Z]{3})?$")),
@@ -167,8 +169,9 @@ def test_an_environment_that_is_wrong_is_not_blamed_on_the_file(
 ) -> None:
     file("pg_port = 70000")
     setting(pg_port=70001)
-    with pytest.raises(ConfigurationError, match="CARREL_PG_PORT: "):
+    with pytest.raises(ConfigurationError, match="CARREL_PG_PORT: ") as refused:
         settings()
+    assert "1 to 65535" in (refused.value.remedy or "")
 
 
 def test_no_line_is_read_from_elsewhere(file: Callable[[str], Path]) -> None:
