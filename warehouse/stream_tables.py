@@ -25,19 +25,22 @@ where attrelid = to_regclass(%s) and attnum > 0 and not attisdropped
 
 
 def grow(connection: psycopg.Connection[Any], stream: Stream) -> None:
-    """Give bronze the columns of the event; sums of what may have fractions now may have them."""
-    if not _bronze(connection, stream):
-        return
+    """Give bronze the columns of the event, and the sums those of the measures."""
+    wider = _bronze(connection, stream)
     for schema, name in (("silver", "by"), ("silver", "by_person"),
                          ("bronze", "kept_by"), ("bronze", "kept_by_person")):  # fmt: skip
         table = f"{stream.table}_{name}"
         there = _columns(connection, f"{schema}.{table}")
-        for measure in stream.measures:
-            if there.get(measure.name, ("", False))[0] == "bigint":
-                change = sql.SQL("alter column {} type numeric").format(
-                    sql.Identifier(measure.name)
-                )
-                _alter(connection, sql.Identifier(schema, table), change)
+        for measure in stream.measures if there else ():
+            known, _ = there.get(measure.name, (None, False))
+            change = None
+            if known is None:
+                change = "add column {} numeric not null default 0"
+            elif wider and known == "bigint":  # it may have fractions now
+                change = "alter column {} type numeric"
+            if change:
+                column = sql.Identifier(measure.name)
+                _alter(connection, sql.Identifier(schema, table), sql.SQL(change).format(column))
 
 
 def _bronze(connection: psycopg.Connection[Any], stream: Stream) -> bool:

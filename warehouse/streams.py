@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 import psycopg
-from psycopg import sql
 from psycopg.types.json import Jsonb
 from pydantic import Field, ValidationError, field_validator, model_validator
 
@@ -357,7 +356,6 @@ def derive(connection: psycopg.Connection[Any]) -> None:
     for one in streams().values():
         check(one)
         register(connection, one)
-        _add_measures(connection, one)
         grow(connection, one)
         for table, private in one.tables.items():
             columns = list(stored(connection, table))
@@ -366,23 +364,6 @@ def derive(connection: psycopg.Connection[Any]) -> None:
                     one.path, f"there is no table silver.{table}.", remedy="Write its migration."
                 )
             connection.execute(access_sql("silver", table, one.access, columns, private).encode())
-
-
-def _add_measures(connection: psycopg.Connection[Any], one: Stream) -> None:
-    """Give silver's sums a column for each measure that the spec was given since.
-
-    It is 0 on days that are there, until `carrel stream rebuild`; and in what a consumer writes
-    that goes by the former spec.
-    """
-    for table in one.sums:
-        there = stored(connection, table)
-        for measure in one.measures:
-            if there and measure.name not in there:
-                connection.execute(
-                    sql.SQL("alter table {} add column {} numeric not null default 0").format(
-                        sql.Identifier("silver", table), sql.Identifier(measure.name)
-                    )
-                )
 
 
 def stored(connection: psycopg.Connection[Any], table: str) -> dict[str, str]:

@@ -51,7 +51,7 @@ def generated(
     """Invented sales without end, one each `step_s` seconds from a start; a seed, the same ones."""
     chance = random.Random(seed)  # noqa: S311 - nothing secret
     # Another start sells anew: by the same names its sales would be duplicates of the first one's.
-    mark = f"{int(start.timestamp()):x}"
+    mark = f"{int(start.timestamp() * 1000):x}"
     last: Sent | None = None
     number = 0
     while True:

@@ -33,7 +33,7 @@ def read(sent: list[Sent]) -> list[dict[str, Any]]:
 def test_seed_and_start_make_the_same_sales_and_another_start_others() -> None:
     assert some(50) == some(50)
     assert some(50) != some(50, seed=2)
-    first, second = read(some(50)), read(some(50, hours=1))
+    first, second = read(some(50)), read(some(50, hours=0.01 / 3600))
     for name in ("event_id", "invoice"):
         assert not {e[name] for e in first} & {e[name] for e in second}, name
     assert [e["unit_price"] for e in first] == [e["unit_price"] for e in second]
