@@ -12,6 +12,7 @@ import select
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -253,6 +254,19 @@ class Prompt:
     def type(self, text: str) -> None:
         os.write(self.screen, text.encode())
 
+    def interrupt(self) -> None:
+        """Ctrl-C at the prompt, as often as it needs.
+
+        CPython's readline does not notice one that comes after it has looked for signals and before
+        it waits for keys; the next one wakes it.
+        """
+        for _ in range(30):
+            self.type("\x03")
+            with suppress(AssertionError):
+                self.until("carrel> ", 3)
+                return
+        raise AssertionError("the prompt never came back")
+
 
 def test_ctrl_c_stops_the_question_and_the_prompt_comes_back(shop: Path) -> None:
     prompt = Prompt()
@@ -263,8 +277,7 @@ def test_ctrl_c_stops_the_question_and_the_prompt_comes_back(shop: Path) -> None
         prompt.type("\x03")
         prompt.until("stopped")
         prompt.until("carrel> ")
-        prompt.type("\x03")
-        prompt.until("carrel> ")
+        prompt.interrupt()
         prompt.type("select count(*) as n from silver.shop_l\t;\n")
         assert re.search(r"\b100\b", prompt.until("1 row; "))
         prompt.until("carrel> ")
