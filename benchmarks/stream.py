@@ -4,8 +4,9 @@
 
 Real day files of Online Retail, each line so many times under ids of its own, in a folder log and
 in a Kafka broker of the benchmark's own on the same machine. All of one round go one after the
-other on the database that the settings name, each in a process of its own; imports and start are
-not counted, the producer is not running. CPU is the client's, PostgreSQL's and the broker's.
+other on the database that the settings name, each in a process of its own; imports are not
+counted, a consumer's start is; the producer is not running. CPU is the client's, PostgreSQL's and
+the broker's.
 
     floor       binary COPY, encoded before, of the fields as they were sent into a table with the
                 key (partition, offset); each batch one transaction with its next offset

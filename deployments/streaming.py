@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 import signal
 import threading
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -152,13 +153,12 @@ def retain(
 ) -> None:
     """Let go of what is too old by the stream's spec; put past months of bronze together."""
     from tasks.stream import retain as keeping
-    from warehouse import audit
 
     subject = _stream(name)
     if dry_run:
         went = keeping.plan(subject)
     else:
-        with audit.acting(audit.shell(), "stream", name, part="retain") as facts:
+        with _on_record(name, "retain") as facts:
             went = keeping.retain(subject)
             facts["things"] = len(went)
     for one in went:
@@ -172,10 +172,9 @@ def retain(
 def review(name: Which = SALES) -> None:
     """Do positions and log fit; clears what dead consumers left. Exit code 1: look at something."""
     from tasks.stream.review import review as look
-    from warehouse import audit
 
     subject = _stream(name)
-    with audit.acting(audit.shell(), "stream", name, part="review") as facts:
+    with _on_record(name, "review") as facts:
         done = look(subject)
         facts["faults"] = len(done.faults)
     for what, count in done.cleared.items():
@@ -190,10 +189,9 @@ def review(name: Which = SALES) -> None:
 def rebuild(name: Which = SALES) -> None:
     """Fold all of bronze anew, and put right what differs; consumers wait meanwhile."""
     from tasks.stream import rebuild as making
-    from warehouse import audit
 
     subject = _stream(name)
-    with audit.acting(audit.shell(), "stream", name, part="rebuild") as facts:
+    with _on_record(name, "rebuild") as facts:
         done = making.rebuild(subject)
         facts["differing"] = done.differing
     typer.echo(f"{done.events:,} events folded anew; {done.differing:,} sums differed")
@@ -235,10 +233,9 @@ def replay(
 ) -> None:
     """Judge what is in quarantine again; what is an event now counts as late, for `restate`."""
     from tasks.stream import held
-    from warehouse import audit
 
     subject = _stream(name)
-    with audit.acting(audit.shell(), "stream", name, part="replay") as facts:
+    with _on_record(name, "replay") as facts:
         done = held.replay(subject, path)
         facts |= {"late": done.late, "duplicates": done.duplicates}
     typer.echo(f"{done.late:,} are events now, and late; {done.duplicates:,} are duplicates;"
@@ -251,10 +248,9 @@ def replay(
 def restate(name: Which = SALES) -> None:
     """Fold in the events that came too late; their sums are stamped as restated."""
     from tasks.stream import rebuild as making
-    from warehouse import audit
 
     subject = _stream(name)
-    with audit.acting(audit.shell(), "stream", name, part="restate") as facts:
+    with _on_record(name, "restate") as facts:
         facts["events"] = making.restate(subject)
     typer.echo(f"{facts['events']:,} late events folded in")
 
@@ -292,6 +288,13 @@ def analyse(
                    f" all sales before {done.complete_to or '-'}")  # fmt: skip
         if not again or stop.wait(subject.gold.every_s if subject.gold else None):
             return
+
+
+def _on_record(name: str, part: str) -> AbstractContextManager[dict[str, Any]]:
+    """What is done to a stream goes into the audit log, with the facts that are put in."""
+    from warehouse import audit
+
+    return audit.acting(audit.shell(), "stream", name, part=part)
 
 
 def _stream(name: str) -> Stream:

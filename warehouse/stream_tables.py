@@ -21,6 +21,7 @@ TYPES: dict[str, LiteralString] = {
 COLUMNS = """
 select attname, format_type(atttypid, atttypmod), attnotnull from pg_attribute
 where attrelid = to_regclass(%s) and attnum > 0 and not attisdropped
+order by attnum
 """
 
 
@@ -30,7 +31,7 @@ def grow(connection: psycopg.Connection[Any], stream: Stream) -> None:
     for schema, name in (("silver", "by"), ("silver", "by_person"),
                          ("bronze", "kept_by"), ("bronze", "kept_by_person")):  # fmt: skip
         table = f"{stream.table}_{name}"
-        there = _columns(connection, f"{schema}.{table}")
+        there = columns(connection, f"{schema}.{table}")
         for measure in stream.measures if there else ():
             known, _ = there.get(measure.name, (None, False))
             change = None
@@ -46,7 +47,7 @@ def grow(connection: psycopg.Connection[Any], stream: Stream) -> None:
 def _bronze(connection: psycopg.Connection[Any], stream: Stream) -> bool:
     """Whether a whole number became one with fractions."""
     table, wider = sql.Identifier("bronze", stream.table), False
-    there = _columns(connection, f"bronze.{stream.table}")
+    there = columns(connection, f"bronze.{stream.table}")
     for name, kind in stream.columns.items() if there else ():
         type_, column = TYPES[kind], sql.Identifier(name)
         known, not_null = there.get(name, (None, False))
@@ -60,8 +61,8 @@ def _bronze(connection: psycopg.Connection[Any], stream: Stream) -> bool:
     return wider
 
 
-def _columns(connection: psycopg.Connection[Any], table: str) -> dict[str, tuple[str, bool]]:
-    """The columns of a table: type, and whether they may not be null."""
+def columns(connection: psycopg.Connection[Any], table: str) -> dict[str, tuple[str, bool]]:
+    """The columns of a table in their order: PostgreSQL's type, and whether none may be null."""
     rows = connection.execute(COLUMNS, [table]).fetchall()
     return {name: (kind, not_null) for name, kind, not_null in rows}
 
@@ -74,12 +75,11 @@ def _alter(
 
 def _nullable(stream: Stream) -> set[str]:
     """Columns of fields that an event may lack."""
-    return {
-        field.pseudonym or name
+    lacked = {
+        name: field
         for name, field in stream.event.properties.items()
         if field.nullable or name not in stream.event.required
-    } | {
-        f"{name}_text"
-        for name, field in stream.event.properties.items()
-        if field.format and (field.nullable or name not in stream.event.required)
+    }
+    return {field.pseudonym or name for name, field in lacked.items()} | {
+        f"{name}_text" for name, field in lacked.items() if field.format
     }

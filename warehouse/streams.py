@@ -16,14 +16,13 @@ import psycopg
 from psycopg.types.json import Jsonb
 from pydantic import Field, ValidationError, field_validator, model_validator
 
-from warehouse import zones
+from warehouse import stream_tables, zones
 from warehouse.errors import ConfigurationError, SpecError
 from warehouse.policies import access_sql
 from warehouse.settings import settings
 from warehouse.shop import Analysis
 from warehouse.sources import Name, Strict
 from warehouse.spec import Access, Span
-from warehouse.stream_tables import grow
 from warehouse.stream_values import check
 from warehouse.written import parsed
 
@@ -356,7 +355,7 @@ def derive(connection: psycopg.Connection[Any]) -> None:
     for one in streams().values():
         check(one)
         register(connection, one)
-        grow(connection, one)
+        stream_tables.grow(connection, one)
         for table, private in one.tables.items():
             columns = list(stored(connection, table))
             if not columns:
@@ -368,11 +367,5 @@ def derive(connection: psycopg.Connection[Any]) -> None:
 
 def stored(connection: psycopg.Connection[Any], table: str) -> dict[str, str]:
     """The columns that a table of silver has, and the PostgreSQL type of each."""
-    return dict(
-        connection.execute(
-            "select attname, format_type(atttypid, atttypmod) from pg_attribute"
-            " where attrelid = to_regclass(%s) and attnum > 0 and not attisdropped"
-            " order by attnum",
-            [f"silver.{table}"],
-        ).fetchall()
-    )
+    found = stream_tables.columns(connection, f"silver.{table}")
+    return {name: kind for name, (kind, _) in found.items()}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
@@ -15,12 +14,12 @@ import pyarrow.compute as pc
 
 from tasks.arrays import numbers
 from tasks.duck import Duck
+from tasks.stream.parse import WHOLE
 from tasks.stream.sales import Sent, partition_of
 from warehouse.ddl import literal
 from warehouse.errors import SourceMalformed, SourceUnavailable
 from warehouse.streams import Stream
 
-WHOLE = re.compile(r"[+-]?\d{1,18}")
 HEADER = (
     "InvoiceNo", "StockCode", "Description", "Quantity", "InvoiceDate", "UnitPrice", "CustomerID",
     "Country",
@@ -34,7 +33,7 @@ select encode('{{"event_id":' || to_json(event_id)
     || ',"invoice":' || to_json("InvoiceNo")
     || ',"stock_code":' || to_json("StockCode")
     || ',"description":' || coalesce(to_json(nullif("Description", ''))::varchar, 'null')
-    || ',"quantity":' || case when regexp_full_match("Quantity", '[+-]?\d{{1,18}}')
+    || ',"quantity":' || case when regexp_full_match("Quantity", '{whole}')
         then "Quantity"::bigint end
     || ',"country":' || to_json("Country")
     || ',"producer":' || to_json({producer})
@@ -59,7 +58,7 @@ def replayed(stream: Stream, folder: Path, *, producer: str = "replay") -> Itera
         raise SourceUnavailable(
             f"{folder}: no day file is there.", remedy="Name a CSV file, or a folder of them."
         )
-    duck, query = Duck(threads=1), LINES.format(producer=literal(producer))
+    duck, query = Duck(threads=1), LINES.format(producer=literal(producer), whole=WHOLE.pattern)
     for rows in _together(paths):
         yield from _events(stream, duck, query, paths, rows)
 

@@ -77,7 +77,7 @@ def add(
     connection.execute("truncate folded")
     with connection.cursor() as cursor:
         copy_in(cursor, sql.Identifier("folded"), iter([folded]))
-    targets = into or (f"silver.{stream.table}_by", f"silver.{stream.table}_by_person")
+    targets = into or tuple(f"silver.{name}" for name in stream.sums)
     stamp = sql.SQL(", restated_at = now()" if restated else "")
     for person, target in enumerate(targets):
         # In the order of the key, so that two consumers never wait for each other.

@@ -26,7 +26,7 @@ from tasks.arrays import mask, numbers, values
 from tasks.duck import Duck
 from tasks.export import whole
 from tasks.stream.judge import Recent, in_time
-from tasks.stream.kept import alone
+from tasks.stream.kept import still
 from tasks.stream.log import Slice, as_line
 from tasks.stream.parse import Parser
 from tasks.stream.write import note_duplicates, write_late
@@ -79,7 +79,6 @@ update ops.stream_partitions set quarantined = quarantined - %(late)s - %(duplic
     late = late + %(late)s, duplicates = duplicates + %(duplicates)s, moved_at = now()
 where (stream, topic, partition) = (%(stream)s, %(topic)s, %(partition)s)
 """
-Ints = npt.NDArray[np.int64]
 
 
 class Total(NamedTuple):
@@ -154,7 +153,7 @@ def replay(stream: Stream, path: Path | None = None) -> Replayed:
     """
     mending = read_mended(path) if path else None
     with connect() as connection:
-        alone(connection, stream)
+        still(connection, stream)
         trial = Trial(connection, stream)
         missing = dict(mending or {})
         for piece in _pieces(connection, stream, mending):

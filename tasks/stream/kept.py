@@ -41,23 +41,30 @@ def alone(connection: psycopg.Connection[Any], stream: Stream) -> None:
     connection.execute("set local lock_timeout = 0")
 
 
+def still(connection: psycopg.Connection[Any], stream: Stream) -> None:
+    """The same, and have the consumers wait, too.
+
+    Partitions are locked in the order in which consumers move them, so that none waits for another.
+
+    Raises:
+        Busy: another one is still under way after a minute.
+    """
+    alone(connection, stream)
+    connection.execute(
+        "select from ops.stream_partitions where stream = %s order by partition for update",
+        [stream.table],
+    )
+
+
 def kept_tables(connection: psycopg.Connection[Any], stream: Stream) -> tuple[str, str]:
     """Where the sums of what went are: (of all, of people); made when first asked for."""
     names = (f"{stream.table}_kept_by", f"{stream.table}_kept_by_person")
-    for name, silver in zip(
-        names, (f"{stream.table}_by", f"{stream.table}_by_person"), strict=True
-    ):
+    for name, silver in zip(names, stream.sums, strict=True):
         connection.execute(
             sql.SQL(
                 "create table if not exists {} (like {} including defaults including indexes)"
             ).format(sql.Identifier("bronze", name), sql.Identifier("silver", silver))
         )
-        for measure in stream.measures:  # one that silver was given since
-            connection.execute(
-                sql.SQL(
-                    "alter table {} add column if not exists {} numeric not null default 0"
-                ).format(sql.Identifier("bronze", name), sql.Identifier(measure.name))
-            )
     return f"bronze.{names[0]}", f"bronze.{names[1]}"
 
 

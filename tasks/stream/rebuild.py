@@ -15,7 +15,7 @@ from psycopg import sql
 from tasks.stream.bronze import counting, pieces
 from tasks.stream.fold import Fold, add
 from tasks.stream.forget import before, forget_sums
-from tasks.stream.kept import add_kept, alone, kept_tables
+from tasks.stream.kept import add_kept, kept_tables, still
 from warehouse.database import connect
 from warehouse.errors import LoadFailed
 from warehouse.streams import Stream
@@ -38,7 +38,7 @@ def rebuild(stream: Stream) -> Rebuilt:
         LoadFailed: bronze lacks other events; silver stays as it is.
         Busy: another rebuild, a restatement or retention is under way.
     """
-    tables = (f"{stream.table}_by", f"{stream.table}_by_person")
+    tables = stream.sums
     # Bronze is read on a connection of its own: one that is in a COPY can do nothing else.
     with connect() as connection, connect() as beside:
         events = _locked(connection, stream)
@@ -104,11 +104,7 @@ def _locked(connection: psycopg.Connection[Any], stream: Stream) -> int:
         LoadFailed: fewer than were written, and not let go of by retention.
         Busy: retention is under way.
     """
-    alone(connection, stream)
-    connection.execute(
-        "select from ops.stream_partitions where stream = %s order by partition for update",
-        [stream.table],
-    )
+    still(connection, stream)
     rows = connection.execute(
         "update ops.stream_partitions set moved_at = now() where stream = %s"
         " returning counted + late",

@@ -215,7 +215,7 @@ def _forget(stream: Stream, run_id: str | None) -> list[Due]:
         events = forget_events(connection, stream, day)
         orders = forget_rows(connection, stream, day)
         _, kept = kept_tables(connection, stream)
-        sums = f"silver.{stream.table}_by_person"
+        sums = f"silver.{stream.sums[1]}"
         rows = sum(forget_sums(connection, stream, day, table) for table in (kept, sums))
         reason = f"of days more than {stream.retention.personal} ago: emptied of their person"
         due = [
