@@ -123,3 +123,21 @@ def test_a_page_has_no_serious_violation(
             assert grave(page, WITHIN) == []
     finally:
         context.close()
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_a_page_that_waits_is_read_as_well(
+    browser: Any, app: Served, state: Callable[[str], Any], theme: str
+) -> None:
+    context = browser.new_context(storage_state=state("admin"), reduced_motion="reduce")
+    try:
+        page = context.new_page()
+        page.goto(f"{app.base}/overview")
+        page.wait_for_selector(READY)
+        page.evaluate(f"document.documentElement.dataset.theme = '{theme}'")
+        page.evaluate("document.body.classList.add('busy')")
+        bar = "getComputedStyle(document.querySelector('.top'), '::after').opacity"
+        page.wait_for_function(f"{bar} === '1'")
+        assert grave(page, runOnly=["color-contrast"]) == []
+    finally:
+        context.close()
