@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 import signal
 import threading
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack, closing
 from datetime import UTC, datetime
-from itertools import islice
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,7 +16,7 @@ import typer
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tasks.stream.sales import Sent
+    from tasks.stream.sales import Faults, Sent
     from warehouse.streams import Stream
 
 SALES = "retail_sales"
@@ -45,8 +45,12 @@ def register(app: typer.Typer) -> None:
 
 
 def produce(  # noqa: PLR0913, PLR0917 - each is an option
-    folder: Annotated[
-        Path | None, typer.Argument(help="Day file of Online Retail, or a folder of them.")
+    source: Annotated[
+        Path | None,
+        typer.Argument(
+            help="Events as JSON lines (x.jsonl, or - for what comes down a pipe), of any stream;"
+            " or a day file of Online Retail, or a folder of them."
+        ),
     ] = None,
     speed: Annotated[
         float,
@@ -65,31 +69,55 @@ def produce(  # noqa: PLR0913, PLR0917 - each is an option
     malformed: Share = 0,
     name: Which = SALES,
 ) -> None:
-    """Send sales into the log: of day files, or invented, one every two seconds."""
-    from tasks.stream.day_files import replayed
+    """Send events into the log: of a file or a pipe, or invented sales, one every two seconds."""
     from tasks.stream.log import open_writer
-    from tasks.stream.produce import at_once, paced, timed
     from tasks.stream.produce import produce as send
-    from tasks.stream.sales import Faults, generated
+    from tasks.stream.sales import Faults
 
     subject = _stream(name)
-    if folder:
-        sales: Iterator[Sent] = replayed(subject, folder)
-    else:
-        faults = Faults(late, duplicate, malformed)
-        sales = generated(subject, seed, datetime.now(UTC), 1 / rate, faults)
-    sales = islice(sales, count)
-    if folder:
-        bursts = timed(sales, speed) if speed else at_once(sales)
-    else:
-        bursts = paced(sales, rate, burst)
-    writer = open_writer(subject)
-    _have_consumed(subject)
-    try:
-        sent = send(writer, bursts, _until_told())
-    finally:
-        writer.close()
+    with ExitStack() as stack:
+        if source:
+            bursts = _bursts_of(subject, source, speed, stack)
+        else:
+            bursts = _invented(subject, rate, burst, seed, Faults(late, duplicate, malformed))
+        writer = stack.enter_context(closing(open_writer(subject)))
+        _have_consumed(subject)
+        sent = send(writer, bursts, _until_told(), count)
     typer.echo(f"{sent:,} sent")
+
+
+def _bursts_of(
+    subject: Stream, source: Path, speed: float, stack: ExitStack
+) -> Iterator[list[Sent]]:
+    """The messages of a file, folder or pipe, all that there are or at the pace of their times."""
+    from tasks.stream import json_lines
+    from tasks.stream.day_files import replayed
+    from tasks.stream.produce import at_once, timed
+
+    if str(source) == "-" or source.suffix in {".jsonl", ".ndjson"}:
+        bursts = json_lines.bursts(subject, source, stack)
+        return timed(chain.from_iterable(bursts), speed) if speed else bursts
+    sales = replayed(_sold(subject), source)
+    return timed(sales, speed) if speed else at_once(sales)
+
+
+def _invented(
+    subject: Stream, rate: float, burst: int, seed: int, faults: Faults
+) -> Iterator[list[Sent]]:
+    from tasks.stream.produce import paced
+    from tasks.stream.sales import generated
+
+    return paced(generated(_sold(subject), seed, datetime.now(UTC), 1 / rate, faults), rate, burst)
+
+
+def _sold(subject: Stream) -> Stream:
+    """Refuse to send sales into another stream."""
+    if subject.table != SALES:
+        raise typer.BadParameter(
+            f"{subject.table} takes no sales: send it a file of JSON lines (x.jsonl), or -",
+            param_hint="SOURCE",
+        )
+    return subject
 
 
 def consume(

@@ -313,7 +313,7 @@ def _roots(dataset: Dataset, broken: set[str], held: set[str]) -> set[str]:
 def _held_back(named: set[str | None], waiting: Iterable[str]) -> list[Part]:
     """The datasets that wait, and the gold tables that stay as they are."""
     try:
-        reading = [n for n, table in gold.tables().items() if gold.sources(table) & named]
+        reading = [n for n, table in gold.tables().items() if table.sources & named]
     except ConfigurationError:  # a gold file is wrong, which is a failed step of its own
         reading = []
     return [Part("dataset", n) for n in waiting] + [Part("gold", n) for n in reading]

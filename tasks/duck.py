@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import duckdb
 import pyarrow as pa
 
@@ -10,24 +12,31 @@ from warehouse.pseudonyms import pads
 from warehouse.settings import settings
 
 
+@cache
+def _database(threads: int, memory_mb: int) -> duckdb.DuckDBPyConnection:
+    """A database without tables, shared by all connections: it and its macros take 0.03 seconds."""
+    database = duckdb.connect(
+        config={
+            "memory_limit": f"{memory_mb}MB",
+            "threads": threads,
+            "autoinstall_known_extensions": False,
+            "autoload_known_extensions": False,
+            "enable_external_access": False,
+        }
+    )
+    database.execute(MACROS)
+    return database
+
+
 class Duck:
-    """One connection, for one thread."""
+    """One connection, for one thread. What it makes must be temporary: that no other one sees."""
 
     def __init__(self, threads: int = 2) -> None:
-        """Make the macros, and the keys of pseudonyms as variables."""
-        self._duck = duckdb.connect(
-            config={
-                "memory_limit": f"{settings().load_memory_mb}MB",
-                "threads": threads,
-                "autoinstall_known_extensions": False,
-                "autoload_known_extensions": False,
-                "enable_external_access": False,
-            }
-        )
+        """Have the macros at hand, and the keys of pseudonyms as variables."""
+        self._duck = _database(threads, settings().load_memory_mb).cursor()
         self._duck.execute("set timezone = 'UTC'")
         self._careful = True
         self._duck.execute(TRIM[True])
-        self._duck.execute(MACROS)
         inner, outer = pads()
         self._duck.execute("set variable inner_pad = ?::blob", [inner])
         self._duck.execute("set variable outer_pad = ?::blob", [outer])

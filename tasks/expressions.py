@@ -36,13 +36,13 @@ MACROS = (Path(__file__).parent / "sql" / "cleaning.sql").read_text("utf-8")
 EDGE = "regexp_matches(x, '^\\s|\\s$|^[\\x{a0}\\x{feff}]|[\\x{a0}\\x{feff}]$')"
 # Two ways to trim: where only blanks can stand at a cell's edges, and where more can.
 TRIM = {
-    False: "create or replace macro trimmed(x) as"
+    False: "create or replace temp macro trimmed(x) as"
     " case when x < '!' or ends_with(x, ' ') then trim(x) else x end;"
-    "create or replace macro filled(x) as"
+    "create or replace temp macro filled(x) as"
     " case when x < '!' or ends_with(x, ' ') then nullif(trim(x), '') else x end",
-    True: "create or replace macro trimmed(x) as"
+    True: "create or replace temp macro trimmed(x) as"
     f" case when {EDGE} then trim(x, {SPACE}) else x end;"
-    "create or replace macro filled(x) as"
+    "create or replace temp macro filled(x) as"
     f" case when x = '' or {EDGE} then nullif(trim(x, {SPACE}), '') else x end",
 }
 EMPTYING = {"digits", "first_isbn", "isbn13", "year"}

@@ -59,7 +59,7 @@ class Standing:
 def publish(datasets: Iterable[Dataset], run_id: str | None) -> list[Published]:
     """Publish every gold table that reads one of the datasets, all in one transaction."""
     named = {d.table for d in datasets}
-    tables = [t for t in gold.tables().values() if gold.sources(t) & named]
+    tables = [t for t in gold.tables().values() if t.sources & named]
     if not tables:
         return []
     with _publication(tables) as connection:
@@ -76,7 +76,7 @@ def _publication(tables: list[gold.GoldTable]) -> Iterator[psycopg.Connection[An
     The sources are locked before the snapshot is taken: a silver table swapped in after it would
     look empty.
     """
-    read = sorted(frozenset[str]().union(*map(gold.sources, tables)))
+    read = sorted(frozenset[str]().union(*(t.sources for t in tables)))
     locked = sql.SQL(", ").join(sql.Identifier("silver", name) for name in read)
     with connect(autocommit=True) as connection:
         connection.execute("set application_name = 'carrel publish'")
@@ -90,10 +90,9 @@ def _publication(tables: list[gold.GoldTable]) -> Iterator[psycopg.Connection[An
 def _publish(
     connection: psycopg.Connection[Any], tables: list[gold.GoldTable], run_id: str | None
 ) -> list[Published]:
-    sources = {t.table: gold.sources(t) for t in tables}
-    standings = _standings(connection, frozenset[str]().union(*sources.values()))
-    held = {name: _faults(standings, reads) for name, reads in sources.items()}
-    wanted = {t.table: _recipe(t, sources[t.table], standings) for t in tables if not held[t.table]}
+    standings = _standings(connection, frozenset[str]().union(*(t.sources for t in tables)))
+    held = {t.table: _faults(standings, t.sources) for t in tables}
+    wanted = {t.table: _recipe(t, standings) for t in tables if not held[t.table]}
     built = _built(connection, list(wanted))
     behind = [t for t, recipe in wanted.items() if built.get(t) != recipe]
     changed = _changed(connection, [(built.get(t), wanted[t]) for t in behind])
@@ -101,16 +100,14 @@ def _publish(
     for table in behind:
         _keep_recipe(connection, table, wanted[table])
     connection.execute(COMPLETE, [[t for t in wanted if t not in rows]])
-    return [_said(t, held[t], rows) for t in sources]
+    return [_said(t, fault, rows) for t, fault in held.items()]
 
 
 Recipe = tuple[str, dict[str, int]]  # digest of the SELECT, newest load of each source
 
 
-def _recipe(
-    table: gold.GoldTable, sources: Iterable[str], standings: Mapping[str, Standing]
-) -> Recipe:
-    loads = {s: standings[s].load_id or 0 for s in sources}
+def _recipe(table: gold.GoldTable, standings: Mapping[str, Standing]) -> Recipe:
+    loads = {s: standings[s].load_id or 0 for s in table.sources}
     return hashlib.sha256(table.body.encode()).hexdigest(), loads
 
 

@@ -24,7 +24,7 @@ from __future__ import annotations
 import datetime as dt
 import re
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import Any
@@ -58,7 +58,10 @@ Changed = Mapping[str, Collection[dt.date] | None]
 
 @dataclass(frozen=True)
 class GoldTable:
-    """One gold table as its file says. `reads` holds `silver.x` and `gold.y` names."""
+    """One gold table as its file says. `reads` holds `silver.x` and `gold.y` names.
+
+    `sources`: every dataset that it reads, directly or through other gold tables.
+    """
 
     domain: str
     name: str
@@ -74,6 +77,7 @@ class GoldTable:
     description: str = ""
     lattice: lattice.Lattice | None = None
     meanings: Mapping[str, str] = field(default_factory=dict)
+    sources: frozenset[str] = frozenset()
 
     @property
     def table(self) -> str:
@@ -96,6 +100,11 @@ def tables() -> dict[str, GoldTable]:
     for table in found.values():
         if lost := [r for r in table.reads if r[0] == "g" and r.removeprefix("gold.") not in found]:
             raise SpecError(table.path, f"reads {', '.join(lost)}, which no file makes")
+    for name in names:
+        read = [each.partition(".") for each in found[name].reads]
+        behind = [found[n].sources for schema, _, n in read if schema == "gold"]
+        direct = {n for schema, _, n in read if schema == "silver"}
+        found[name] = replace(found[name], sources=frozenset(direct).union(*behind))
     return {name: found[name] for name in names}
 
 
@@ -139,15 +148,6 @@ def _access(path: Path, text: str) -> Access:
         return Access.model_validate({k: v or True for k, _, v in parts})
     except ValidationError as error:
         raise SpecError(path, f"access {text!r}: {error.errors()[0]['msg']}") from error
-
-
-def sources(table: GoldTable) -> frozenset[str]:
-    """Every dataset that a gold table reads, directly or through other gold tables."""
-    known = tables()
-    found = {r.removeprefix("silver.") for r in table.reads if r.startswith("silver.")}
-    for name in table.reads - {f"silver.{f}" for f in found}:
-        found |= sources(known[name.removeprefix("gold.")])
-    return frozenset(found)
 
 
 def create_missing(connection: Connection) -> None:
@@ -212,8 +212,8 @@ def changed_days(table: GoldTable, changed: Changed) -> list[dt.date] | None:
     """The days to refresh, or None when the table must be rebuilt whole."""
     if not table.refresh:
         return None
-    touched = {name for name in sources(table) if name in changed}
-    source = table.refresh_from or next(iter(sources(table)))
+    touched = {name for name in table.sources if name in changed}
+    source = table.refresh_from or next(iter(table.sources))
     days = changed.get(source)
     return sorted(days) if touched == {source} and days is not None else None
 
@@ -300,7 +300,7 @@ def forget_blocks(connection: Connection, source: str) -> None:
     For when the rows were somebody else's: a sample that gives way to the library's own data.
     """
     for table in tables().values():
-        if table.lattice and source in sources(table) and exists(connection, table.table):
+        if table.lattice and source in table.sources and exists(connection, table.table):
             connection.execute(f'truncate gold."{table.table}"'.encode())
             connection.execute(
                 "update ops.publications set sql_sha256 = null where table_name = %s",
@@ -380,7 +380,7 @@ def _record(connection: Connection, table: GoldTable, run_id: str | None) -> int
     rows = int(row[0]) if row else 0
     connection.execute(
         RECORD,
-        {"table": table.table, "run_id": run_id, "rows": rows, "sources": sorted(sources(table))},
+        {"table": table.table, "run_id": run_id, "rows": rows, "sources": sorted(table.sources)},
     )
     return rows
 

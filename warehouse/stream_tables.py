@@ -1,4 +1,4 @@
-"""A stream's tables follow its spec: what the schema of events grows by, they grow by, too.
+"""A stream's tables follow its spec: made where they lack, grown by what it has grown by.
 
 Only what `carrel migrate` lets a schema grow by is done here: columns are added, may be null, or
 become wider. Nothing is taken away.
@@ -6,10 +6,13 @@ become wider. Nothing is taken away.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, LiteralString
 
 import psycopg
 from psycopg import sql
+
+from warehouse.stream_values import measured
 
 if TYPE_CHECKING:
     from warehouse.streams import Stream
@@ -23,42 +26,91 @@ select attname, format_type(atttypid, atttypmod), attnotnull from pg_attribute
 where attrelid = to_regclass(%s) and attnum > 0 and not attisdropped
 order by attnum
 """
+BRONZE: LiteralString = """
+create table {bronze} (
+    arrived_on date not null,
+    topic text not null,
+    partition integer not null,
+    "offset" bigint not null,
+    logged_at timestamptz not null,
+    ingested_at timestamptz not null,
+    late boolean not null,
+    {columns},
+    rest text,
+    primary key (partition, "offset", arrived_on)
+) partition by range (arrived_on);
+comment on table {bronze} is
+    'Each valid event once; one partition a day of arrival (UTC), made by the consumer';
+comment on column {bronze}.rest is 'Fields that the schema does not name, as JSON';
+"""
+SUMS: LiteralString = """
+create table {sums} (
+    dimension text not null,
+    day date not null,
+    value text not null,
+    {measures},
+    restated_at timestamptz,
+    primary key (dimension, day, value)
+) with (fillfactor = 70);
+"""
+ABOUT_SUMS: tuple[LiteralString, LiteralString] = (
+    "Sums by dimension and day, folded as events arrive: one row a value of a dimension and day",
+    "The same by dimensions whose values are pseudonyms of people",
+)
+OTHERS: dict[tuple[LiteralString, LiteralString], LiteralString] = {
+    ("silver", "_late"): """
+create table {table} (
+    partition integer not null,
+    "offset" bigint not null,
+    arrived_on date not null,
+    {id} text not null,
+    {time} timestamptz not null,
+    late_by interval not null,
+    arrived_at timestamptz not null,
+    folded_at timestamptz,
+    primary key (partition, "offset")
+);
+comment on table {table} is
+    'Events too far behind their partition''s newest to be in the figures, unless folded in since';
+""",
+    ("silver", "_duplicates"): """
+create table {table} (day date primary key, events bigint not null);
+comment on table {table} is
+    'Events that were dropped because their id had counted already, by the day of the event';
+""",
+    ("quarantine", ""): """
+create table {table} (
+    topic text not null,
+    partition integer not null,
+    "offset" bigint not null,
+    logged_at timestamptz not null,
+    quarantined_at timestamptz not null,
+    reason text not null,
+    message bytea not null,
+    primary key (topic, partition, "offset")
+);
+comment on table {table} is 'Messages that are no event, as they came, and why';
+""",
+}
 
 
 def grow(connection: psycopg.Connection[Any], stream: Stream) -> None:
-    """Give bronze the columns of the event, and the sums those of the measures."""
-    wider = _bronze(connection, stream)
-    for schema, name in (("silver", "by"), ("silver", "by_person"),
-                         ("bronze", "kept_by"), ("bronze", "kept_by_person")):  # fmt: skip
-        table = f"{stream.table}_{name}"
-        there = columns(connection, f"{schema}.{table}")
-        for measure in stream.measures if there else ():
-            known, _ = there.get(measure.name, (None, False))
-            change = None
-            if known is None:
-                change = "add column {} numeric not null default 0"
-            elif wider and known == "bigint":  # it may have fractions now
-                change = "alter column {} type numeric"
-            if change:
-                column = sql.Identifier(measure.name)
-                _alter(connection, sql.Identifier(schema, table), sql.SQL(change).format(column))
+    """Give the tables what they lack.
+
+    Raises:
+        SpecError: an expression of the spec cannot be worked out.
+    """
+    for change in lacking(connection, stream):
+        connection.execute(change)
 
 
-def _bronze(connection: psycopg.Connection[Any], stream: Stream) -> bool:
-    """Whether a whole number became one with fractions."""
-    table, wider = sql.Identifier("bronze", stream.table), False
-    there = columns(connection, f"bronze.{stream.table}")
-    for name, kind in stream.columns.items() if there else ():
-        type_, column = TYPES[kind], sql.Identifier(name)
-        known, not_null = there.get(name, (None, False))
-        if known is None:
-            _alter(connection, table, sql.SQL(f"add column {{}} {type_}").format(column))
-        elif (known, type_) == ("bigint", "numeric"):
-            _alter(connection, table, sql.SQL("alter column {} type numeric").format(column))
-            wider = True
-        if not_null and name in _nullable(stream):
-            _alter(connection, table, sql.SQL("alter column {} drop not null").format(column))
-    return wider
+def lacking(connection: psycopg.Connection[Any], stream: Stream) -> list[sql.Composed]:
+    """The statements that give a stream's tables what its spec says and they lack.
+
+    Raises:
+        SpecError: an expression of the spec cannot be worked out.
+    """
+    return [*_bronze(connection, stream), *_sums(connection, stream), *_others(connection, stream)]
 
 
 def columns(connection: psycopg.Connection[Any], table: str) -> dict[str, tuple[str, bool]]:
@@ -67,10 +119,75 @@ def columns(connection: psycopg.Connection[Any], table: str) -> dict[str, tuple[
     return {name: (kind, not_null) for name, kind, not_null in rows}
 
 
-def _alter(
-    connection: psycopg.Connection[Any], table: sql.Identifier, change: sql.Composed
-) -> None:
-    connection.execute(sql.SQL("alter table {} {}").format(table, change))
+def _bronze(connection: psycopg.Connection[Any], stream: Stream) -> Iterator[sql.Composed]:
+    table, nullable = sql.Identifier("bronze", stream.table), _nullable(stream)
+    there = columns(connection, f"bronze.{stream.table}")
+    if not there:
+        declared = [
+            sql.SQL("{} {}{}").format(
+                sql.Identifier(name),
+                sql.SQL(TYPES[kind]),
+                sql.SQL("" if name in nullable else " not null"),
+            )
+            for name, kind in stream.columns.items()
+        ]
+        yield sql.SQL(BRONZE).format(bronze=table, columns=sql.SQL(",\n    ").join(declared))
+        return
+    for name, kind in stream.columns.items():
+        known, not_null = there.get(name, (None, False))
+        if known is None:
+            yield _altered(table, f"add column {{}} {TYPES[kind]}", name)
+        elif (known, TYPES[kind]) == ("bigint", "numeric"):
+            yield _altered(table, "alter column {} type numeric", name)
+        if not_null and name in nullable:
+            yield _altered(table, "alter column {} drop not null", name)
+
+
+def _sums(connection: psycopg.Connection[Any], stream: Stream) -> Iterator[sql.Composed]:
+    kinds = measured(stream)
+    for name, about in zip(stream.sums, ABOUT_SUMS, strict=True):
+        table = sql.Identifier("silver", name)
+        if there := columns(connection, f"silver.{name}"):
+            yield from _grown(table, there, kinds)
+            continue
+        declared = [
+            sql.SQL("{} {} not null").format(sql.Identifier(measure), sql.SQL(kind))
+            for measure, kind in kinds.items()
+        ]
+        yield sql.SQL(SUMS).format(sums=table, measures=sql.SQL(",\n    ").join(declared))
+        yield sql.SQL("comment on table {} is {}").format(table, sql.Literal(about))
+    for name in ("kept_by", "kept_by_person"):
+        kept = f"{stream.table}_{name}"
+        if there := columns(connection, f"bronze.{kept}"):
+            yield from _grown(sql.Identifier("bronze", kept), there, kinds)
+
+
+def _grown(
+    table: sql.Identifier, there: dict[str, tuple[str, bool]], kinds: dict[str, LiteralString]
+) -> Iterator[sql.Composed]:
+    """What a table of sums lacks of the measures."""
+    for name, kind in kinds.items():
+        known, _ = there.get(name, (None, False))
+        if known is None:
+            yield _altered(table, f"add column {{}} {kind} not null default 0", name)
+        elif (known, kind) == ("bigint", "numeric"):  # it may have fractions now
+            yield _altered(table, "alter column {} type numeric", name)
+
+
+def _others(connection: psycopg.Connection[Any], stream: Stream) -> Iterator[sql.Composed]:
+    for (schema, name), statement in OTHERS.items():
+        if not columns(connection, f"{schema}.{stream.table}{name}"):
+            yield sql.SQL(statement).format(
+                table=sql.Identifier(schema, f"{stream.table}{name}"),
+                id=sql.Identifier(stream.id),
+                time=sql.Identifier(stream.time),
+            )
+
+
+def _altered(table: sql.Identifier, change: LiteralString, column: str) -> sql.Composed:
+    return sql.SQL("alter table {} {}").format(
+        table, sql.SQL(change).format(sql.Identifier(column))
+    )
 
 
 def _nullable(stream: Stream) -> set[str]:

@@ -1,13 +1,13 @@
 """What the expressions of a stream's spec make of its events: one DuckDB query.
 
 No event can stop a stream: where an expression fails on one, its dimension says NONE there, and its
-measure adds nothing. An expression that can never work is refused by `check`.
+measure adds nothing. An expression that can never work is refused by `measured`.
 """
 # ruff: noqa: S608 - DuckDB in memory; names and expressions are the validated spec's
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, LiteralString
 
 from warehouse.ddl import literal
 from warehouse.errors import SpecError
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 NONE = "(none)"
 AMOUNT = "decimal(18,4)"  # of one event; sums of it are exact, in whatever pieces they are made
+WHOLE = {"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER"}
 
 
 def values_query(stream: Stream) -> str:
@@ -39,19 +40,21 @@ def described(stream: Stream) -> str:
     return query
 
 
-def check(stream: Stream) -> None:
-    """Refuse expressions that cannot be worked out.
+def measured(stream: Stream) -> dict[str, LiteralString]:
+    """PostgreSQL's type of the sums of each measure: bigint where all it adds are whole numbers.
 
     Raises:
-        SpecError: one names no column of an event, or is no expression; the message says which.
+        SpecError: an expression names no column of an event, or is none; the message says which.
     """
     import duckdb
 
     columns = ", ".join(f'null::{kind} as "{name}"' for name, kind in stream.columns.items())
+    sums = ", ".join(f'{m.sum} as "{m.name}"' for m in stream.measures)
     with duckdb.connect(config={"enable_external_access": False}) as duck:
         duck.execute(f"create view events as select {columns}, null::varchar as rest limit 0")
         try:
             duck.execute(values_query(stream))
+            kinds = duck.execute(f"describe select {sums} from ({described(stream)})").fetchall()
         except duckdb.Error as error:
             raise SpecError(
                 stream.path,
@@ -59,3 +62,4 @@ def check(stream: Stream) -> None:
                 remedy="Expressions are DuckDB's, over an event's columns, what is derived before,"
                 " and local: its time in the stream's zone.",
             ) from error
+    return {name: "bigint" if kind in WHOLE else "numeric" for name, kind, *_ in kinds}

@@ -9,6 +9,7 @@ and `register`, which `carrel migrate` calls, refuses it.
 from __future__ import annotations
 
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from typing import Any, Literal
 
@@ -23,12 +24,17 @@ from warehouse.settings import settings
 from warehouse.shop import Analysis
 from warehouse.sources import Name, Strict
 from warehouse.spec import Access, Span
-from warehouse.stream_values import check
 from warehouse.written import parsed
 
 SHIPPED = Path(__file__).parent / "streams"
+LONGEST_TABLE = 48  # what is put behind it must fit in PostgreSQL's 63, too
 Kind = Literal["string", "integer", "number", "boolean"]
 WIDER = {("integer", "number")}
+# Columns that bronze, the late events and expressions have of ours.
+OF_EVENTS = {
+    "arrived_on", "topic", "partition", "offset", "logged_at", "ingested_at", "late", "rest",
+    "late_by", "arrived_at", "folded_at", "local", "day",
+}  # fmt: skip
 OF_SUMS = {"dimension", "day", "value", "person", "restated_at", "members", "n"}
 MOST: dict[Kind, int] = {"integer": 2**63 - 1, "number": 10**14 - 1}  # bigint, decimal(18,4)
 
@@ -155,6 +161,25 @@ class Stream(Strict):
     @classmethod
     def _is_zone(cls, name: str) -> str:
         return zones.known(name)
+
+    @model_validator(mode="after")
+    def _rows_are_of_nobody(self) -> Stream:
+        if self.access.branch or self.access.member:
+            raise ValueError("sums have no rows of a branch or a member: access is staff or public")
+        return self
+
+    @model_validator(mode="after")
+    def _columns_have_names_of_their_own(self) -> Stream:
+        if len(self.table) > LONGEST_TABLE:
+            raise ValueError(f"{self.table} is longer than {LONGEST_TABLE} characters")
+        pieces = ((n, f"{n}_text") if f.format else (f.pseudonym or n,)
+                  for n, f in self.event.properties.items())  # fmt: skip
+        names = [*chain.from_iterable(pieces), *self.derived]
+        if taken := sorted(OF_EVENTS & set(names)):
+            raise ValueError(f"no property may be called {', '.join(taken)}: we call a column so")
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise ValueError(f"two columns of one name: {', '.join(twice)}")
+        return self
 
     @model_validator(mode="after")
     def _names_fields(self) -> Stream:
@@ -346,22 +371,38 @@ def register(connection: psycopg.Connection[Any], one: Stream) -> int:
     return int(version) + 1
 
 
+# In the order in which consumers move partitions, so that none waits for another.
+SEND_BACK = """
+with locked as (
+    select stream, topic, partition from ops.stream_partitions where stream = %s
+    order by topic, partition for update
+)
+update ops.stream_partitions p set epoch = p.epoch + 1, consumer = null, held_until = null
+from locked l where (p.stream, p.topic, p.partition) = (l.stream, l.topic, l.partition)
+"""
+
+
+def send_back(connection: psycopg.Connection[Any], one: Stream) -> None:
+    """Have consumers wait until the transaction ends, and begin anew from the database then.
+
+    What they had under way is refused. They go by the spec as it is written by then, and learn
+    the ids that came in other ways.
+    """
+    connection.execute(SEND_BACK, [one.table])
+
+
 def derive(connection: psycopg.Connection[Any]) -> None:
-    """Register the schemas, and give the streams' tables their columns, policies and grants.
+    """Register the schemas, and give the streams their tables, with columns, policies and grants.
 
     Raises:
-        SpecError: a schema, an expression or a table does not fit.
+        SpecError: a schema or an expression does not fit.
     """
     for one in streams().values():
-        check(one)
+        send_back(connection, one)
         register(connection, one)
         stream_tables.grow(connection, one)
         for table, private in one.tables.items():
             columns = list(stored(connection, table))
-            if not columns:
-                raise SpecError(
-                    one.path, f"there is no table silver.{table}.", remedy="Write its migration."
-                )
             connection.execute(access_sql("silver", table, one.access, columns, private).encode())
 
 

@@ -170,7 +170,7 @@ def _add(duck: Duck, stream: Stream, piece: pa.Table, after: int) -> None:
         f" nullif(customer_key, '{NOBODY}') as customer_key, country, amount, cancelled, sale,"
         f" product from ({described(stream)})"
     )
-    duck.do(f"insert into lines {select}" if after else f"create table lines as {select}",
+    duck.do(f"insert into lines {select}" if after else f"create temp table lines as {select}",
             events=piece)  # fmt: skip
 
 

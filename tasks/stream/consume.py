@@ -23,8 +23,9 @@ from tasks.stream.fold import Fold
 from tasks.stream.judge import Batch, Judge
 from tasks.stream.log import EventLog, Slice, open_log
 from tasks.stream.write import on_time, write
+from warehouse import stream_tables, streams
 from warehouse.database import connect
-from warehouse.errors import SourceUnavailable, said
+from warehouse.errors import CarrelError, SourceUnavailable, said
 from warehouse.settings import settings
 from warehouse.streams import Stream
 
@@ -33,6 +34,14 @@ POLL_S = 0.25
 BEAT_S = 0.1  # between two batches, where few events come: a batch has a price of its own
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.1, 10.0
 PASSING = (psycopg.OperationalError, psycopg.InterfaceError, SourceUnavailable)
+
+
+class Respecified(Exception):
+    """The stream's spec is another now."""
+
+    def __init__(self, stream: Stream) -> None:
+        super().__init__(f"the spec of {stream.table} is another now")
+        self.stream = stream
 
 
 def consume(
@@ -44,6 +53,7 @@ def consume(
 ) -> None:
     """Consume until told to stop, or `once`: until nothing is left to read.
 
+    A spec that was changed holds from the `carrel migrate` or rebuild on that follows the change.
     `told` is called with each batch after its commit. What passes (a broker or a database that is
     away) is waited for, with growing pauses, unless it is for `once`.
 
@@ -63,6 +73,9 @@ def consume(
                 finally:
                     with suppress(psycopg.Error):
                         claims.leave(connection)
+        except Respecified as news:
+            log.info("the stream goes by its new spec", extra={"stream": stream.table})
+            stream, claims = news.stream, Claims(news.stream)
         except PASSING as error:
             if once:
                 raise
@@ -110,6 +123,22 @@ class Consumer:
                     self.stop.wait(lease / 4)
             except Fenced as fault:
                 log.warning("fenced", extra={"stream": self.stream.table, "error": str(fault)})
+            self._heed_spec()
+
+    def _heed_spec(self) -> None:
+        """Whoever changes a stream takes our partitions away for it: look at the spec again.
+
+        Raises:
+            Respecified: it is another, and the tables have all that it needs.
+        """
+        try:
+            now = streams.stream(self.stream.table)
+            ready = now == self.stream or not stream_tables.lacking(self.connection, now)
+        except CarrelError as error:
+            log.warning("the spec stays", extra={"stream": self.stream.table, "error": str(error)})
+            return
+        if ready and now != self.stream:
+            raise Respecified(now)
 
     def _settled(self) -> dict[int, Hold]:
         return self.claims.settle(self.connection, self.events.partitions())

@@ -54,11 +54,9 @@ from {} where topic = %(topic)s
         select * from unnest(%(partitions)s::integer[], %(offsets)s::bigint[])))
 order by partition, "offset"
 """
-# An epoch more sends each consumer back to the database, where it learns these ids, too.
-TAKE = """
-update ops.stream_partitions set epoch = epoch + 1, consumer = null, held_until = null
+NEWEST = """
+select partition, (extract(epoch from newest_at) * 1000000)::bigint from ops.stream_partitions
 where (stream, topic) = (%s, %s)
-returning partition, (extract(epoch from newest_at) * 1000000)::bigint
 """
 KNOWN = """
 with e as (select * from unnest(%(partitions)s::integer[], %(offsets)s::bigint[], %(ids)s::text[])
@@ -192,7 +190,7 @@ class Trial:
         self.done = Replayed()
         self._connection, self._stream = connection, stream
         self._parse = Parser(stream, Duck(threads=1))
-        self._newest = dict(connection.execute(TAKE, [stream.table, stream.topic]).fetchall())
+        self._newest = dict(connection.execute(NEWEST, [stream.table, stream.topic]).fetchall())
         nothing = np.empty(0, np.int64), np.empty(0, np.uint64)
         self._recent = {p: Recent(stream.duplicates_within, *nothing) for p in self._newest}
 
@@ -207,12 +205,12 @@ class Trial:
         late, again = events.filter(mask(fresh)), events.filter(mask(~fresh))
         if late.num_rows:
             write_late(self._connection, self._stream, self._behind(late))
-        note_duplicates(self._connection, self._stream, values(again["at"], np.int64).tolist())
+        note_duplicates(self._connection, self._stream, values(again["_at"], np.int64).tolist())
         self._count(events, late, again)
 
     def _fresh(self, events: pa.Table) -> npt.NDArray[np.bool_]:
         """Which events are the first of their id within the window, before and after them."""
-        offsets, hashes = values(events["offset"], np.int64), values(events["hash"], np.uint64)
+        offsets, hashes = values(events["offset"], np.int64), values(events["_hash"], np.uint64)
         known = self._connection.execute(
             sql.SQL(KNOWN).format(
                 bronze=sql.Identifier("bronze", self._stream.table),
@@ -235,11 +233,11 @@ class Trial:
         return fresh
 
     def _behind(self, late: pa.Table) -> pa.Table:
-        """The events with `late_us`: by how much they are behind what is newest today."""
-        at = late["at"].to_pylist()
+        """The events with `_late`: by how much they are behind what is newest today."""
+        at = late["_at"].to_pylist()
         newest = [self._newest[one] for one in late["partition"].to_pylist()]
         behind = [max(0, (now or then) - then) for now, then in zip(newest, at, strict=True)]
-        return late.append_column("late_us", numbers(np.array(behind, np.int64)))
+        return late.append_column("_late", numbers(np.array(behind, np.int64)))
 
     def _count(self, events: pa.Table, late: pa.Table, again: pa.Table) -> None:
         """Take the events out of quarantine, and have the partitions' counts say what they are."""

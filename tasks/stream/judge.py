@@ -48,9 +48,9 @@ class Moved:
 
 @dataclass(frozen=True)
 class Batch:
-    """What one transaction writes. `events`: the valid ones, with `partition` and `late_us`.
+    """What one transaction writes. `events`: the valid ones, with `partition` and `_late`.
 
-    `late_us` is null for an event that counts, else by how much it was behind (microseconds).
+    `_late` is null for an event that counts, else by how much it was behind (microseconds).
     `folded` are the sums of those that count, `again` the times of duplicates (microseconds).
     """
 
@@ -160,8 +160,8 @@ class Judge:
             return Batch()
         parsed = self._parse(slices)
         events, refused = in_time(self._stream, slices, parsed)
-        at, hashes = values(events["at"], np.int64), values(events["hash"], np.uint64)
-        offsets, records = (values(events[name], np.int64) for name in ("offset", "record"))
+        at, hashes = values(events["_at"], np.int64), values(events["_hash"], np.uint64)
+        offsets, records = (values(events[name], np.int64) for name in ("offset", "_record"))
         quarantined = Counter(one.partition for one in refused)
         # The events of a slice stand together.
         ends = np.searchsorted(records, np.cumsum([len(one.offsets) for one in slices]))
@@ -183,7 +183,7 @@ class Judge:
             counts = np.concatenate(fresh)
             again, events = at[~counts].tolist(), events.filter(mask(counts))
         late_us = np.concatenate(behind)
-        events = events.append_column("late_us", numbers(late_us, late_us > 0))
+        events = events.append_column("_late", numbers(late_us, late_us > 0))
         return Batch(moves, events, refused, again=again)
 
     def _behind(self, partition: int, at: Ints) -> Ints:
@@ -203,12 +203,12 @@ def in_time(stream: Stream, slices: list[Slice], parsed: Parsed) -> tuple[pa.Tab
     """Hold back what a wrong clock dated far ahead: it would make all that follows late."""
     events, refused = parsed.events, parsed.refused
     arrived = values(events["logged_at"], np.int64)
-    early = values(events["at"], np.int64) > arrived + stream.clock_ahead * 1_000_000
+    early = values(events["_at"], np.int64) > arrived + stream.clock_ahead * 1_000_000
     if not early.any():
         return events, refused
     lines = b"".join(one.block for one in slices).split(b"\n")
     reason = f"{stream.time}: is ahead of its arrival by more than allowed"
-    held = events.filter(mask(early)).select(["partition", "offset", "logged_at", "record"])
+    held = events.filter(mask(early)).select(["partition", "offset", "logged_at", "_record"])
     rows = zip(*(column.to_pylist() for column in held.columns), strict=True)
     refused = refused + [
         Refused(partition, offset, logged_at, reason, lines[number])

@@ -12,7 +12,7 @@ from psycopg import sql
 
 from tasks.stream.fold import added
 from warehouse.errors import Busy
-from warehouse.streams import Stream
+from warehouse.streams import Stream, send_back
 
 WAIT_S = 60
 # Ids that no duplicate can bring again, as their window has passed.
@@ -42,18 +42,13 @@ def alone(connection: psycopg.Connection[Any], stream: Stream) -> None:
 
 
 def still(connection: psycopg.Connection[Any], stream: Stream) -> None:
-    """The same, and have the consumers wait, too.
-
-    Partitions are locked in the order in which consumers move them, so that none waits for another.
+    """The same, and have the consumers wait; they begin anew from the database after it.
 
     Raises:
         Busy: another one is still under way after a minute.
     """
     alone(connection, stream)
-    connection.execute(
-        "select from ops.stream_partitions where stream = %s order by partition for update",
-        [stream.table],
-    )
+    send_back(connection, stream)
 
 
 def kept_tables(connection: psycopg.Connection[Any], stream: Stream) -> tuple[str, str]:

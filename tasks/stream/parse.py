@@ -69,8 +69,8 @@ class Refused:
 class Parsed:
     """Events of a batch in the order of its records, and what is none.
 
-    `events` has the columns of the stream, `rest`, and `partition`, `offset`, `logged_at`, `at`
-    (the event's time; microseconds both), `hash` (of the event's id) and `record` (its number
+    `events` has the columns of the stream, `rest`, and `partition`, `offset`, `logged_at`, `_at`
+    (the event's time; microseconds both), `_hash` (of the event's id) and `_record` (its number
     within the batch).
     """
 
@@ -117,15 +117,15 @@ class Parser:
             b"".join(one.block for one in slices),
         )
         events = self._typed(*self._parsed(records, faults))
-        if not pc.all(events["fit"]).as_py():
-            fit = events.filter(events["fit"])
+        if not pc.all(events["_fit"]).as_py():
+            fit = events.filter(events["_fit"])
             rows = self._one_by_one(_only(records, _unfit(events)), faults)
             closer = self._typed(*rows, query=self._judged_query)
             odd = _only(records, _unfit(closer))
             lines = odd.block.split(b"\n")
             faults += map(Fault, odd.numbers.tolist(), repeat("cannot be converted"), lines)
-            events = pa.concat_tables([fit, closer.filter(closer["fit"])]).sort_by("record")
-        return _placed(events.drop_columns("fit"), faults, slices)
+            events = pa.concat_tables([fit, closer.filter(closer["_fit"])]).sort_by("_record")
+        return _placed(events.drop_columns("_fit"), faults, slices)
 
     # The quick way ---------------------------------------------------------------------------
 
@@ -167,11 +167,11 @@ class Parser:
         return table.append_column("rest", pa.nulls(count, pa.string()))
 
     def _typed(self, table: pa.Table, records: Numbers, query: str = "") -> pa.Table:
-        """Types, the event's time in UTC, pseudonyms, and which rows are `fit`."""
-        table = table.append_column("record", numbers(records))
+        """Types, the event's time in UTC, pseudonyms, and which rows are `_fit`."""
+        table = table.append_column("_record", numbers(records))
         for name, field in self._fields.items():
             if field.pseudonym:
-                table = table.append_column(f"_{name}", self._pseudonyms(table[name]))
+                table = table.append_column(f"_of_{name}", self._pseudonyms(table[name]))
         return self._duck.ask(query or self._query, parsed=table)
 
     def _pseudonyms(self, column: pa.ChunkedArray) -> pa.ChunkedArray:
@@ -237,7 +237,7 @@ def _query(stream: Stream, *, judged: bool = False) -> str:
                 f'"{name}" as "{name}_text"',
             ]
         elif field.pseudonym:
-            named.append(f'"_{name}" as "{field.pseudonym}"')
+            named.append(f'"_of_{name}" as "{field.pseudonym}"')
         else:
             named.append(f'"{name}"')
         needed = not judged and (name in stream.event.required or not field.nullable)
@@ -246,8 +246,8 @@ def _query(stream: Stream, *, judged: bool = False) -> str:
     time, key = f'try_cast("{stream.time}" as timestamptz)', f'"{stream.id}"'
     conditions = " and ".join(f"coalesce({one}, false)" for one in fit)
     return (
-        f"select {', '.join(named)}, rest, epoch_us({time}) as at, hash({key}) as hash, record,"
-        f" {conditions} as fit from parsed"
+        f"select {', '.join(named)}, rest, epoch_us({time}) as _at, hash({key}) as _hash, _record,"
+        f" {conditions} as _fit from parsed"
     )
 
 
@@ -388,7 +388,7 @@ def _only(records: Records, numbers: Numbers) -> Records:
 
 def _unfit(events: pa.Table) -> Numbers:
     """The records whose events are not as the schema says."""
-    return values(events.filter(pc.invert(events["fit"]))["record"], np.int64)
+    return values(events.filter(pc.invert(events["_fit"]))["_record"], np.int64)
 
 
 def _placed(events: pa.Table, faults: list[Fault], slices: Sequence[Slice]) -> Parsed:
@@ -397,7 +397,7 @@ def _placed(events: pa.Table, faults: list[Fault], slices: Sequence[Slice]) -> P
     partition = np.repeat(np.array([one.partition for one in slices], np.int64), counts)
     offset = np.concatenate([one.offsets for one in slices])
     logged_at = np.concatenate([one.logged_at for one in slices])
-    at = values(events["record"], np.int64)
+    at = values(events["_record"], np.int64)
     for name, column in (("partition", partition), ("offset", offset), ("logged_at", logged_at)):
         events = events.append_column(name, numbers(column[at]))
     refused = [

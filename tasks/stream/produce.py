@@ -28,8 +28,8 @@ def timed(messages: Iterable[Sent], speed: float) -> Iterator[list[Sent]]:
     """Messages by their own times, `speed` times as fast as they happened."""
     began, first, due = time.monotonic(), None, list[Sent]()
     for one in messages:
-        first = first or one.sold_at
-        at = began + (one.sold_at - first).total_seconds() / speed
+        first = first or one.at
+        at = began + (one.at - first).total_seconds() / speed
         if due and (at > time.monotonic() or len(due) >= AT_ONCE):
             yield due
             due = []
@@ -47,11 +47,16 @@ def at_once(messages: Iterable[Sent]) -> Iterator[list[Sent]]:
 
 
 def produce(
-    writer: EventWriter, bursts: Iterable[list[Sent]], stop: threading.Event | None = None
+    writer: EventWriter,
+    bursts: Iterable[list[Sent]],
+    stop: threading.Event | None = None,
+    most: int | None = None,
 ) -> int:
-    """Append bursts of messages until they end, or until told to stop; how many there were."""
+    """Append bursts until they end, at `most` so many messages, or until told to stop; how many."""
     count, flushed = 0, 0.0
     for burst in bursts:
+        if most is not None:
+            burst = burst[: most - count]  # noqa: PLW2901 - what is too much is not sent
         by_partition = defaultdict[int, list[bytes]](list)
         for one in burst:
             by_partition[one.partition].append(one.line)
@@ -61,7 +66,7 @@ def produce(
         if time.monotonic() - flushed > FLUSH_S:
             writer.flush()
             flushed = time.monotonic()
-        if stop and stop.is_set():
+        if (stop and stop.is_set()) or count == most:
             break
     writer.flush()
     return count

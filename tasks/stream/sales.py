@@ -17,11 +17,11 @@ LATE_H = 1  # hours that a late event is late
 
 
 class Sent(NamedTuple):
-    """One message: the partition it belongs to, its bytes, and when it was sold."""
+    """One message: the partition it belongs to, its bytes, and when it happened."""
 
     partition: int
     line: bytes
-    sold_at: datetime
+    at: datetime
 
 
 def partition_of(stream: Stream, key: str) -> int:
@@ -65,7 +65,7 @@ def generated(
         at = now - timedelta(hours=LATE_H * late)
         sent = _invented(stream, chance, f"{seed}-{mark}", number, at)
         if kind >= 1 - faults.malformed:
-            yield Sent(sent.partition, sent.line[: chance.randrange(len(sent.line))], sent.sold_at)
+            yield Sent(sent.partition, sent.line[: chance.randrange(len(sent.line))], sent.at)
         else:
             last = sent
             yield sent

@@ -16,7 +16,7 @@ from tasks.stream.fold import add
 from tasks.stream.judge import Batch
 from warehouse.streams import Stream
 
-WORKING = ("at", "hash", "record", "late_us")  # columns for judging alone
+WORKING = ("_at", "_hash", "_record", "_late")  # columns for judging alone
 INSTANT = pa.timestamp("us", "UTC")
 
 
@@ -50,11 +50,11 @@ def write_late(connection: psycopg.Connection[Any], stream: Stream, events: pa.T
 
 def on_time(batch: Batch) -> pa.Table | None:
     """The events that count."""
-    if batch.events is None or not batch.events["late_us"].null_count:
+    if batch.events is None or not batch.events["_late"].null_count:
         return None
-    if batch.events["late_us"].null_count == batch.events.num_rows:
+    if batch.events["_late"].null_count == batch.events.num_rows:
         return batch.events
-    return batch.events.filter(pc.is_null(batch.events["late_us"]))
+    return batch.events.filter(pc.is_null(batch.events["_late"]))
 
 
 def _now(connection: psycopg.Connection[Any]) -> dt.datetime:
@@ -80,7 +80,7 @@ def _bronze(
         ("ingested_at", pa.scalar(now, INSTANT)),
     ):
         rows = rows.append_column(name, pa.repeat(value, count))
-    rows = rows.append_column("late", pc.is_valid(events["late_us"]))
+    rows = rows.append_column("late", pc.is_valid(events["_late"]))
     with connection.cursor() as cursor:
         copy_in(cursor, _partition(connection, stream, now.date()), iter([rows]))
 
@@ -109,10 +109,10 @@ def _late(
     connection: psycopg.Connection[Any], stream: Stream, events: pa.Table, now: dt.datetime
 ) -> None:
     """Show what came too late to be counted."""
-    late = events.filter(pc.is_valid(events["late_us"]))
+    late = events.filter(pc.is_valid(events["_late"]))
     if not late.num_rows:
         return
-    shown = ("partition", "offset", stream.id, stream.time, "late_us")
+    shown = ("partition", "offset", stream.id, stream.time, "_late")
     columns = [late[name].to_pylist() for name in shown]
     connection.execute(
         sql.SQL(

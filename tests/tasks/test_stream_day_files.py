@@ -49,7 +49,7 @@ def test_every_cell_comes_as_it_is_written(sales: Stream, tmp_path: Path) -> Non
             "country": text, "producer": "o'b", "customer_id": "17850", "unit_price": 2.55,
         }  # fmt: skip
         assert one.partition == partition_of(sales, f"C{n}")
-        assert one.sold_at == datetime(2010, 12, 1, 8, 26, tzinfo=ZoneInfo(sales.timezone))
+        assert one.at == datetime(2010, 12, 1, 8, 26, tzinfo=ZoneInfo(sales.timezone))
         assert b"\n" not in one.line
 
 

@@ -106,7 +106,7 @@ GOOD: list[tuple[dict[str, Any], dict[str, Any]]] = [
     ({"invoice": 536365}, {"invoice": "536365"}),
     ({"country": "Österreich \U0001f1e6"}, {"country": "Österreich \U0001f1e6"}),
     ({"sold_at": "2026-07-01T00:00:00.123456+02:00"}, {
-        "sold_at_text": "2026-07-01T00:00:00.123456+02:00", "at": 1782856800123456,
+        "sold_at_text": "2026-07-01T00:00:00.123456+02:00", "_at": 1782856800123456,
     }),
     ({"till": {"number": 3, "open": True}}, {"rest": '{"till": {"number": 3, "open": true}}'}),
     ({"segment": None}, {"segment": None}),
@@ -165,7 +165,7 @@ NUMERALS = st.from_regex(
 
 def shown(found: Parsed) -> dict[int, Any]:
     """Each event by its offset, without its place in the batch."""
-    rows = found.events.drop_columns(["record"]).to_pylist()
+    rows = found.events.drop_columns(["_record"]).to_pylist()
     return {row.pop("offset"): row for row in rows}
 
 

@@ -40,13 +40,13 @@ def test_seed_and_start_make_the_same_sales_and_another_start_others() -> None:
 
 
 def test_a_sale_every_so_often_and_faults_by_their_shares() -> None:
-    times = [one.sold_at for one in some(9)]
+    times = [one.at for one in some(9)]
     assert {b - a for a, b in pairwise(times)} == {timedelta(seconds=2)}
     sent = some(2000, late=0.1, duplicate=0.2)
     again = [n for n, count in Counter(e["event_id"] for e in read(sent)).items() if count > 1]
     assert 250 < len(again) < 450
     behind = [
-        one for n, one in enumerate(sent) if one.sold_at < NOON + timedelta(seconds=n) - timedelta(
+        one for n, one in enumerate(sent) if one.at < NOON + timedelta(seconds=n) - timedelta(
             minutes=30)
     ]  # fmt: skip
     assert 120 < len(behind) < 300

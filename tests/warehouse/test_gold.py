@@ -29,7 +29,7 @@ def rows(query: str) -> list[tuple[object, ...]]:
 def test_tables_come_after_those_they_read(shop: Path) -> None:
     names = list(gold.tables())
     assert names.index("shop_daily") < names.index("shop_total")
-    assert gold.sources(gold.tables()["shop_total"]) == {"shop_loans"}
+    assert gold.tables()["shop_total"].sources == {"shop_loans"}
 
 
 def test_a_table_that_nobody_makes_is_named(shop: Path) -> None:

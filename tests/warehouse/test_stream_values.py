@@ -9,7 +9,7 @@ import pytest
 
 from warehouse import streams
 from warehouse.errors import SpecError
-from warehouse.stream_values import check
+from warehouse.stream_values import measured
 from warehouse.streams import Dimension, Measure, stream
 
 SALES = stream("retail_sales")
@@ -25,7 +25,7 @@ WRONG: dict[str, dict[str, Any]] = {
 
 def test_the_shipped_expressions_can_be_worked_out() -> None:
     for one in streams.streams().values():
-        check(one)
+        measured(one)
 
 
 @pytest.mark.parametrize(("fault", "changes"), WRONG.items(), ids=WRONG)
@@ -33,7 +33,7 @@ def test_an_expression_that_cannot_be_worked_out_is_refused(
     fault: str, changes: dict[str, Any]
 ) -> None:
     with pytest.raises(SpecError, match=fault):
-        check(SALES.model_copy(update=changes))
+        measured(SALES.model_copy(update=changes))
 
 
 def test_migrating_looks_at_them(

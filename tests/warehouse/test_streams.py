@@ -109,6 +109,11 @@ def changed(folder: Path, old: str, new: str) -> Stream:
         ("name: country, by", "name: total, by", "two dimensions of one name"),
         ("name: net, sum", "name: gross, sum", "two measures of one name"),
         ("name: net, sum", "name: day, sum", "no measure may be called day"),
+        ("    channel: ", "    offset: ", "no property may be called offset"),
+        ("    channel: ", "    day: ", "no property may be called day"),
+        ("    channel: ", "    sold_at_text: ", "two columns of one name: sold_at_text"),
+        ("    channel: ", "    customer_key: ", "two columns of one name: customer_key"),
+        ("  product: ", "  channel: ", "two columns of one name: channel"),
         ("[country", "country, [", "is not YAML"),
     ],
 )
