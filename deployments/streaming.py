@@ -214,12 +214,21 @@ def review(name: Which = SALES) -> None:
 
 
 @stream.command()
-def rebuild(name: Which = SALES) -> None:
+def rebuild(
+    look_up: Annotated[
+        bool, typer.Option("--look-up", help="First look up anew what other tables say of events.")
+    ] = False,
+    name: Which = SALES,
+) -> None:
     """Fold all of bronze anew, and put right what differs; consumers wait meanwhile."""
+    from tasks.stream import lookups
     from tasks.stream import rebuild as making
 
     subject = _stream(name)
     with _on_record(name, "rebuild") as facts:
+        if look_up:
+            facts["looked_up"] = lookups.anew(subject)
+            typer.echo(f"{facts['looked_up']:,} events say otherwise now")
         done = making.rebuild(subject)
         facts["differing"] = done.differing
     typer.echo(f"{done.events:,} events folded anew; {done.differing:,} sums differed")

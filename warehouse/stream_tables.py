@@ -197,6 +197,8 @@ def _nullable(stream: Stream) -> set[str]:
         for name, field in stream.event.properties.items()
         if field.nullable or name not in stream.event.required
     }
-    return {field.pseudonym or name for name, field in lacked.items()} | {
-        f"{name}_text" for name, field in lacked.items() if field.format
+    return {
+        *(field.pseudonym or name for name, field in lacked.items()),
+        *(f"{name}_text" for name, field in lacked.items() if field.format),
+        *(name for one in stream.lookups for name in one.columns),
     }

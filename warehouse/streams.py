@@ -23,7 +23,7 @@ from warehouse.policies import access_sql
 from warehouse.settings import settings
 from warehouse.shop import Analysis
 from warehouse.sources import Name, Strict
-from warehouse.spec import Access, Span
+from warehouse.spec import Access, Dataset, Span, datasets
 from warehouse.written import parsed
 
 SHIPPED = Path(__file__).parent / "streams"
@@ -110,6 +110,16 @@ class Measure(Strict):
     meaning: str
 
 
+class Lookup(Strict):
+    """Columns of a dataset that an event gets when it is read, as text."""
+
+    dataset: Name = Field(description="<domain>_<name>")
+    by: Name = Field(description="The event's column that holds the dataset's key")
+    key: Name = Field(description="That key")
+    where: dict[Name, str] = Field({}, description="Further columns of the key, and their values")
+    columns: dict[Name, Name] = Field(description="What they are called here, and there")
+
+
 class StreamRetention(Strict):
     """How long what is not a sum is kept, and why. `carrel stream retain` carries it out."""
 
@@ -147,6 +157,7 @@ class Stream(Strict):
     access: Access
     retention: StreamRetention = StreamRetention()
     event: EventSchema
+    lookups: tuple[Lookup, ...] = ()
     derived: dict[Name, str] = Field(default_factory=dict)
     measures: tuple[Measure, ...]
     dimensions: tuple[Dimension, ...]
@@ -174,7 +185,12 @@ class Stream(Strict):
             raise ValueError(f"{self.table} is longer than {LONGEST_TABLE} characters")
         pieces = ((n, f"{n}_text") if f.format else (f.pseudonym or n,)
                   for n, f in self.event.properties.items())  # fmt: skip
-        names = [*chain.from_iterable(pieces), *self.derived]
+        known = [*chain.from_iterable(pieces)]
+        for one in self.lookups:
+            if one.by not in known:
+                raise ValueError(f"lookups: {one.by} is no column of the event")
+            known += one.columns
+        names = [*known, *self.derived]
         if taken := sorted(OF_EVENTS & set(names)):
             raise ValueError(f"no property may be called {', '.join(taken)}: we call a column so")
         if twice := sorted({name for name in names if names.count(name) > 1}):
@@ -217,7 +233,7 @@ class Stream(Strict):
                 found |= {name: "timestamptz", f"{name}_text": "varchar"}
             else:
                 found[field.pseudonym or name] = kinds[field.kind]
-        return found
+        return found | {name: "varchar" for one in self.lookups for name in one.columns}
 
     @property
     def person_columns(self) -> list[str]:
@@ -397,13 +413,41 @@ def derive(connection: psycopg.Connection[Any]) -> None:
     Raises:
         SpecError: a schema or an expression does not fit.
     """
+    known = datasets()
     for one in streams().values():
         send_back(connection, one)
         register(connection, one)
+        for lookup in one.lookups:
+            _check_lookup(one, lookup, known.get(lookup.dataset))
         stream_tables.grow(connection, one)
         for table, private in one.tables.items():
             columns = list(stored(connection, table))
             connection.execute(access_sql("silver", table, one.access, columns, private).encode())
+
+
+def _check_lookup(one: Stream, lookup: Lookup, dataset: Dataset | None) -> None:
+    """Refuse what cannot be looked up, or what not all who see the sums may see.
+
+    Raises:
+        SpecError: naming it.
+    """
+    there = {c.name: c for c in dataset.stored} if dataset else {}
+    key = {lookup.key, *lookup.where}
+    lost = sorted({*key, *lookup.columns.values()} - there.keys())
+    private = [n for n in lookup.columns.values() if getattr(there.get(n), "privacy", None)]
+    fault = None
+    if dataset is None:
+        fault = "is no dataset"
+    elif lost:
+        fault = f"has no column {', '.join(lost)}"
+    elif set(dataset.key_columns) != key:
+        fault = f"has the key {', '.join(dataset.key_columns)}, not {', '.join(sorted(key))}"
+    elif private:
+        fault = f"says of a person: {', '.join(private)}"
+    elif not (dataset.access.public or (dataset.access.staff and not one.access.public)):
+        fault = "is not seen by all who see the stream's sums"
+    if fault:
+        raise SpecError(one.path, f"lookups: {lookup.dataset} {fault}.")
 
 
 def stored(connection: psycopg.Connection[Any], table: str) -> dict[str, str]:

@@ -77,4 +77,4 @@ def _gold(viewer: Viewer, name: str) -> list[dict[str, Any]]:
 
 
 def _readers() -> dict[str, frozenset[str]]:
-    return {name: gold.sources(table) for name, table in gold.tables().items()}
+    return {name: table.sources for name, table in gold.tables().items()}

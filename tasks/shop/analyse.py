@@ -125,9 +125,10 @@ def _silver(
     """Write what gold is made of; how many lines were looked at."""
     duck = Duck()
     count = 0
-    for piece in pieces(connection, stream, _recent(stream, analysis.days), PLACE):
-        _add(duck, stream, piece, count)
-        count += piece.num_rows
+    with pieces(connection, stream, _recent(stream, analysis.days), PLACE) as found:
+        for piece in found:
+            _add(duck, stream, piece, count)
+            count += piece.num_rows
     if not count:
         return 0
     asked = vars(analysis.baskets)

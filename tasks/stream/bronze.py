@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from types import MappingProxyType
 from typing import Any
 
@@ -32,13 +33,14 @@ def counting(stream: Stream) -> sql.Composed:
     ).format(sql.Identifier("silver", f"{stream.table}_late"))
 
 
+@contextmanager
 def pieces(
     connection: psycopg.Connection[Any],
     stream: Stream,
     condition: sql.Composed,
     before: Mapping[str, str] = NOTHING,
-) -> Iterator[pa.Table]:
-    """Events that meet a condition on `b` and `late`; the connection is busy until the last.
+) -> Iterator[Iterator[pa.Table]]:
+    """Events that meet a condition on `b` and `late`; the connection is busy with them.
 
     `before`: columns before the event's, with their types in DuckDB.
     """
@@ -51,15 +53,27 @@ def pieces(
         condition,
     )
     timed = f'select * replace ("{stream.time}"::timestamptz as "{stream.time}") from rows'  # noqa: S608
-    with connection.cursor() as cursor, cursor.copy(query) as copied:
-        for text in _blocks(copied):
-            yield duck.ask(timed, rows=_typed(columns, text))
+    with copied(connection, query, columns) as found:
+        yield (duck.ask(timed, rows=rows) for rows in found)
 
 
-def _blocks(copied: psycopg.Copy) -> Iterator[bytes]:
+@contextmanager
+def copied(
+    connection: psycopg.Connection[Any], query: sql.Composed, columns: Mapping[str, str]
+) -> Iterator[Iterator[pa.Table]]:
+    """The rows of a `copy … to stdout (format csv)` in pieces.
+
+    For a `with`: a generator that is left in the middle would hold the connection for ever.
+    `columns`: their names and types in DuckDB; a time stays text.
+    """
+    with connection.cursor() as cursor, cursor.copy(query) as copy:
+        yield (_typed(columns, text) for text in _blocks(copy))
+
+
+def _blocks(copy: psycopg.Copy) -> Iterator[bytes]:
     """Whole lines, about PIECE bytes at a time."""
     lines, size = list[bytes](), 0
-    for line in copied:
+    for line in copy:
         lines.append(bytes(line))
         size += len(line)
         if size > PIECE:

@@ -25,6 +25,7 @@ import pyarrow.compute as pc
 from tasks.arrays import numbers, values
 from tasks.duck import Duck
 from tasks.stream.log import Slice
+from tasks.stream.lookups import Lookups
 from warehouse.ddl import literal
 from warehouse.pseudonyms import pseudonym
 from warehouse.streams import Kind, Property, Stream
@@ -106,7 +107,7 @@ class Parser:
         formats.checks("date-time", ValueError)(_is_instant)
         self._schema_says = Draft202012Validator(stream.event.json_schema, format_checker=formats)
         self._query, self._judged_query = _query(stream), _query(stream, judged=True)
-        self._duck = duck
+        self._duck, self._look_up = duck, Lookups(stream)
         self._people: dict[str, str] = {}
 
     def __call__(self, slices: Sequence[Slice]) -> Parsed:
@@ -125,7 +126,7 @@ class Parser:
             lines = odd.block.split(b"\n")
             faults += map(Fault, odd.numbers.tolist(), repeat("cannot be converted"), lines)
             events = pa.concat_tables([fit, closer.filter(closer["_fit"])]).sort_by("_record")
-        return _placed(events.drop_columns("_fit"), faults, slices)
+        return _placed(self._look_up(events.drop_columns("_fit")), faults, slices)
 
     # The quick way ---------------------------------------------------------------------------
 

@@ -53,8 +53,9 @@ def rebuild(stream: Stream) -> Rebuilt:
                 )
             )
         fold = Fold(stream)
-        for piece in pieces(beside, stream, counting(stream)):
-            add(connection, stream, fold(piece), (fresh[0], fresh[1]))
+        with pieces(beside, stream, counting(stream)) as found:
+            for piece in found:
+                add(connection, stream, fold(piece), (fresh[0], fresh[1]))
         for kept, anew in zip(kept_tables(connection, stream), fresh, strict=True):
             add_kept(connection, stream, kept, anew)
         if day := before(connection, stream):
@@ -79,9 +80,10 @@ def restate(stream: Stream) -> int:
             ' (b.partition, b."offset") and l.folded_at is null)'
         ).format(late)
         fold, count = Fold(stream), 0
-        for piece in pieces(beside, stream, open_):
-            add(connection, stream, fold(piece), restated=True)
-            count += piece.num_rows
+        with pieces(beside, stream, open_) as found:
+            for piece in found:
+                add(connection, stream, fold(piece), restated=True)
+                count += piece.num_rows
         query = sql.SQL(
             "update {} set folded_at = now() where folded_at is null and arrived_on <> all("
             "select arrived_on from ops.stream_removals where stream = %s)"

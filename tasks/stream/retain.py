@@ -141,8 +141,8 @@ def _keep_sums(connection: psycopg.Connection[Any], stream: Stream, limit: dt.da
     """Add the days' sums to those that are kept. The days change no more: nothing is locked."""
     going = sql.SQL("arrived_on < {} and {}").format(sql.Literal(limit), counting(stream))
     fold, kept = Fold(stream), kept_tables(connection, stream)
-    with connect() as beside:
-        for piece in pieces(beside, stream, going):
+    with connect() as beside, pieces(beside, stream, going) as found:
+        for piece in found:
             add(connection, stream, fold(piece), kept)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -238,3 +239,23 @@ def test_what_was_under_way_by_the_old_spec_is_not_written(running: Stream, writ
     until(lambda: fates()["events"] == 4000)
     assert sum(n for _, n, *_ in ask(SUMS.format("seven"))) == 4000
     assert rebuild(stream("library_visits")).differing == 0
+
+
+def test_the_example_of_the_documentation_holds(written: Path, tmp_path: Path) -> None:
+    """Its YAML, its message and its question, as they stand in docs/stream.md."""
+    told = (ROOT / "docs/stream.md").read_text("utf-8").partition("## A stream of your own")[2]
+    example, commands = re.findall(r"```(?:yaml|sh)\n(.*?)```", told, re.DOTALL)[:2]
+    written.write_text(example, "utf-8")
+    migrate()
+    with connect() as connection:
+        connection.execute(
+            "insert into silver.library_branches (source_code, branch_code, name, _load_id)"
+            " values ('sample', 'CEN', 'Central Library', 1)"
+        )
+    (line,) = re.findall(r"echo '(.*?)'", commands)
+    (question,) = re.findall(r'--sql "(.*?)"', commands)
+    path = tmp_path / "counts.jsonl"
+    path.write_text(line, "utf-8")
+    assert produce(str(path)).stdout == "1 sent\n"
+    consume(stream("library_visits"), once=True)
+    assert ask(question) == [("Central Library", 3)]
