@@ -198,7 +198,10 @@ def start(name: str, parameters: dict[str, object], *, key: str) -> str:
 
 
 def _call(method: str, path: str, body: object = None) -> Any:
-    """Ask the API; while its SQLite is busy it answers 503, and is asked again."""
+    """Ask the API; while its SQLite is busy it answers 503 or not at all, and is asked again.
+
+    Where it did not answer, only what changes nothing is asked again.
+    """
     api = settings().prefect_api
     for pause in (*BUSY_PAUSES, None):
         try:
@@ -210,5 +213,8 @@ def _call(method: str, path: str, body: object = None) -> Any:
                 continue
             answer.raise_for_status()
         except httpx.HTTPError as error:
+            if pause and method == "GET" and isinstance(error, httpx.TimeoutException):
+                time.sleep(pause)
+                continue
             raise CarrelError(f"Prefect's API at {api} refused {path}: {error}") from error
         return answer.json() if answer.content else None
