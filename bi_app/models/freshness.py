@@ -122,7 +122,7 @@ def freshness(viewer: Viewer, tables: Sequence[str], datasets: Sequence[str] = (
 
 def _watermarks(viewer: Viewer, tables: Sequence[str]) -> list[dt.datetime | None]:
     """Before when all events of the streams are in whose sums are among the tables."""
-    if not (live := streamed(tables)):
+    if not (live := streamed(viewer, tables)):
         return []
     known = streams()
     return [
@@ -135,4 +135,4 @@ def _watermarks(viewer: Viewer, tables: Sequence[str]) -> list[dt.datetime | Non
 def fresh_of(viewer: Viewer, table: str) -> Freshness:
     """Freshness of one table of the catalogue, by its name with the layer."""
     layer, _, name = table.partition(".")
-    return freshness(viewer, [table]) if layer == "gold" else freshness(viewer, (), [name])
+    return freshness(viewer, [table], () if layer == "gold" else [name])

@@ -18,6 +18,7 @@ from warehouse.access import Viewer
 T = TypeVar("T")
 KEPT = 24
 STAMP_SECONDS, LIVE_SECONDS = 5.0, 0.3
+OF_STREAMS = ("_by", "_by_person", "_late", "_duplicates")
 Key = tuple[Any, ...]
 _kept: OrderedDict[Key, tuple[float, Any]] = OrderedDict()
 _loading: dict[Key, threading.Lock] = {}
@@ -72,7 +73,7 @@ def stamp(viewer: Viewer, tables: tuple[str, ...]) -> float:
     The sums of a stream change with each of its batches: they are asked for more often.
     """
     looked, published = _stamps.get(tables, (0.0, 0.0))
-    live = streamed(tables)
+    live = streamed(viewer, tables)
     if time.monotonic() - looked > (LIVE_SECONDS if live else STAMP_SECONDS):
         published = rows(viewer, "stamp", {"tables": bare(tables)})[0]["stamp"]
         if live:
@@ -81,9 +82,14 @@ def stamp(viewer: Viewer, tables: tuple[str, ...]) -> float:
     return published
 
 
-def streamed(tables: Sequence[str]) -> list[str]:
-    """Those of the tables that are sums of streams: of silver, and changed by each batch."""
-    return [t for t in tables if t.startswith("silver.") and t.endswith("_by")]
+def streamed(viewer: Viewer, tables: Sequence[str]) -> list[str]:
+    """Those of the tables that may be a stream's: of silver, and changed by each batch.
+
+    None for members: how the streams stand is for staff.
+    """
+    if viewer.role == "member":
+        return []
+    return [t for t in tables if t.startswith("silver.") and t.endswith(OF_STREAMS)]
 
 
 def bare(tables: Sequence[str]) -> list[str]:

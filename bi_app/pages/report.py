@@ -203,7 +203,7 @@ class ReportPage:
         """The cells of the page."""
         if self.known is None:
             return Page(self.layout.title, self.fresh, empty=self.layout.nothing)
-        every(self.look, LIVE_MS if store.streamed(self.tables) else LOOK_MS)
+        every(self.look, LIVE_MS if store.streamed(self.viewer, self.tables) else LOOK_MS)
         return Page(
             self.layout.title, self.fresh, source=self.report.name, controls=self.controls,
             cells=[self._cell(p) for p in self.layout.parts], views=True,

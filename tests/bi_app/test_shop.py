@@ -16,6 +16,7 @@ from bi_app.models import store
 from bi_app.models.baskets import REPORT as BASKETS
 from bi_app.models.customers import REPORT as CUSTOMERS
 from bi_app.models.customers import ruled
+from bi_app.models.freshness import fresh_of
 from bi_app.models.returned import REPORT as RETURNS
 from bi_app.models.sales import REPORT as SALES
 from bi_app.pages import baskets, customers, returns, sales
@@ -25,6 +26,7 @@ from tests.bi_app.test_models import ADMIN, owner
 from tests.bi_app.test_pages import signed_in
 from tests.fix_stream import message, send
 from tests.fix_warehouse import use
+from warehouse.access import Viewer
 from warehouse.streams import stream
 
 ALL = {"period": "all"}
@@ -69,6 +71,18 @@ def test_cards_of_the_sales_are_the_sums_of_silver() -> None:
     assert found["cancelled"]["value"] == f"{(gross - net) / gross * 100:.1f} %"
     assert found["late"]["value"] == "12"
     assert found["late"]["note"] == "3 folded in, 18 duplicates dropped"
+
+
+@pytest.mark.usefixtures("here")
+@pytest.mark.parametrize("part", ["by", "by_person", "late", "duplicates"])
+def test_a_table_of_a_stream_is_as_fresh_as_its_watermark(part: str) -> None:
+    """The partition that is behind the most, and ten minutes of lateness before it."""
+    newest = owner("select min(newest_at) from ops.stream_partitions")
+    fresh = fresh_of(ADMIN, f"silver.retail_sales_{part}")
+    assert fresh.complete_to == newest - dt.timedelta(minutes=10)
+    member = Viewer("mia@desk.example", "member")
+    assert fresh_of(member, f"silver.retail_sales_{part}").complete_to is None
+
 
 
 @pytest.mark.usefixtures("here")
