@@ -189,6 +189,8 @@ class Stream(Strict):
         for one in self.lookups:
             if one.by not in known:
                 raise ValueError(f"lookups: {one.by} is no column of the event")
+            if self.columns[one.by] not in {"varchar", "bigint"}:
+                raise ValueError(f"lookups: {one.by} is neither text nor a whole number")
             known += one.columns
         names = [*known, *self.derived]
         if taken := sorted(OF_EVENTS & set(names)):

@@ -74,7 +74,7 @@ def _changes(stream: Stream, one: Lookup) -> sql.Composed:
     theirs = [sql.SQL("l.{}").format(sql.Identifier(name)) for name in one.columns]
     sets = zip(map(sql.Identifier, one.columns), theirs, strict=True)
     return sql.SQL(
-        "update {bronze} b set {sets} from {bronze} o left join ({rows}) l on l.key = o.{by}::text"
+        "update {bronze} b set {sets} from {bronze} o left join ({rows}) l on l._key = o.{by}::text"
         ' where (b.arrived_on, b.partition, b."offset") = (o.arrived_on, o.partition, o."offset")'
         " and ({ours}) is distinct from ({theirs})"
     ).format(
@@ -88,8 +88,8 @@ def _changes(stream: Stream, one: Lookup) -> sql.Composed:
 
 
 def _rows(one: Lookup) -> sql.Composed:
-    """The rows that are looked up in: `key`, and the columns by the names they get, as text."""
-    named = [("key", one.key), *one.columns.items()]
+    """The rows that are looked up in: `_key`, and the columns by the names they get, as text."""
+    named = [("_key", one.key), *one.columns.items()]
     return sql.SQL("select {} from {} where {}").format(
         sql.SQL(", ").join(
             sql.SQL("{}::text as {}").format(sql.Identifier(theirs), sql.Identifier(ours))
@@ -106,11 +106,11 @@ def _rows(one: Lookup) -> sql.Composed:
 def _read(one: Lookup) -> Known:
     """A table as it is now."""
     query = sql.SQL("copy ({}) to stdout (format csv)").format(_rows(one))
-    types = dict.fromkeys(("key", *one.columns), "varchar")
+    types = dict.fromkeys(("_key", *one.columns), "varchar")
     nothing = pa.schema([(name, pa.string()) for name in types]).empty_table()
     with connect() as connection, copied(connection, query, types) as found:
         table = pa.concat_tables([nothing, *_few(one, found)])
-    return Known(table["key"], {name: table[name] for name in one.columns})
+    return Known(table["_key"], {name: table[name] for name in one.columns})
 
 
 def _few(one: Lookup, pieces: Iterator[pa.Table]) -> Iterator[pa.Table]:

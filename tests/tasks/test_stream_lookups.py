@@ -23,7 +23,7 @@ from warehouse.streams import SHIPPED, Stream, stream
 LOOKUP = """
 lookups:
   - {dataset: test_products, by: stock_code, key: code, where: {shop: north},
-     columns: {family: family, shelf: place}}
+     columns: {family: family, shelf: place, key: code}}
 """
 FAMILY = """\
   - {name: family, by: "family || coalesce(shelf, '')", meaning: Family and shelf}
@@ -159,6 +159,7 @@ REFUSED: dict[str, tuple[str, dict[str, Any]]] = {
     "says of a person: family": (LOOKUP, {"columns": PERSONAL}),
     "is not seen by all": (LOOKUP, {"access": {"branch": "shop"}}),
     "item is no column of the event": (LOOKUP.replace("by: stock_code", "by: item"), {}),
+    "unit_price is neither text": (LOOKUP.replace("by: stock_code", "by: unit_price"), {}),
     "two columns of one name: country": (LOOKUP.replace("{family:", "{country:"), {}),
 }
 
