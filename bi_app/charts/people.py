@@ -122,7 +122,8 @@ class Months(Chart):
         top = max([float(np.nanmax(v)) for v in shown.values() if not np.isnan(v).all()] or [1])
         self.figure.y_range.end = top * 1.08
         if len(at):
-            self.figure.x_range.update(start=at[0] - 20 * DAY_MS, end=at[-1] + 20 * DAY_MS)
+            # Up to the last bar: the name of the month after it would run into the one before.
+            self.figure.x_range.update(start=at[0] - 14.5 * DAY_MS, end=at[-1] + 13 * DAY_MS)
         self.source.data = {
             **data, **shown, "_at": at, "_said": [words.month(m) for m in data["month"]],
             "_hidden": np.where(withheld(data), top * 0.12, np.nan),
