@@ -13,10 +13,9 @@ from tornado.testing import bind_unused_port
 from tornado.web import Application
 
 from bi_app.api.routes import ROUTES
-from bi_app.auth.accounts import create_account
 from bi_app.auth.forms import SignIn, SignOut
 from tests.bi_app.client import Client
-from tests.bi_app.fix_app import PASSWORD
+from tests.bi_app.fix_app import account_with_password
 from tests.bi_app.test_people import execute
 
 
@@ -68,7 +67,7 @@ def guest(doors: str, here: str) -> Iterator[Callable[..., Client]]:
 def ann(here: str) -> Iterator[str]:
     """The e-mail of an admin with a password and nothing else."""
     email = "ann@desk.example"
-    create_account(email, "Ann Desk", "admin", password=PASSWORD)
+    account_with_password(email, "Ann Desk", "admin")
     yield email
     execute("delete from app.accounts where email = %s", email)
     execute("delete from app.letters")

@@ -17,7 +17,7 @@ from bi_app.auth.accounts import (
     set_password,
 )
 from deployments import letters
-from tests.bi_app.fix_app import EMAILS, MEMBER, PASSWORD
+from tests.bi_app.fix_app import EMAILS, MEMBER, PASSWORD, account_with_password
 from tests.tasks.fix_smtp import Post, post
 from warehouse.access import Viewer
 from warehouse.database import connect
@@ -40,7 +40,7 @@ def execute(statement: str, *values: object) -> list[Any]:
 def somebody(request: pytest.FixtureRequest) -> Iterator[people.Person]:
     """A librarian who is signed in once."""
     email = f"{abs(hash(request.node.name))}@carrel.example"
-    create_account(email, "Some Body", "librarian", ["CEN"], None, PASSWORD)
+    account_with_password(email, "Some Body", "librarian", ["CEN"])
     yield people.find_account(ADMIN, email.upper())
     execute("delete from app.accounts where email = %s", email)
 

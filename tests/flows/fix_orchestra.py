@@ -135,7 +135,7 @@ def wait_for(question: Callable[[], Any], *, seconds: float = 90, what: str = "i
     pytest.fail(f"waited {seconds:.0f} s for {what}")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # two files use it, each in a worker of its own as a rule
 def orchestra(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Orchestra]:
     """A server that answers, with everything in prefect.yaml deployed and no worker yet."""
     folder = tmp_path_factory.mktemp("orchestra") / "a path with spaces"

@@ -68,15 +68,14 @@ def things(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Dataset]:
     }
 
 
-def values(duck: Duck, dataset: Dataset, cells: list[str], converting: bool) -> list[Any]:
-    """The numbers and values of the good rows."""
+def block_of(cells: list[str]) -> pa.Table:
     count = [str(i) for i in range(len(cells))]
     order = numbers(np.arange(len(cells)))
-    block = pa.table([order, texts(count), texts(cells)], ["_r", "c0", "c1"])
-    done = Converted()
-    if converting:
-        columns = zip(("c0", "c1"), dataset.columns, strict=True)
-        block, done = Converter(columns)(block)
+    return pa.table([order, texts(count), texts(cells)], ["_r", "c0", "c1"])
+
+
+def values(duck: Duck, dataset: Dataset, block: pa.Table, done: Converted) -> list[Any]:
+    """The numbers and values of the good rows."""
     query = good_rows(dataset, Places({"number": 0, "value": 1}), done)
     found = duck.ask(query, block=block).sort_by("_r")
     return list(zip(found["number"].to_pylist(), found["value"].to_pylist(), strict=True))
@@ -84,11 +83,13 @@ def values(duck: Duck, dataset: Dataset, cells: list[str], converting: bool) -> 
 
 @pytest.mark.parametrize("name", COLUMNS)
 def test_whatever_stands_in_the_cells(name: str, duck: Duck, things: dict[str, Dataset]) -> None:
-    @settings(max_examples=150, deadline=None)
+    @settings(max_examples=300, deadline=None)
     @given(st.lists(st.one_of(CELLS, PLAIN[name]), max_size=3))
     def same(cells: list[str]) -> None:
-        dataset = things[name]
-        assert values(duck, dataset, cells, True) == values(duck, dataset, cells, False)
+        dataset, block = things[name], block_of(cells)
+        mended, done = Converter(zip(("c0", "c1"), dataset.columns, strict=True))(block)
+        if "value" in done.wholly | done.in_part:  # else DuckDB is asked the same twice
+            assert values(duck, dataset, mended, done) == values(duck, dataset, block, Converted())
 
     same()
 
