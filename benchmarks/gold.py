@@ -40,7 +40,7 @@ def main(loans: int = 2_000_000) -> None:
             print(line(f"whole  {name}", measured(lambda name=name: publish([name], WHOLE), 1)))
         print(line("whole  all", measured(lambda: publish(every, WHOLE), RUNS)))
         daily = [t.table for t in gold.tables().values() if t.table in every and t.refresh]
-        reading = [n for n in every if EVENTS in gold.sources(gold.tables()[n])]
+        reading = [n for n in every if EVENTS in gold.tables()[n].sources]
         print(line("a day  " + ", ".join(daily), measured(lambda: publish(daily, ONE_DAY), RUNS)))
         print(line("a day  all that read it", measured(lambda: publish(reading, ONE_DAY), RUNS)))
 

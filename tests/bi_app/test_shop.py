@@ -84,7 +84,6 @@ def test_a_table_of_a_stream_is_as_fresh_as_its_watermark(part: str) -> None:
     assert fresh_of(member, f"silver.retail_sales_{part}").complete_to is None
 
 
-
 @pytest.mark.usefixtures("here")
 @pytest.mark.parametrize("grain", ["day", "week", "month"])
 def test_late_events_and_duplicates_stand_beside_the_sales_of_their_days(grain: str) -> None:
