@@ -128,16 +128,20 @@ class Consumer:
     def _heed_spec(self) -> None:
         """Whoever changes a stream takes our partitions away for it: look at the spec again.
 
+        Another topic is none of ours: what is left in this one must not be forgotten.
+
         Raises:
             Respecified: it is another, and the tables have all that it needs.
         """
         try:
             now = streams.stream(self.stream.table)
-            ready = now == self.stream or not stream_tables.lacking(self.connection, now)
+            if now == self.stream or now.topic != self.stream.topic:
+                return
+            ready = not stream_tables.lacking(self.connection, now)
         except CarrelError as error:
             log.warning("the spec stays", extra={"stream": self.stream.table, "error": str(error)})
             return
-        if ready and now != self.stream:
+        if ready:
             raise Respecified(now)
 
     def _settled(self) -> dict[int, Hold]:

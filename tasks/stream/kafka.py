@@ -116,6 +116,8 @@ class KafkaLog:
     def __init__(self, topic: str, *, answer_s: float | None = None) -> None:
         """`answer_s`: how long the broker may take to say what partitions and records there are."""
         kafka = _library()
+        from confluent_kafka.admin import AdminClient
+
         self.topic = topic
         self._answer_s = answer_s or ANSWER_S
         self._place = kafka.TopicPartition
@@ -123,6 +125,8 @@ class KafkaLog:
         self._failure = kafka.KafkaException
         self._at: dict[int, int] = {}
         self._heard = Heard()
+        # A consumer that polls on another thread answers nothing else for seconds.
+        self._admin = AdminClient(options(self._heard))
         self._consumer = kafka.Consumer(
             options(
                 self._heard,
@@ -148,11 +152,10 @@ class KafkaLog:
             SourceUnavailable: the broker does not answer, or has no such topic.
         """
         try:
-            found = self._consumer.list_topics(self.topic, timeout=self._answer_s).topics[
-                self.topic
-            ]
+            known = self._admin.list_topics(self.topic, timeout=self._answer_s)
+            found = known.topics[self.topic]
         except self._failure as error:
-            self._consumer.poll(0)
+            self._admin.poll(0)
             raise _unavailable(error.args[0], self._heard) from error
         if found.error:
             raise _unavailable(found.error, self._heard)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import builtins
+import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -66,6 +68,27 @@ def test_more_than_the_queue_holds_goes_in_order(topic: Stream) -> None:
         at = found[0].next_offset
     log.close()
     assert text == b"".join(b"%d\n" % number for number in range(count))
+
+
+def test_partitions_are_told_at_once_while_another_thread_polls(topic: Stream) -> None:
+    """Else a consumer of few events is silent, and writes nothing, for seconds."""
+    make_topic(topic.topic, topic.partitions)
+    log, stop = KafkaLog(topic.topic), threading.Event()
+
+    def poll() -> None:
+        while not stop.is_set():
+            log.poll(dict.fromkeys(range(3), 0), 1000, 0.25)
+
+    thread = threading.Thread(target=poll)
+    thread.start()
+    log.partitions()
+    began = time.monotonic()
+    found = [log.partitions() for _ in range(5)]
+    stop.set()
+    thread.join()
+    log.close()
+    assert found == [[0, 1, 2]] * 5
+    assert time.monotonic() - began < 5, "0.01 seconds; it was up to 30 for each"
 
 
 def test_large_records_come_in_polls_of_bounded_size(

@@ -224,6 +224,17 @@ def test_a_running_consumer_goes_by_a_changed_spec_after_it_was_migrated(
     assert rebuild(new).differing == 0
 
 
+def test_a_running_consumer_keeps_to_its_topic(running: Stream, written: Path) -> None:
+    """What is left in it must not be forgotten."""
+    send(running, count(1).encode())
+    until(lambda: fates()["counted"] == 1)
+    written.write_text(SPEC.replace("topic: library_visits", "topic: doors"), "utf-8")
+    migrate()
+    send(running, count(2).encode())
+    until(lambda: fates()["counted"] == 2)
+    assert ask("select distinct topic from bronze.library_visits") == [("library_visits",)]
+
+
 def test_what_was_under_way_by_the_old_spec_is_not_written(running: Stream, written: Path) -> None:
     """Without a migration: a rebuild alone, while events flow, leaves no sum short."""
     lines = [count(n, door=f"d{n % 7}") for n in range(4000)]
