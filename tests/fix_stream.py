@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -63,6 +66,29 @@ def send(sales: Stream, *lines: bytes, partition: int = 0) -> None:
     writer = open_writer(sales)
     writer.append(partition, lines)
     writer.close()
+
+
+@contextmanager
+def running(sales: Stream) -> Iterator[None]:
+    """A consumer on a thread beside us."""
+    from tasks.stream.consume import consume
+
+    stop = threading.Event()
+    thread = threading.Thread(target=consume, args=[sales], kwargs={"stop": stop})
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+
+
+def until(what: Callable[[], bool]) -> None:
+    """Wait for it; two minutes are too long on any machine."""
+    end = time.monotonic() + 120
+    while not what():
+        assert time.monotonic() < end
+        time.sleep(0.05)
 
 
 def ask(query: str) -> list[Any]:

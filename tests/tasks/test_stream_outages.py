@@ -6,7 +6,6 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -21,7 +20,7 @@ from tasks.stream.consume import consume
 from tasks.stream.kafka import KafkaWriter, make_topic
 from tasks.stream.log import open_log, open_writer
 from tests.fix_kafka import PASSWORD, USER, Broker
-from tests.fix_stream import ask, by, fates, message, send
+from tests.fix_stream import ask, by, fates, message, running, send, until
 from tests.tasks.fix_stream_kills import consuming, kill_postgres, wait_for
 from warehouse.database import connect
 from warehouse.errors import SourceUnavailable
@@ -43,19 +42,6 @@ def topic(
 
 
 @contextmanager
-def running(sales: Stream) -> Iterator[None]:
-    """A consumer on a thread beside us."""
-    stop = threading.Event()
-    thread = threading.Thread(target=consume, args=[sales], kwargs={"stop": stop})
-    thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        thread.join()
-
-
-@contextmanager
 def apart(sales: Stream) -> Iterator[psutil.Process]:
     """A consumer in a process of its own."""
     script = (
@@ -68,14 +54,6 @@ def apart(sales: Stream) -> Iterator[psutil.Process]:
     finally:
         process.kill()
         process.wait()
-
-
-def until(what: Callable[[], bool]) -> None:
-    """Wait for it; two minutes are too long on any machine."""
-    end = time.monotonic() + 120
-    while not what():
-        assert time.monotonic() < end
-        time.sleep(0.05)
 
 
 def numbered(begin: int, count: int) -> list[bytes]:

@@ -7,8 +7,6 @@ import re
 import signal
 import subprocess
 import sys
-import threading
-import time
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 from pathlib import Path
@@ -23,7 +21,7 @@ from typer.testing import CliRunner
 from deployments.cli import app
 from tasks.stream.consume import consume
 from tasks.stream.rebuild import rebuild, restate
-from tests.fix_stream import ask, fates, send
+from tests.fix_stream import ask, fates, running, send, until
 from warehouse import streams
 from warehouse.access import Role, Viewer, acting_as
 from warehouse.database import connect
@@ -173,29 +171,16 @@ def _consumed(subject: Stream) -> int:
 
 
 @pytest.fixture
-def running(visits: Stream) -> Iterator[Stream]:
+def consumed(visits: Stream) -> Iterator[Stream]:
     """The stream, and a consumer of it that goes on."""
-    stop = threading.Event()
-    thread = threading.Thread(target=consume, args=(visits,), kwargs={"stop": stop})
-    thread.start()
-    yield visits
-    stop.set()
-    thread.join(30)
-    assert not thread.is_alive()
-
-
-def until(holds: Callable[[], bool], seconds: float = 30) -> None:
-    """Wait until something holds."""
-    end = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < end
-        time.sleep(0.05)
+    with running(visits):
+        yield visits
 
 
 def test_a_running_consumer_goes_by_a_changed_spec_after_it_was_migrated(
-    running: Stream, written: Path
+    consumed: Stream, written: Path
 ) -> None:
-    send(running, count(1).encode())
+    send(consumed, count(1).encode())
     until(lambda: fates()["counted"] == 1)
     changed = SPEC.replace("maxLength: 20, description: Which", "maxLength: 30, description: Which")
     changed = changed.replace(
@@ -206,40 +191,40 @@ def test_a_running_consumer_goes_by_a_changed_spec_after_it_was_migrated(
     )
     written.write_text("title: [", "utf-8")
     with connect() as connection:
-        streams.send_back(connection, running)
-    send(running, count(2).encode())
+        streams.send_back(connection, consumed)
+    send(consumed, count(2).encode())
     until(lambda: fates()["counted"] == 2)
     written.write_text(changed, "utf-8")
     migrate()
-    send(running, count(3, "x" * 25, people=3).encode())
+    send(consumed, count(3, "x" * 25, people=3).encode())
     until(lambda: fates()["counted"] == 3)
     side = "select value, visits, odd from silver.library_visits_by where dimension = 'side'"
     assert ask(side) == [("x", 3, 1)]
     new = stream("library_visits")
     assert rebuild(new).differing > 0
     assert set(ask(side)) == {("n", 4, 0), ("x", 3, 1)}
-    send(running, count(4, people=1).encode())
+    send(consumed, count(4, people=1).encode())
     until(lambda: fates()["counted"] == 4)
     assert set(ask(side)) == {("n", 5, 1), ("x", 3, 1)}
     assert rebuild(new).differing == 0
 
 
-def test_a_running_consumer_keeps_to_its_topic(running: Stream, written: Path) -> None:
+def test_a_running_consumer_keeps_to_its_topic(consumed: Stream, written: Path) -> None:
     """What is left in it must not be forgotten."""
-    send(running, count(1).encode())
+    send(consumed, count(1).encode())
     until(lambda: fates()["counted"] == 1)
     written.write_text(SPEC.replace("topic: library_visits", "topic: doors"), "utf-8")
     migrate()
-    send(running, count(2).encode())
+    send(consumed, count(2).encode())
     until(lambda: fates()["counted"] == 2)
     assert ask("select distinct topic from bronze.library_visits") == [("library_visits",)]
 
 
-def test_what_was_under_way_by_the_old_spec_is_not_written(running: Stream, written: Path) -> None:
+def test_what_was_under_way_by_the_old_spec_is_not_written(consumed: Stream, written: Path) -> None:
     """Without a migration: a rebuild alone, while events flow, leaves no sum short."""
     lines = [count(n, door=f"d{n % 7}") for n in range(4000)]
     for number in range(0, 4000, 500):
-        send(running, *(line.encode() for line in lines[number : number + 500]))
+        send(consumed, *(line.encode() for line in lines[number : number + 500]))
         if number == 1500:
             new = SPEC.replace(
                 "dimensions:\n",
